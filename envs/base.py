@@ -1,0 +1,197 @@
+"""The contract of every world here: a deterministic state machine that offers a menu of phrases.
+
+A family of worlds (overcooked, virtualhome) subclasses `MenuEnv` and provides pure functions of a hashable state;
+this module turns them into a gymnasium environment: observations, menus, episode accounting, snapshots, errors.
+It knows nothing about kitchens, homes or language models.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import string
+from collections.abc import Hashable, Iterable
+from typing import Any, ClassVar, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.error import InvalidAction, ResetNeeded
+from gymnasium.spaces import Box, Dict, Discrete, Text
+
+TEXT = {"charset": string.printable, "min_length": 0}
+
+
+class Menu(NamedTuple):
+    """What can be done in a state: one phrase per action index, and which of them are legal (True = legal)."""
+
+    actions: tuple[str, ...]
+    is_legal: tuple[bool, ...]
+
+
+class Outcome(NamedTuple):
+    """What one action did. `rewards` holds one reward per primitive step, so its length is the duration."""
+
+    state: Hashable
+    rewards: tuple[float, ...]
+    success: bool
+
+
+class Snapshot(NamedTuple):
+    """Everything that `restore` needs; hashable and cheap (a few references, nothing is copied)."""
+
+    state: Hashable
+    steps: int
+    discounted_return: float
+    over: bool
+    last: tuple[int | None, float]
+
+
+class MenuEnv(gymnasium.Env):
+    """A gymnasium environment whose observation is text and whose actions are phrases.
+
+    Observation: `{"scene": str, "goal": str, "vector": float32 [size]}`.
+    `info`: `actions` (the phrase of every action index in this state), `action_mask` (bool, True = legal), `duration`
+    (primitive steps the last action took; 1 after `reset`), `success`; at the end also
+    `episode = {"r": discounted return, "l": primitive steps}`.
+
+    A subclass sets `gamma` (per primitive step, for `episode["r"]`) and `max_steps`, and gives `_start`, `_transition`,
+    `_scene`, `_goal`, `_menu`, `_vector` as functions of a hashable state. They must be pure: equal state, equal answer.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
+    gamma: float
+    max_steps: int
+
+    def __init__(self, n_actions: int, vector_high: np.ndarray, render_mode: str | None = None):
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            raise ValueError(unknown("render_mode", render_mode, modes))
+        self.render_mode = render_mode
+        self.action_space = Discrete(n_actions)
+        self.observation_space = Dict(
+            scene=Text(max_length=4000, **TEXT),
+            goal=Text(max_length=1000, **TEXT),
+            vector=Box(0.0, np.asarray(vector_high, np.float32), dtype=np.float32),
+        )
+        self._state: Hashable = None
+        self._steps = 0
+        self._discounted_return = 0.0
+        self._over = True
+        self._last: tuple[int | None, float] = (None, 0.0)
+
+    # What a family provides ------------------------------------------------------------------------------------------
+
+    def _start(self) -> Hashable:
+        raise NotImplementedError
+
+    def _transition(self, state: Hashable, action: int) -> Outcome:
+        raise NotImplementedError
+
+    def _scene(self, state: Hashable) -> str:
+        raise NotImplementedError
+
+    def _goal(self, state: Hashable) -> str:
+        raise NotImplementedError
+
+    def _menu(self, state: Hashable) -> Menu:
+        raise NotImplementedError
+
+    def _vector(self, state: Hashable) -> np.ndarray:
+        raise NotImplementedError
+
+    def _ansi(self, state: Hashable) -> str:
+        """The picture of a state in plain characters."""
+        raise NotImplementedError
+
+    def _picture(self, state: Hashable) -> np.ndarray:
+        """The picture of a state as uint8 [height, width, 3], without the caption."""
+        raise NotImplementedError
+
+    # The gymnasium interface -----------------------------------------------------------------------------------------
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
+        """Start an episode. The worlds have no randomness: every episode starts in the same state."""
+        super().reset(seed=seed)
+        self._state = self._start()
+        self._steps, self._discounted_return, self._over, self._last = 0, 0.0, False, (None, 0.0)
+        return self._observation(), self._info(duration=1, success=False)
+
+    def step(self, action):
+        """Take one action of the menu.
+
+        A masked action behaves as the published environment does. Raises `gymnasium.error.InvalidAction` for anything
+        that is not an index of the menu, `gymnasium.error.ResetNeeded` before `reset` and after the end of an episode.
+        """
+        if self._over:
+            when = "before the first reset()" if self._state is None else "after the episode has ended"
+            raise ResetNeeded(f"step() was called {when}. Call env.reset() first.")
+        index = self._index(action)
+        outcome = self._transition(self._state, index)
+        reward = 0.0
+        for k, r in enumerate(outcome.rewards):
+            reward += self.gamma**k * r
+        self._discounted_return += self.gamma**self._steps * reward
+        self._steps += len(outcome.rewards)
+        self._state = outcome.state
+        self._last = (index, reward)
+        terminated = outcome.success
+        truncated = not terminated and self._steps >= self.max_steps
+        self._over = terminated or truncated
+        info = self._info(duration=len(outcome.rewards), success=outcome.success)
+        if self._over:
+            info["episode"] = {"r": self._discounted_return, "l": self._steps}
+        return self._observation(), reward, terminated, truncated, info
+
+    def snapshot(self) -> Snapshot:
+        """The whole situation as a hashable value, for `restore`."""
+        if self._state is None:
+            raise ResetNeeded("snapshot() was called before the first reset(). Call env.reset() first.")
+        return Snapshot(self._state, self._steps, self._discounted_return, self._over, self._last)
+
+    def restore(self, snapshot: Snapshot):
+        """Go back to a snapshot of the same kind of environment. Returns the observation and info of that moment."""
+        if not isinstance(snapshot, Snapshot):
+            raise TypeError(f"restore() takes what snapshot() returned, got {type(snapshot).__name__}.")
+        self._state, self._steps, self._discounted_return, self._over, self._last = snapshot
+        return self._observation(), self._info(duration=1, success=False)
+
+    def render(self):
+        """`rgb_array`: uint8 [height, width, 3]; `ansi`: str. Both carry the scene, the last action and its reward."""
+        if self.render_mode is None:
+            gymnasium.logger.warn('render() needs a render_mode: gymnasium.make(..., render_mode="rgb_array").')
+            return None
+        if self._state is None:
+            raise ResetNeeded("render() was called before the first reset(). Call env.reset() first.")
+        raise NotImplementedError  # the overcooked helper completes this with envs/render.py
+
+    # Helpers -----------------------------------------------------------------------------------------------------------
+
+    def _observation(self) -> dict[str, Any]:
+        s = self._state
+        return {"scene": self._scene(s), "goal": self._goal(s), "vector": self._vector(s).copy()}
+
+    def _info(self, duration: int, success: bool) -> dict[str, Any]:
+        actions, is_legal = self._menu(self._state)
+        return {"actions": actions, "action_mask": np.array(is_legal, bool), "duration": duration, "success": success}
+
+    def _index(self, action) -> int:
+        n = int(self.action_space.n)
+        try:
+            if isinstance(action, (bool, np.bool_)):
+                raise TypeError
+            index = operator.index(action)
+        except TypeError:
+            index = None
+        if index is None or not 0 <= index < n:
+            got = f"{action!r} ({type(action).__name__})"
+            menu = ", ".join(f"{i}: {phrase}" for i, phrase in enumerate(self._menu(self._state).actions))
+            raise InvalidAction(f"Expected an action index, an integer from 0 to {n - 1}, got {got}. The menu here is {menu}.")
+        return index
+
+
+def unknown(what: str, got: object, known: Iterable[str]) -> str:
+    """The message for a name that does not exist: what was got, the nearest known name, all known names."""
+    known = [str(k) for k in known]
+    near = difflib.get_close_matches(str(got), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {what} {got!r}.{hint} Known: {', '.join(map(repr, known))}."
