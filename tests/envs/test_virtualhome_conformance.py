@@ -1,0 +1,54 @@
+"""Recorded episodes of the published environments, replayed: observation, menu, reward, end and success of every step."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from twosome_envs.virtualhome.env import VirtualHomeEnv
+
+DATA = Path(__file__).parent.parent / "data" / "virtualhome"
+TASKS = {"VirtualHome-v1": "food_preparation", "VirtualHome-v2": "entertainment"}
+FILES = sorted(DATA.glob("*.jsonl.gz"))
+
+
+def episodes(path):
+    with gzip.open(path, "rt") as lines:
+        yield from map(json.loads, lines)
+
+
+def legal(info):
+    return info["action_mask"].nonzero()[0].tolist()
+
+
+def replay(env, episode):
+    """Assert that one recorded episode happens again; the number of its steps."""
+    observation, info = env.reset()
+    discounted_return = 0.0
+    for t, step in enumerate(episode["steps"]):
+        assert observation["vector"].tolist() == step["obs"]
+        assert legal(info) == step["legal"]
+        observation, reward, terminated, truncated, info = env.step(step["action"])
+        assert reward == step["reward"]
+        assert (terminated or truncated) == step["done"]
+        assert info["success"] == terminated == (step["reward"] == 1)
+        assert info["executed"] == step["succeed"]
+        assert info["duration"] == 1
+        discounted_return += 0.95**t * reward
+    assert observation["vector"].tolist() == episode["final_obs"]
+    if step["done"]:
+        assert info["episode"] == {"r": pytest.approx(discounted_return, abs=1e-9), "l": len(episode["steps"])}
+    return len(episode["steps"])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name.split(".")[0])
+def test_recorded_episodes_happen_again(path):
+    steps = [replay(VirtualHomeEnv(TASKS[episode["env_id"]]), episode) for episode in episodes(path)]
+    assert steps
+
+
+def test_all_recordings_are_here():
+    recorded = [episode for path in FILES for episode in episodes(path)]
+    assert len(FILES) == 10
+    assert len(recorded) == 270
+    assert {episode["policy"] for episode in recorded} == {"uniform", "optimal", "mixed", "envlevel", "deepwalk"}
