@@ -1,0 +1,109 @@
+"""The training text of the embedded model, generated: seeded, deterministic, without end.
+
+Three sources, mixed by `MIX`:
+- `play`: scenes of the project's own environments met under uniformly random play, each followed by ONE legal action drawn
+  uniformly at random. Scenes are shuffled, so no text holds two steps of an episode, a reward or a result; half of
+  them have their nouns replaced (pancake -> lasagna, microwave -> cupboard);
+- `situations`, `rooms`: random arrangements in the same format, with a uniformly random legal action or a question
+  about the scene;
+- `prose`: general English on other subjects.
+
+    >>> from itertools import islice
+    >>> first = list(islice(texts(seed=0, worlds=()), 3))
+    >>> first == list(islice(texts(seed=0, worlds=()), 3))
+    True
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from random import Random
+from typing import NamedTuple
+
+from . import prose, rooms, situations
+from .situations import Situation
+
+PROMPT = "Goal: {goal}\nScene: {scene}\nNext action:"
+MIX = {"play": 0.40, "worktop": 0.14, "home": 0.16, "prose": 0.26, "long": 0.04}
+QUESTIONS = 0.35  # share of situations that ask about the scene, where something is known about it
+HELDOUT_SEED, HELDOUT_CHARS = 987_654_321, 48_000
+
+
+class Text(NamedTuple):
+    """One training text. `prompt` is the number of characters up to the end of "Next action:", 0 where there is none."""
+
+    text: str
+    prompt: int
+    source: str
+
+
+def texts(seed: int, worlds: Sequence[Situation]) -> Iterator[Text]:
+    """An endless stream. `worlds`: situations met in random play (`play.situations`), empty for none."""
+    rng = Random(seed)
+    mix = dict(MIX)
+    if not worlds:
+        mix["home"] += mix.pop("play")
+    while True:
+        source = rng.choices(list(mix), list(mix.values()))[0]
+        if source == "prose":
+            yield Text(prose.paragraph(rng), 0, source)
+        elif source == "long":
+            yield Text("\n\n".join(prose.paragraph(rng) for _ in range(rng.randint(3, 6))), 0, source)
+        else:
+            yield _situation(rng, source, worlds)
+
+
+def _situation(rng: Random, source: str, worlds: Sequence[Situation]) -> Text:
+    if source == "play":
+        # imported here: without worlds the generator needs nothing but the standard library
+        from .play import reskin
+
+        s = rng.choice(worlds)
+        s = reskin(rng, s) if rng.random() < 0.5 else s
+        s = Situation(s.goal, s.scene, s.menu, _cloze(rng, s, rng.choice(worlds)))
+    else:
+        s = situations.worktop(rng) if source == "worktop" else rooms.home(rng)
+    if s.facts and rng.random() < (QUESTIONS if source != "play" else QUESTIONS / 2):
+        question, answer = rng.choice(s.facts)
+        return Text(f"Goal: {s.goal}\nScene: {s.scene}\nQuestion: {question}\nAnswer: {answer}", 0, source + " question")
+    prompt = PROMPT.format(goal=s.goal, scene=s.scene)
+    return Text(f"{prompt} {rng.choice(s.menu)}", len(prompt), source)
+
+
+def _cloze(rng: Random, here: Situation, elsewhere: Situation) -> tuple[tuple[str, str], ...]:
+    """Does this sentence belong to the scene? One that does and one that does not."""
+    own, other = here.scene.split(". "), [s for s in elsewhere.scene.split(". ") if s not in here.scene]
+    facts = [(f"Is this so: {rng.choice(own).rstrip('.')}?", "yes")]
+    if other:
+        facts.append((f"Is this so: {rng.choice(other).rstrip('.')}?", "no"))
+    return tuple(facts)
+
+
+def heldout() -> str:
+    """General English under a seed of its own, for measuring how far fine-tuning moves the model."""
+    rng, parts = Random(HELDOUT_SEED), []
+    while sum(map(len, parts)) < HELDOUT_CHARS:
+        parts.append(prose.paragraph(rng))
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    """Print some of the corpus: `python -m twosome.tiny.corpus --count 20 --seed 0`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--worlds", action="store_true", help="with scenes of random play")
+    args = parser.parse_args()
+    worlds: Sequence[Situation] = ()
+    if args.worlds:
+        from .play import situations as met
+
+        worlds = met(args.seed)
+    for text in islice(texts(args.seed, worlds), args.count):
+        print(f"--- {text.source}\n{text.text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Scenes of the project's environments, met under uniformly random play, with their menus; and the same with other nouns.
+
+Only distinct (goal, scene, menu) triples are kept, sorted and without counts: neither the order in which they were met,
+nor a reward, nor how often or how late a scene appears survives. Worlds are found by their gymnasium ids; this module
+imports no environment.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from random import Random
+from typing import Any
+
+import gymnasium
+
+from . import words as w
+from .situations import Situation
+
+STEPS = 6_000  # random steps in each world
+KITCHENS = [("W4", r, m) for r in ["tomato salad"] for m in "A"] + [
+    ("W3", r, m)
+    for r in ["tomato salad", "lettuce salad", "onion salad", "lettuce-tomato salad", "onion-tomato salad",
+              "lettuce-onion salad", "lettuce-onion-tomato salad"]
+    for m in "AC"
+]  # fmt: skip
+HOMES = ["FoodPreparation", "Entertainment", "Cheese", "Hamburger", "ApplePie", "Pizza", "WashingPlate", "Laundry"]
+
+
+def worlds() -> list[tuple[str, dict[str, Any]]]:
+    """Every world whose scenes are read: (gymnasium id, keyword arguments)."""
+    kitchens = [("twosome/Overcooked-v0", {"world": world, "recipe": r, "map": m}) for world, r, m in KITCHENS]
+    return [*kitchens, *((f"twosome/{name}-v0", {}) for name in HOMES)]
+
+
+def situations(seed: int, steps: int = STEPS) -> list[Situation]:
+    """The distinct situations of uniformly random play in all worlds, in an order that means nothing."""
+    found = set()
+    for number, (env_id, kwargs) in enumerate(worlds()):
+        found |= wander(gymnasium.make(f"twosome_envs:{env_id}", disable_env_checker=True, **kwargs), steps, seed + number)
+    return sorted(found, key=lambda s: (s.goal, s.scene, s.menu))
+
+
+def wander(env: gymnasium.Env, steps: int, seed: int) -> set[Situation]:
+    """The situations met in `steps` uniformly random legal actions (terminal scenes have no action and are left out)."""
+    rng, found = Random(seed), set()
+    observation, info = env.reset(seed=seed)
+    for _ in range(steps):
+        menu = tuple(a for a, legal in zip(info["actions"], info["action_mask"], strict=True) if legal)
+        found.add(Situation(observation["goal"], observation["scene"], menu))
+        legal = [i for i, ok in enumerate(info["action_mask"]) if ok]
+        observation, _, terminated, truncated, info = env.step(rng.choice(legal))
+        if terminated or truncated:
+            observation, info = env.reset()
+    env.close()
+    return found
+
+
+# The same situation with other nouns ----------------------------------------------------------------------------------
+
+KINDS = {
+    "food": (["tomato", "lettuce", "onion"], w.FOODS),
+    "dish": (["pancake", "cheese", "hamburger", "apple pie", "pizza", "dishes", "clothes", "plates", "chips", "milk"],
+             w.DISHES + w.THINGS),
+    "container": (["microwave", "dishwasher", "washing machine"], w.CONTAINERS),
+    "vessel": (["bowl"], w.VESSELS),
+    "board": (["cutting board"], w.BOARDS),
+    "surface": (["coffee table"], w.SURFACES),
+    "device": (["TV", "television"], w.DEVICES),
+    "seat": (["sofa", "couch"], w.SEATS),
+}  # fmt: skip
+
+
+@cache
+def _nouns(text: str) -> tuple[tuple[str, str], ...]:
+    """The replaceable nouns of a text with their kinds, longest first."""
+    here = [(noun, kind) for kind, (nouns, _) in KINDS.items() for noun in nouns if re.search(rf"\b{noun}", text, re.I)]
+    return tuple(sorted(here, key=lambda pair: -len(pair[0])))
+
+
+def reskin(rng: Random, s: Situation) -> Situation:
+    """The situation with its nouns replaced at random, one for one, throughout goal, scene and menu."""
+    nouns = _nouns(" ".join([s.goal, s.scene, *s.menu]))
+    to: dict[str, str] = {}
+    for noun, kind in nouns:
+        plural = noun in w.PLURALS
+        pool = [x for x in KINDS[kind][1] if x not in to.values() and (x in w.PLURALS) == plural]
+        to[noun] = rng.choice(pool or [noun])
+    if not to:
+        return s
+    pattern = re.compile(r"\b(" + "|".join(re.escape(n) for n, _ in nouns) + r")(?=s?\b)", re.I)
+
+    def swap(text: str) -> str:
+        def replace(m: re.Match[str]) -> str:
+            new = to[next(n for n, _ in nouns if n.lower() == m.group(1).lower())]
+            return new.capitalize() if m.group(1)[0].isupper() and m.group(1) != "TV" else new
+
+        return _articles(pattern.sub(replace, text))
+
+    return Situation(swap(s.goal), swap(s.scene), tuple(swap(a) for a in s.menu))
+
+
+def _articles(text: str) -> str:
+    """`a` before a consonant, `an` before a vowel (by letter: good enough for the nouns used here)."""
+    text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
+    return re.sub(r"\b([Aa])n (?=[^aeiouAEIOU\W])", r"\1 ", text)
