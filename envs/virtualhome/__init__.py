@@ -1,4 +1,4 @@
-"""Household tasks in a home of four rooms: `SPECS` maps every gymnasium id to what its environment is made with.
+"""Household tasks in a home of four rooms: `SPECS` says what the environment of every id is made with.
 
 The worlds are in `env.VirtualHomeEnv`; nothing is imported before one is made.
 """

@@ -1,6 +1,6 @@
 """Put an item into an appliance and shut it: rules, observation and menus, as pure functions of a state.
 
-Source: specification section 4 (food preparation). `lag` and the published menu reproduce its quirks Q1 and Q8.
+Source: specification section 4 (food preparation), quirks Q1 (`lag`) and Q8 (the published menu) included.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ def sees_item(state: State) -> bool:
 
 
 def advance(task: ApplianceTask, state: State, action: int, lag: bool) -> tuple[State, bool]:
-    """The state after `action`, and whether it could be executed; a failed action changes nothing (section 4.4).
+    """The state after `action`, and whether it could be executed; a failed action changes nothing (section
+    4.4).
 
-    lag: a carried item is recorded in the room that the agent has left, as published (Q1), so that `walk to the item`
-    leads back there. Without it the item is recorded where it is.
+    lag: a carried item is recorded in the room that the agent has left, as published (Q1), so that `walk to
+    the item` leads back there. Without it the item is recorded where it is.
     """
     here = state.room
     by_appliance = here == task.appliance_room and state.near_appliance
@@ -92,8 +93,8 @@ def observe(task: ApplianceTask, state: State) -> tuple[bool, ...]:
 def succeeded(task: ApplianceTask, state: State) -> bool:
     """The item is inside the shut appliance, and the agent in its room.
 
-    Section 4.3 asks for `in the kitchen and not seeing the pancake`, which is the same in every reachable state and,
-    unlike this test, would call the start of a task with two rooms a success.
+    Section 4.3 asks for `in the kitchen and not seeing the pancake`, which is the same in every reachable
+    state and, unlike this test, would call the start of a task with two rooms a success.
     """
     return state.inside and not state.is_open and state.room == task.appliance_room
 
@@ -101,8 +102,8 @@ def succeeded(task: ApplianceTask, state: State) -> bool:
 def published_menu(task: ApplianceTask, bits: tuple[bool, ...]) -> tuple[bool, ...]:
     """The table of section 4.5 as a mask, a function of the observation.
 
-    A kitchen row of the table is the union of what concerns the item and what concerns the appliance; where the two are
-    in different rooms, each part is offered in its own room.
+    A kitchen row of the table is the union of what concerns the item and what concerns the appliance; where
+    the two are in different rooms, each part is offered in its own room.
     """
     legal = {action for action, room in enumerate(ROOM_ACTIONS) if not bits[room]}
     sees_item, near_item, held, _, near_appliance, is_open, _ = bits[4:]
@@ -126,6 +127,7 @@ def corrected_menu(task: ApplianceTask, state: State) -> tuple[bool, ...]:
     def is_idle(action: int) -> bool:
         if action < len(ROOM_ACTIONS):
             return ROOM_ACTIONS[action] == state.room
-        return (action == WALK_ITEM and state.near_item) or (action == WALK_APPLIANCE and state.near_appliance)
+        near = {WALK_ITEM: state.near_item, WALK_APPLIANCE: state.near_appliance}
+        return near.get(action, False)
 
     return tuple(advance(task, state, a, lag=False)[1] and not is_idle(a) for a in range(N_ACTIONS))

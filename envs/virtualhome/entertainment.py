@@ -21,8 +21,8 @@ NO_THINGS, BOTH_ITEMS = 0, CHIPS | MILK
 class State(NamedTuple):
     """The compact state of section 5.4; `near`, `held` and `on_table` are sets of things.
 
-    `recorded` are the rooms the home believes chips and milk to be in; `on_sofa` and `facing` outlive standing up in
-    the published rules (Q16), `seated` does not.
+    `recorded` are the rooms the home believes chips and milk to be in; `on_sofa` and `facing` outlive
+    standing up in the published rules (Q16), `seated` does not.
     """
 
     room: int
@@ -40,14 +40,14 @@ START = State(KITCHEN, NO_THINGS, NO_THINGS, (KITCHEN, KITCHEN), NO_THINGS, Fals
 
 
 def sees(state: State, thing: int) -> bool:
-    """What is held is in sight everywhere; chips and milk where they are recorded; the rest in the living room."""
+    """What is held is in sight everywhere, chips and milk where recorded, the rest in the living room."""
     if thing & BOTH_ITEMS:
         return bool(state.held & thing) or state.recorded[thing >> 1] == state.room
     return state.room == LIVING_ROOM
 
 
 def _in_reach(state: State, thing: int) -> bool:
-    """Near, or on the table one is near; the table itself also through something on it that is near (section 3)."""
+    """Near, or on the table one is near; the table also through what is near and on it (section 3)."""
     if state.near & thing:
         return True
     if thing == TABLE:
@@ -56,7 +56,8 @@ def _in_reach(state: State, thing: int) -> bool:
 
 
 def advance(state: State, action: int, corrected: bool) -> tuple[State, bool]:
-    """The state after `action`, and whether it could be executed; a failed action changes nothing (section 5.4).
+    """The state after `action`, and whether it could be executed; a failed action changes nothing (section
+    5.4).
 
     corrected: what is carried is recorded where it is (Q1), and standing up really ends sitting (Q16).
     """
@@ -207,5 +208,3 @@ def corrected_menu(state: State) -> tuple[bool, ...]:
         return action < 9 and bool(state.near & THINGS[action - len(ROOM_ACTIONS)])
 
     return tuple(advance(state, a, corrected=True)[1] and not is_idle(a) for a in range(N_ACTIONS))
-
-

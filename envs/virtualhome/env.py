@@ -1,10 +1,10 @@
-"""The household tasks as gymnasium environments: `VirtualHomeEnv(task=..., rules=..., prompt=..., backend=...)`."""
+"""The household tasks as gymnasium environments."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +20,8 @@ BACKENDS = ("table", "virtualhome")
 class World:
     """One task under one set of rules, as functions of a state that remember every answer.
 
-    The states are few (at most some hundreds), so each is described, drawn up and left once per process; every
-    environment with the same settings shares one world.
+    The states are few (at most some hundreds), so each is described, drawn up and left once per process;
+    every environment with the same settings shares one world.
     """
 
     def __init__(self, task: ApplianceTask | EntertainmentTask, corrected: bool, full: bool):
@@ -111,19 +111,19 @@ def world(task: str, rules: str, prompt: str, backend: str) -> World:
 class VirtualHomeEnv(MenuEnv):
     """A household task in a home of four rooms (specification sections 1, 4, 5 and 9).
 
-    task: a key of `tasks.TASKS`, such as `food_preparation` or `entertainment`.
-    rules: `published` has every quirk of the published environment; `corrected` has none of Q1 to Q8: a menu then holds
+    task: a key of `tasks.TASKS`, such as `food_preparation` or `entertainment`. rules: `published` has every
+    quirk of the published environment; `corrected` has none of Q1 to Q8: a menu then holds
         exactly the actions that can be done and lead somewhere.
     prompt: `published` scenes convey the facts of the published prompts; `full` ones all that matter.
-    backend: `table` is the state machine; `virtualhome` runs every action on the simulator of the PyPI package.
+    backend: `table` is the state machine; `virtualhome` runs every action on the simulator of the PyPI
+    package.
 
-    Reward 1 on success, 0 otherwise; at most 50 steps. After a step `info["executed"]` says whether the action could be
-    done; one that could not has changed nothing and has cost a step.
+    Reward 1 on success, 0 otherwise; at most 50 steps. After a step `info["executed"]` says whether the
+    action could be done; one that could not has changed nothing and has cost a step.
     """
 
     gamma = 0.95
     max_steps = 50
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
 
     def __init__(
         self,

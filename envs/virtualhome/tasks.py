@@ -15,7 +15,7 @@ ROOM_ACTIONS = (LIVING_ROOM, KITCHEN, BATHROOM, BEDROOM)
 
 @dataclass(frozen=True)
 class Thing:
-    """The words for an object: `str(thing)` is its noun, `thing.the` and `thing.Is` spare the grammar elsewhere."""
+    """The words for an object, so that no other module knows grammar."""
 
     noun: str
     plural: bool = False
@@ -36,7 +36,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class ApplianceTask:
-    """Put `item` into `appliance` and shut the door (specification section 4; sections 8 and 9 for the rooms)."""
+    """Put `item` into `appliance` and shut the door (specification sections 4 and 9)."""
 
     item: Thing
     appliance: Thing
@@ -74,9 +74,14 @@ class EntertainmentTask:
     milk_place: str = "on the kitchen table"
 
     @property
+    def things(self) -> tuple[Thing, ...]:
+        """In the order of the actions that walk to them."""
+        return self.chips, self.milk, self.table, self.tv, self.sofa
+
+    @property
     def actions(self) -> tuple[str, ...]:
         """The phrase of every action (section 5.1)."""
-        chips, milk, table, tv, sofa = (t.the for t in (self.chips, self.milk, self.table, self.tv, self.sofa))
+        chips, milk, table, tv, sofa = (thing.the for thing in self.things)
         return (
             *(f"walk to the {ROOMS[room]}" for room in ROOM_ACTIONS),
             *(f"walk to {thing}" for thing in (chips, milk, table, tv, sofa)),

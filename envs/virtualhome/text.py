@@ -1,8 +1,9 @@
 """The scenes in words. A published scene is a function of the observation, a full one of the state.
 
-The published scenes convey exactly the facts of specification sections 4.6 and 5.6, which leave out some that matter (Q10):
-whether the item lies in the open appliance, what is on the table when the hands are empty, the state of the television
-from other rooms. The full scenes leave out nothing that decides what to do. What never changes is said first.
+The published scenes convey exactly the facts of specification sections 4.6 and 5.6. These leave out some that
+matter (Q10): whether the item lies in the open appliance, what is on the table when the hands are empty, the
+television when in other rooms. The full scenes leave out nothing that decides what to do. What never changes is
+said first.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def _published_living_room(task: EntertainmentTask, o: Bits) -> list[str]:
 
 def full_entertainment(task: EntertainmentTask, state: entertainment.State) -> str:
     """Everything that matters about a state: one scene per state of the corrected rules."""
-    names = dict(zip(entertainment.THINGS, (task.chips, task.milk, task.table, task.tv, task.sofa), strict=True))
+    names = dict(zip(entertainment.THINGS, task.things, strict=True))
     furniture = f"The {_listed([str(task.table), task.tv.the, task.sofa.the])}"
     says = [HOME, f"{furniture} are in the {ROOMS[LIVING_ROOM]}.", f"You are in the {ROOMS[state.room]}."]
     for bit, place in ((entertainment.CHIPS, task.chips_place), (entertainment.MILK, task.milk_place)):

@@ -1,4 +1,4 @@
-"""Recorded episodes of the published environments, replayed: observation, menu, reward, end and success of every step."""
+"""Recorded episodes of the published environments happen again, step by step."""
 
 import gzip
 import json
@@ -37,7 +37,10 @@ def replay(env, episode):
         discounted_return += 0.95**t * reward
     assert observation["vector"].tolist() == episode["final_obs"]
     if step["done"]:
-        assert info["episode"] == {"r": pytest.approx(discounted_return, abs=1e-9), "l": len(episode["steps"])}
+        assert info["episode"] == {
+            "r": pytest.approx(discounted_return, abs=1e-9),
+            "l": len(episode["steps"]),
+        }
     return len(episode["steps"])
 
 
@@ -51,4 +54,10 @@ def test_all_recordings_are_here():
     recorded = [episode for path in FILES for episode in episodes(path)]
     assert len(FILES) == 10
     assert len(recorded) == 270
-    assert {episode["policy"] for episode in recorded} == {"uniform", "optimal", "mixed", "envlevel", "deepwalk"}
+    assert {episode["policy"] for episode in recorded} == {
+        "uniform",
+        "optimal",
+        "mixed",
+        "envlevel",
+        "deepwalk",
+    }
