@@ -1,0 +1,78 @@
+"""What a person sees while a run goes on: one line before, a progress line, the result and where it lies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+QUIET_SECONDS = 10.0  # between lines where the output is not a terminal
+
+
+class Console:
+    """Talks to stdout; in a terminal with a live progress bar, in a log file with a line now and then."""
+
+    def __init__(self, run: Any):
+        self.run, self.cfg, self.out = run, run.cfg, RichConsole(highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        self._said = 0.0
+
+    def before(self, stats: Any) -> None:
+        cfg = self.cfg
+        self.out.print(f"[bold]{cfg.env.id.split('/')[-1]}[/] with model [bold]{cfg.model.name}[/], seed {cfg.seed}; run folder {self.run.folder}")
+        self.out.print(f"Before training: {self._evaluation(stats.eval_before)}")
+
+    def resumed(self, stats: Any) -> None:
+        self.out.print(f"Continuing {self.run.folder} at step {stats.steps:,} of {self.cfg.total_steps:,}.")
+
+    @contextmanager
+    def progress(self, stats: Any) -> Iterator[None]:
+        if not self.out.is_terminal:
+            yield
+            return
+        columns = (TextColumn("{task.completed:,.0f} steps"), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        with Progress(*columns, console=self.out) as self._bar:
+            self._task = self._bar.add_task("", total=self.cfg.total_steps, completed=stats.steps)
+            yield
+        self._bar = None
+
+    def update(self, stats: Any) -> None:
+        recent, record = stats.recent, stats.record
+        parts = []
+        if recent:
+            parts.append(f"return {sum(e.discounted_return for e in recent) / len(recent):.3f}")
+            parts.append(f"success {sum(e.success for e in recent) / len(recent):.0%}")
+        if stats.last_evaluation:
+            parts.append(f"greedy {stats.last_evaluation['greedy']['return_mean']:.4f}")
+        parts.append(f"entropy {record.get('policy/entropy', float('nan')):.2f}")
+        parts.append(f"{record['speed/steps_per_second']:.0f} steps/s")
+        line = "  ".join(parts)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=stats.steps, description=line)
+        elif time.monotonic() - self._said > QUIET_SECONDS:
+            self._said = time.monotonic()
+            self.out.print(f"{stats.steps:>8,} steps  {line}")
+
+    def after(self, summary: dict[str, Any]) -> None:
+        table = Table(title=f"{summary['env_id']}, {summary['env_steps']:,} steps in {summary['wall_seconds']:.0f} s")
+        for column in ("", "greedy return", "greedy success", "sampled return", "sampled success"):
+            table.add_column(column, justify="right" if column else "left")
+        for name, key in (("before training", "eval_before"), ("after training", "eval_after")):
+            e = summary[key]
+            row = [f(e[k]) for k in ("greedy", "sampled") for f in (lambda x: f"{x['return_mean']:.4f}", lambda x: f"{x['success_rate']:.0%}")]
+            table.add_row(name, *row)
+        if summary["optimum"] is not None:
+            table.add_row("optimum", f"{summary['optimum']:.4f}")
+        self.out.print(table)
+        self.out.print(f"Run folder: {self.run.folder}")
+        self.out.print(f"Curves:     tensorboard --logdir {self.run.folder}")
+
+    def _evaluation(self, evaluation: dict[str, Any]) -> str:
+        return ", ".join(
+            f"{name} return {e['return_mean']:.4f} (success {e['success_rate']:.0%})" for name, e in evaluation.items()
+        )

@@ -1,0 +1,120 @@
+"""The counters of a run: what is logged, what decides about stopping and the best checkpoint, what a resume brings back."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from twosome.types import Episode, Rollout
+
+WINDOW = 20  # finished episodes over which the progress line averages
+
+
+class Statistics:
+    """`steps`: decisions taken in all worlds together, the x-axis of every figure."""
+
+    def __init__(self, cfg: Any):
+        self.cfg = cfg
+        self.steps = self.updates = self.episodes = 0
+        self.wall_seconds = 0.0
+        self.recent: deque[Episode] = deque(maxlen=WINDOW)
+        self.best: dict[str, float] | None = None
+        self.eval_before: dict[str, Any] | None = None
+        self.eval_after: dict[str, Any] | None = None
+        self.last_evaluation: dict[str, Any] | None = None
+        self.first_ratio_deviation = 0.0
+        self.record: dict[str, float] = {}
+        self.is_new_best = False
+
+    def add(self, rollout: Rollout, update: dict[str, float], policy: Any, learner: Any, worlds: Any, seconds: float) -> None:
+        """Count a rollout and its update, and prepare the record to log."""
+        self.steps += rollout.actions.numel()
+        self.updates += 1
+        self.wall_seconds += seconds
+        self.episodes += len(rollout.episodes)
+        self.recent.extend(rollout.episodes)
+        self.is_new_best = False
+        self.first_ratio_deviation = max(self.first_ratio_deviation, update.get("policy/ratio_deviation_first", 0.0))
+        counts = policy.counts
+        self.record = update | {
+            "episodes": float(self.episodes),
+            "episodes/failed": float(worlds.failed),
+            "speed/steps_per_second": rollout.actions.numel() / seconds,
+            "reuse/decisions": counts["decisions_computed"] / max(counts["decisions"], 1),
+            "reuse/features": counts["prompts_computed"] / max(counts["prompts"], 1),
+            "memory/peak_gib": torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0,
+            "numerics/bad_updates": float(learner.bad_updates),
+        }
+        if rollout.episodes:
+            self.record |= {
+                "return/mean": _mean([e.discounted_return for e in rollout.episodes]),
+                "success/rate": _mean([float(e.success) for e in rollout.episodes]),
+                "length/mean": _mean([float(e.length) for e in rollout.episodes]),
+                "length/decisions": _mean([float(e.decisions) for e in rollout.episodes]),
+            }
+        counts.clear()
+
+    def add_evaluation(self, evaluation: dict[str, Any]) -> None:
+        """Note an evaluation; the best greedy return, then the best sampled one, marks the best checkpoint."""
+        self.last_evaluation = evaluation
+        for name in ("greedy", "sampled"):
+            self.record[f"eval/{name}_return"] = evaluation[name]["return_mean"]
+            self.record[f"eval/{name}_success"] = evaluation[name]["success_rate"]
+        rank = [round(evaluation[name]["return_mean"], 9) for name in ("greedy", "sampled")]
+        if self.best is None or rank > [self.best["greedy"], self.best["sampled"]]:
+            self.best = {"step": self.steps, "greedy": rank[0], "sampled": rank[1]}
+            self.is_new_best = True
+
+    def reached(self, cfg: Any) -> bool:
+        """Whether the last evaluation, greedy, came to `log.stop_at` of the known optimum."""
+        if cfg.log.stop_at is None or cfg.env.optimum is None or self.last_evaluation is None:
+            return False
+        return self.last_evaluation["greedy"]["return_mean"] >= cfg.log.stop_at * cfg.env.optimum
+
+    def best_checkpoint(self, run: Any) -> Path | None:
+        """The folder of the best checkpoint, whose name `best.json` keeps for `twosome.load`."""
+        if self.best is None:
+            return None
+        folder = run.checkpoint_folder(self.best["step"])
+        if folder.exists():
+            (run.folder / "best.json").write_text(json.dumps({"checkpoint": folder.name} | self.best), encoding="utf-8")
+        return folder
+
+    def state(self) -> dict[str, Any]:
+        """Everything of this object that a resumed run needs, as JSON."""
+        kept = ("steps", "updates", "episodes", "wall_seconds", "best", "eval_before", "last_evaluation", "first_ratio_deviation")
+        return {name: getattr(self, name) for name in kept} | {"recent": [list(e) for e in self.recent]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.recent = deque((Episode(*e) for e in state["recent"]), maxlen=WINDOW)
+
+    def summary(self, cfg: Any, policy: Any) -> dict[str, Any]:
+        """What `summary.json` holds."""
+        from twosome.run import versions
+
+        return {
+            "env_id": cfg.env.id.split(":")[-1],
+            "model": cfg.model.name,
+            "seed": cfg.seed,
+            "env_steps": self.steps,
+            "updates": self.updates,
+            "episodes": self.episodes,
+            "wall_seconds": round(self.wall_seconds, 3),
+            "optimum": cfg.env.optimum,
+            "scorer": policy.describe_scorer(),
+            "first_ratio_deviation": self.first_ratio_deviation,
+            "best": self.best,
+            "eval_before": self.eval_before,
+            "eval_after": self.eval_after,
+            "versions": versions(),
+        }
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

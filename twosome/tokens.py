@@ -1,0 +1,172 @@
+"""Where the prompt ends and the action begins, in tokens; which tokens belong to which word.
+
+The whole text is encoded, once per action, and then cut at the prompt's end: the continuation is every token that covers at
+least one character after the prompt. So a piece that merges the prompt's last character with the action's first counts to
+the action, and `encode(prompt) + encode(action)`, which no model has seen, never arises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from typing import Any
+
+from twosome.types import ContextLengthError, Decision, MenuError, Sequence
+
+
+def join(prompt: str, action: str) -> tuple[str, int]:
+    """The text of an action after a prompt and the character where the prompt ends.
+
+    They are joined by one space unless the prompt already ends in white space; spaces at the prompt's end belong to the action.
+
+    >>> join("Next action:", "chop the tomato")
+    ('Next action: chop the tomato', 12)
+    """
+    if prompt and not prompt[-1].isspace():
+        return f"{prompt} {action}", len(prompt)
+    return prompt + action, len(prompt.rstrip(" "))
+
+
+def check_menu(decision: Decision) -> None:
+    """Raise `MenuError` for a menu that is empty or holds an empty, duplicate or non-text action."""
+    prompt, menu = decision
+    if not isinstance(prompt, str):
+        raise MenuError(f"Expected the prompt as str, got {type(prompt).__name__}: {prompt!r}.")
+    if isinstance(menu, str):
+        raise MenuError(f"Expected a menu, a sequence of action phrases, got one string {menu!r}. Put it in a list.")
+    if len(menu) == 0:
+        raise MenuError(f"Empty menu: at least one legal action is needed. The prompt is {_short(prompt)}.")
+    seen: dict[str, int] = {}
+    for i, action in enumerate(menu):
+        if not isinstance(action, str):
+            raise MenuError(f"Action {i} of the menu is {type(action).__name__} {action!r}, expected a phrase (str).")
+        phrase = " ".join(action.split())
+        if not phrase:
+            raise MenuError(f"Action {i} of the menu is empty ({action!r}). The prompt is {_short(prompt)}.")
+        if phrase in seen:
+            raise MenuError(
+                f"Duplicate action {phrase!r} at {seen[phrase]} and {i} of the menu: their probabilities would be "
+                f"counted twice. Merge them, or word them apart. The prompt is {_short(prompt)}."
+            )
+        seen[phrase] = i
+
+
+def encode(tokenizer: Any, decision: Decision, max_tokens: int | None = None) -> list[Sequence]:
+    """The token sequence of every action of the menu.
+
+    Works with and without BOS, prefix space, offsets. Raises `MenuError` for a menu that cannot be scored (also an
+    action that encodes to nothing) and `ContextLengthError` when prompt + action exceed `max_tokens`.
+    """
+    check_menu(decision)
+    prompt = decision.prompt
+    texts, cuts = zip(*(join(prompt, action.strip()) for action in decision.menu), strict=True)
+    spans = _spans(tokenizer, texts) if tokenizer.is_fast else None
+    sequences = []
+    for i, (action, text, cut) in enumerate(zip(decision.menu, texts, cuts, strict=True)):
+        if spans is not None:
+            ids, ends = spans[i]
+            start = next((k for k, end in enumerate(ends) if end > cut), len(ids))
+        else:
+            ids, start, ends = _without_offsets(tokenizer, text, cut)
+        if start == len(ids):
+            raise MenuError(f"Action {action!r} encodes to no token with this tokenizer; word it differently.")
+        if start == 0:
+            ids, start = (_first_token(tokenizer, prompt), *ids), 1
+            ends = (0, *ends)
+        if max_tokens is not None and len(ids) > max_tokens:
+            raise ContextLengthError(
+                f"Prompt and action need {len(ids)} tokens ({start} + {len(ids) - start}), the model's context holds "
+                f"{max_tokens}. Shorten the prompt or use a model with a longer context. Action {action!r}, prompt "
+                f"{_short(prompt)}."
+            )
+        sequences.append(Sequence(tuple(ids), start, _words(text, cut, ends[start:])))
+    return sequences
+
+
+def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int | None = None) -> tuple[int, ...]:
+    """The tokens of a prompt alone, as `encode` begins with them where nothing merges over the boundary."""
+    ids = _encode_one(tokenizer, prompt.rstrip(" ")) or (_first_token(tokenizer, prompt),)
+    if max_tokens is not None and len(ids) > max_tokens:
+        raise ContextLengthError(
+            f"The prompt needs {len(ids)} tokens, the model's context holds {max_tokens}. Shorten it or use a model "
+            f"with a longer context. The prompt is {_short(prompt)}."
+        )
+    return ids
+
+
+def unconditional(tokenizer: Any, sequences: Seq[Sequence]) -> list[Sequence]:
+    """The same continuations after no prompt at all: only the token that begins a text."""
+    first = _first_token(tokenizer, "")
+    return [Sequence((first, *s.continuation), 1, s.words) for s in sequences]
+
+
+def _spans(tokenizer: Any, texts: Seq[str]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Ids and character ends of every text, without special tokens after the last character."""
+    batch = tokenizer(list(texts), return_offsets_mapping=True, return_special_tokens_mask=True)
+    result = []
+    for ids, offsets, special in zip(
+        batch["input_ids"], batch["offset_mapping"], batch["special_tokens_mask"], strict=True
+    ):
+        n = len(ids)
+        while n and special[n - 1] and offsets[n - 1][0] == offsets[n - 1][1]:
+            n -= 1
+        result.append((tuple(ids[:n]), tuple(end for _, end in offsets[:n])))
+    return result
+
+
+def _encode_one(tokenizer: Any, text: str) -> tuple[int, ...]:
+    """Ids of a text without the special tokens after its end."""
+    batch = tokenizer(text, return_special_tokens_mask=True)
+    ids, special = batch["input_ids"], batch["special_tokens_mask"]
+    n = len(ids)
+    while n and special[n - 1] and ids[n - 1] != tokenizer.bos_token_id:
+        n -= 1
+    return tuple(ids[:n])
+
+
+def _without_offsets(tokenizer: Any, text: str, cut: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+    """For slow tokenizers: the boundary is where the prompt's tokens and the whole's part; ends by encoding prefixes."""
+    ids = _encode_one(tokenizer, text)
+
+    def shared(prefix: str) -> int:
+        own = _encode_one(tokenizer, prefix)
+        return next((k for k, (a, b) in enumerate(zip(own, ids, strict=False)) if a != b), min(len(own), len(ids)))
+
+    start = shared(text[:cut])
+    ends, position, done = [0] * start, cut, start
+    while position < len(text):
+        stop = position + len(text[position:]) - len(text[position:].lstrip())
+        stop = next((k for k in range(stop, len(text)) if text[k].isspace()), len(text))
+        reach = len(ids) if stop == len(text) else max(done, shared(text[:stop]))
+        ends += [stop] * (reach - done)
+        position, done = stop, reach
+    return ids, start, tuple(ends)
+
+
+def _words(text: str, cut: int, ends: Seq[int]) -> tuple[tuple[int, int], ...]:
+    """For every word after `cut` the range of its tokens; a token counts to the word of its last character."""
+    spans = []
+    position, token = cut, 0
+    for word in text[cut:].split():
+        position = text.index(word, position) + len(word)
+        first = token
+        while token < len(ends) and ends[token] <= position:
+            token += 1
+        spans.append((first, token))
+    if token < len(ends):  # white space or special pieces after the last word
+        spans[-1] = (spans[-1][0], len(ends))
+    return tuple(spans)
+
+
+def _first_token(tokenizer: Any, prompt: str) -> int:
+    """The token that begins a text; needed where the first token of the action has nothing before it."""
+    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return token
+    raise MenuError(
+        f"The prompt {_short(prompt)} encodes to no token and this tokenizer has neither BOS nor EOS to begin with, so the "
+        "first token of an action has no probability. Give a prompt of at least one token."
+    )
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 160 else f"{text[:80]} ... {text[-60:]}")
