@@ -36,6 +36,15 @@ class Outcome(NamedTuple):
     success: bool
 
 
+class Last(NamedTuple):
+    """The last action taken, for captions and `info`; `phrase` is None right after `reset`."""
+
+    phrase: str | None
+    reward: float
+    duration: int
+    success: bool
+
+
 class Snapshot(NamedTuple):
     """Everything that `restore` needs; hashable and cheap (a few references, nothing is copied)."""
 
@@ -43,7 +52,23 @@ class Snapshot(NamedTuple):
     steps: int
     discounted_return: float
     over: bool
-    last: tuple[int | None, float]
+    last: Last
+
+
+class View(NamedTuple):
+    """All that is shown of a state."""
+
+    scene: str
+    goal: str
+    vector: np.ndarray
+    actions: tuple[str, ...]
+    is_legal: np.ndarray
+
+
+START = Last(None, 0.0, 1, False)
+
+MEMORY = 1 << 14
+"""States and moves that an environment remembers; more than this and it starts afresh."""
 
 
 class MenuEnv(gymnasium.Env):
@@ -77,7 +102,10 @@ class MenuEnv(gymnasium.Env):
         self._steps = 0
         self._discounted_return = 0.0
         self._over = True
-        self._last: tuple[int | None, float] = (None, 0.0)
+        self._last = START
+        # The worlds are pure functions of the state, so what was computed once is looked up.
+        self._views: dict[Hashable, View] = {}
+        self._moves: dict[tuple[Hashable, int], tuple[Hashable, float, int, bool]] = {}
 
     # What a family provides ------------------------------------------------------------------------------------------
 
@@ -113,8 +141,8 @@ class MenuEnv(gymnasium.Env):
         """Start an episode. The worlds have no randomness: every episode starts in the same state."""
         super().reset(seed=seed)
         self._state = self._start()
-        self._steps, self._discounted_return, self._over, self._last = 0, 0.0, False, (None, 0.0)
-        return self._observation(), self._info(duration=1, success=False)
+        self._steps, self._discounted_return, self._over, self._last = 0, 0.0, False, START
+        return self._shown()
 
     def step(self, action):
         """Take one action of the menu.
@@ -126,21 +154,15 @@ class MenuEnv(gymnasium.Env):
             when = "before the first reset()" if self._state is None else "after the episode has ended"
             raise ResetNeeded(f"step() was called {when}. Call env.reset() first.")
         index = self._index(action)
-        outcome = self._transition(self._state, index)
-        reward = 0.0
-        for k, r in enumerate(outcome.rewards):
-            reward += self.gamma**k * r
+        phrase = self._view(self._state).actions[index]
+        self._state, reward, duration, success = self._move(self._state, index)
         self._discounted_return += self.gamma**self._steps * reward
-        self._steps += len(outcome.rewards)
-        self._state = outcome.state
-        self._last = (index, reward)
-        terminated = outcome.success
-        truncated = not terminated and self._steps >= self.max_steps
-        self._over = terminated or truncated
-        info = self._info(duration=len(outcome.rewards), success=outcome.success)
-        if self._over:
-            info["episode"] = {"r": self._discounted_return, "l": self._steps}
-        return self._observation(), reward, terminated, truncated, info
+        self._steps += duration
+        self._last = Last(phrase, reward, duration, success)
+        truncated = not success and self._steps >= self.max_steps
+        self._over = success or truncated
+        observation, info = self._shown()
+        return observation, reward, success, truncated, info
 
     def snapshot(self) -> Snapshot:
         """The whole situation as a hashable value, for `restore`."""
@@ -153,29 +175,68 @@ class MenuEnv(gymnasium.Env):
         if not isinstance(snapshot, Snapshot):
             raise TypeError(f"restore() takes what snapshot() returned, got {type(snapshot).__name__}.")
         self._state, self._steps, self._discounted_return, self._over, self._last = snapshot
-        return self._observation(), self._info(duration=1, success=False)
+        return self._shown()
 
     def render(self):
         """`rgb_array`: uint8 [height, width, 3]; `ansi`: str. Both carry the scene, the last action and its reward."""
         if self.render_mode is None:
-            gymnasium.logger.warn('render() needs a render_mode: gymnasium.make(..., render_mode="rgb_array").')
+            gymnasium.logger.warn(
+                'render() needs a render_mode: gymnasium.make(..., render_mode="rgb_array").'
+            )
             return None
         if self._state is None:
             raise ResetNeeded("render() was called before the first reset(). Call env.reset() first.")
-        raise NotImplementedError  # the overcooked helper completes this with envs/render.py
+        scene, did = self._view(self._state).scene, _did(self._last)
+        if self.render_mode == "ansi":
+            return f"{self._ansi(self._state)}\n{scene}\n{did}\n"
+        from .render import captioned
+
+        return captioned(self._picture(self._state), scene, did)
 
     # Helpers -----------------------------------------------------------------------------------------------------------
 
-    def _observation(self) -> dict[str, Any]:
-        s = self._state
-        return {"scene": self._scene(s), "goal": self._goal(s), "vector": self._vector(s).copy()}
+    def _view(self, state: Hashable) -> View:
+        view = self._views.get(state)
+        if view is None:
+            actions, is_legal = self._menu(state)
+            view = View(
+                self._scene(state), self._goal(state), self._vector(state), actions, np.array(is_legal, bool)
+            )
+            if len(self._views) >= MEMORY:
+                self._views.clear()
+            self._views[state] = view
+        return view
 
-    def _info(self, duration: int, success: bool) -> dict[str, Any]:
-        actions, is_legal = self._menu(self._state)
-        return {"actions": actions, "action_mask": np.array(is_legal, bool), "duration": duration, "success": success}
+    def _move(self, state: Hashable, index: int) -> tuple[Hashable, float, int, bool]:
+        """The state after an action, its reward discounted over its primitive steps, its duration, success."""
+        move = self._moves.get((state, index))
+        if move is None:
+            after, rewards, success = self._transition(state, index)
+            reward = sum(self.gamma**k * r for k, r in enumerate(rewards))
+            move = (after, float(reward), len(rewards), success)
+            if len(self._moves) >= MEMORY:
+                self._moves.clear()
+            self._moves[state, index] = move
+        return move
+
+    def _shown(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Observation and info of this moment, in arrays of their own."""
+        scene, goal, vector, actions, is_legal = self._view(self._state)
+        last = self._last
+        info: dict[str, Any] = {
+            "actions": actions,
+            "action_mask": is_legal.copy(),
+            "duration": last.duration,
+            "success": last.success,
+        }
+        if self._over:
+            info["episode"] = {"r": self._discounted_return, "l": self._steps}
+        return {"scene": scene, "goal": goal, "vector": vector.copy()}, info
 
     def _index(self, action) -> int:
         n = int(self.action_space.n)
+        if type(action) is int and 0 <= action < n:
+            return action
         try:
             if isinstance(action, (bool, np.bool_)):
                 raise TypeError
@@ -185,8 +246,15 @@ class MenuEnv(gymnasium.Env):
         if index is None or not 0 <= index < n:
             got = f"{action!r} ({type(action).__name__})"
             menu = ", ".join(f"{i}: {phrase}" for i, phrase in enumerate(self._menu(self._state).actions))
-            raise InvalidAction(f"Expected an action index, an integer from 0 to {n - 1}, got {got}. The menu here is {menu}.")
+            raise InvalidAction(
+                f"Expected an action index, an integer from 0 to {n - 1}, got {got}. The menu here is {menu}."
+            )
         return index
+
+
+def _did(last: Last) -> str:
+    """The last action in a caption."""
+    return "A new episode." if last.phrase is None else f"> {last.phrase}   reward {last.reward:+.4g}"
 
 
 def unknown(what: str, got: object, known: Iterable[str]) -> str:

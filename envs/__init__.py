@@ -1,0 +1,25 @@
+"""Text worlds with a menu of actions, as gymnasium environments. Importing this package registers them:
+
+>>> import gymnasium
+>>> env = gymnasium.make("twosome_envs:twosome/TomatoSalad-v0")
+>>> observation, info = env.reset()
+>>> info["actions"][0]
+'pick up the tomato'
+
+Needs gymnasium and numpy only; drawing a picture needs Pillow.
+"""
+
+from gymnasium.envs.registration import register, registry
+
+from . import overcooked, virtualhome
+
+IDS: tuple[str, ...] = tuple({**overcooked.SPECS, **virtualhome.SPECS})
+"""Every id registered here."""
+
+for _family in (overcooked, virtualhome):
+    for _id, _kwargs in _family.SPECS.items():
+        if _id not in registry:
+            register(_id, entry_point=_family.ENTRY_POINT, kwargs=_kwargs)
+            # A -v1 here is another world, not the successor of the benchmark: under one name, making the -v0 would warn
+            # that it is out of date.
+            registry[_id].name = _id.removeprefix("twosome/").removesuffix("-v0")

@@ -1,0 +1,145 @@
+"""The kitchens as gymnasium environments: `OvercookedEnv(world=..., recipe=..., map=..., rewards=..., view_radius=...)`."""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..base import Menu, MenuEnv, Outcome, unknown
+from . import rules, text
+from .layouts import MAX_CHOPS, PLANS, RECIPES, SIZE, WORLDS, Rewards
+from .state import Kitchen, State, build
+
+shared_kitchen = functools.lru_cache(maxsize=256)(build)
+"""One kitchen for all environments with the same settings."""
+
+
+class OvercookedEnv(MenuEnv):
+    """One cook, one recipe, macro-actions (specification sections 1 to 13).
+
+    world: `W3` (all foods, two cutting boards), `W4` (tomato, one board), or `W1` (W3 with two bowls and a `wait` action).
+    recipe: the task string, a key of `layouts.RECIPES`.
+    map: `A` is one room; on `C` a wall leaves one gap; on `B` it leaves none, so that nothing can be served.
+    rewards: replaces some of `layouts.Rewards`: {"subtask": .2, "correct": 1, "wrong": -.1, "step": -.001}.
+    view_radius: half the width of the square window of view; 0 sees everything.
+
+    The limit of 200 primitive steps is looked at between actions only, so an episode may last some more (quirk Q7).
+    """
+
+    gamma = 0.99
+    max_steps = 200
+
+    def __init__(
+        self,
+        world: str = "W3",
+        recipe: str = "lettuce-tomato salad",
+        map: str = "A",
+        rewards: Mapping[str, float] | None = None,
+        view_radius: int = 2,
+        render_mode: str | None = None,
+    ):
+        for what, got, known in (("world", world, WORLDS), ("recipe", recipe, RECIPES), ("map", map, PLANS)):
+            if not isinstance(got, str) or got not in known:
+                raise ValueError(_unknown_recipe(got) if what == "recipe" else unknown(what, got, known))
+        self.kitchen: Kitchen = shared_kitchen(world, map, recipe, _checked(rewards), _radius(view_radius))
+        self._one_hot = [float(name == recipe) for name in RECIPES]
+        self._goal_text = text.goal(self.kitchen)
+        super().__init__(len(self.kitchen.actions), self._highest(), render_mode)
+
+    def _start(self) -> State:
+        return self.kitchen.start
+
+    def _transition(self, state, action: int) -> Outcome:
+        return Outcome(*rules.run(self.kitchen, state, self.kitchen.actions[action]))
+
+    def _scene(self, state) -> str:
+        return text.scene(self.kitchen, state)
+
+    def _goal(self, state) -> str:
+        return self._goal_text
+
+    def _menu(self, state) -> Menu:
+        phrases = tuple(text.phrase(self.kitchen, deed) for deed in text.deeds(self.kitchen, state))
+        return Menu(phrases, (True,) * len(phrases))
+
+    def _vector(self, state) -> np.ndarray:
+        """Section 9: position of every item, and chops of a food, zeros while out of view; then the recipe."""
+        kitchen = self.kitchen
+        things = [(at, (n,)) for at, n in zip(state.foods, state.chops, strict=True)]
+        things += [(at, ()) for at in (*state.plates, *kitchen.knives, kitchen.delivery, state.agent)]
+        numbers: list[float] = []
+        for at, chops in things:
+            values = (*divmod(at, SIZE), *chops) if kitchen.sees(state, at) else (0, 0, *(0 for _ in chops))
+            if kitchen.world.is_scaled:
+                values = tuple(n / scale for n, scale in zip(values, (SIZE, SIZE, MAX_CHOPS), strict=False))
+            numbers += values
+        return np.array(numbers + self._one_hot, np.float32)
+
+    def _highest(self) -> np.ndarray:
+        if self.kitchen.world.is_scaled:
+            size = len(self._vector(self.kitchen.start))
+            return np.ones(size, np.float32)
+        foods, others = len(self.kitchen.foods), len(self.kitchen.start.plates) + len(self.kitchen.knives) + 2
+        edge = SIZE - 1
+        return np.array(
+            [edge, edge, MAX_CHOPS] * foods + [edge, edge] * others + [1] * len(RECIPES), np.float32
+        )
+
+    def _ansi(self, state) -> str:
+        from . import drawing
+
+        return drawing.characters(self.kitchen, state)
+
+    def _picture(self, state) -> np.ndarray:
+        from . import drawing
+
+        return drawing.picture(self.kitchen, state)
+
+
+def _unknown_recipe(got: object) -> str:
+    """Names the recipe with the same foods in another order, if there is one."""
+    if isinstance(got, str):
+        words = sorted(got.lower().replace("-", " ").replace("_", " ").split())
+        for name in RECIPES:
+            if sorted(name.replace("-", " ").split()) == words:
+                return (
+                    f"Unknown recipe {got!r}. Did you mean {name!r}? Known: {', '.join(map(repr, RECIPES))}."
+                )
+    return unknown("recipe", got, RECIPES)
+
+
+def _checked(rewards: Mapping[str, Any] | None) -> Rewards:
+    """The rewards with what was not given filled in. Raises ValueError for a wrong key or value."""
+    if rewards is None:
+        return Rewards()
+    if not isinstance(rewards, Mapping):
+        example = dict(Rewards()._asdict())
+        raise ValueError(
+            f"rewards must be a dict such as {example}, got {rewards!r} ({type(rewards).__name__})."
+        )
+    for key, value in rewards.items():
+        if key not in Rewards._fields:
+            raise ValueError(unknown("reward", key, Rewards._fields))
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value):
+            default = Rewards._field_defaults[key]
+            raise ValueError(f"rewards[{key!r}] must be a finite number such as {default}, got {value!r}.")
+    return Rewards(**{key: float(value) for key, value in rewards.items()})
+
+
+def _radius(view_radius: Any) -> int:
+    try:
+        radius = operator.index(view_radius)
+    except TypeError:
+        radius = -1
+    if radius < 0 or isinstance(view_radius, bool):
+        raise ValueError(
+            f"view_radius must be an integer of 0 (sees everything) or more, got {view_radius!r}."
+        )
+    return radius
