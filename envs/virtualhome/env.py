@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..base import Menu, MenuEnv, Outcome, unknown
-from . import appliance, entertainment, text
+from . import appliance, entertainment, situation, text
 from .tasks import TASKS, ApplianceTask, EntertainmentTask
 
 RULES = ("published", "corrected")
@@ -48,6 +48,12 @@ class World:
         if isinstance(self.task, ApplianceTask):
             return appliance.observe(self.task, state)
         return entertainment.observe(state)
+
+    def situation(self, state: Any) -> situation.Situation:
+        """What there is to see, for the pictures."""
+        if isinstance(self.task, ApplianceTask):
+            return situation.of_appliance(self.task, self.view(state))
+        return situation.of_entertainment(self.task, self.view(state))
 
     def succeeded(self, state: Any) -> bool:
         """Whether the goal is reached."""
@@ -160,3 +166,11 @@ class VirtualHomeEnv(MenuEnv):
 
     def _vector(self, state):
         return self._world.vector(state)
+
+    def _ansi(self, state):
+        return situation.ansi(self._world.situation(state))
+
+    def _picture(self, state):
+        from .picture import draw
+
+        return draw(self._world.situation(state))

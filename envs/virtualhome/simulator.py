@@ -1,8 +1,8 @@
 """The tasks on the simulator of the PyPI package `virtualhome`, as the optional `backend="virtualhome"`.
 
-Source: specification sections 2, 3 and 10. The package is used as it is; what the published tasks need differently
-is done here: a scene without the pillows that occupy the sofa, a rebuilt simulator state before every action
-(otherwise sitting is never noticed), and switches that need a free hand.
+Source: specification sections 2, 3 and 10. What the published tasks need differently is done here: a scene without
+the pillows that occupy the sofa, a simulator rebuilt before every action (otherwise sitting goes unnoticed), and
+switches that need a free hand.
 """
 
 from __future__ import annotations
@@ -249,13 +249,12 @@ class SimulatorWorld(World):
         room, near, held = self._room(state, CHARACTER), state.linked(CHARACTER, "CLOSE"), self._held(state)
         rooms = tuple(room == i for i in range(4))
 
-        def item(thing: int) -> tuple[bool, ...]:
-            seen = self._sees(state, thing)
-            return seen, seen and thing in near, thing in held
-
         def piece(thing: int) -> tuple[bool, ...]:
             seen = self._sees(state, thing)
             return seen, seen and thing in near
+
+        def item(thing: int) -> tuple[bool, ...]:
+            return *piece(thing), thing in held
 
         if isinstance(self.task, ApplianceTask):
             sees_both = self._sees(state, ITEM) and self._sees(state, MACHINE)

@@ -2,8 +2,8 @@
 
 The published scenes convey exactly the facts of specification sections 4.6 and 5.6. These leave out some that
 matter (Q10): whether the item lies in the open appliance, what is on the table when the hands are empty, the
-television when in other rooms. The full scenes leave out nothing that decides what to do. What never changes is
-said first.
+television when in other rooms. The full scenes leave out nothing that decides what to do. What never changes
+is said first.
 """
 
 from __future__ import annotations
