@@ -105,7 +105,9 @@ def build_policy(cfg: Any) -> LLMPolicy:
     value_head = ValueHead(width, cfg.model.value_head).to(device)
     if cfg.model.compile:
         lm.get_base_model().compile(dynamic=True)
-    return LLMPolicy(lm, tokenizer, value_head, cfg.policy)
+    policy = LLMPolicy(lm, tokenizer, value_head, cfg.policy)
+    policy.train_settings = cfg
+    return policy
 
 
 def load(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Seq[str] = ()) -> LLMPolicy:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import math
 import sys
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twosome.types import EnvironmentFault, Episode, Policy
+from twosome.types import ConfigError, Episode, Policy
 
 if TYPE_CHECKING:
     from twosome.config import EnvSettings
@@ -91,3 +95,168 @@ def evaluate(policy: Policy, env: EnvSettings, template: str, episodes: int, see
     for name, greedy in (("greedy", True), ("sampled", False)):
         result[name] = summarize(run_episodes(policy, env, template, episodes, greedy=greedy, seed=seed), seed)
     return result
+
+
+# The command ---------------------------------------------------------------------------------------------------------------
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command `twosome-eval`: checkpoints x environments in one table, JSON, CSV and a picture."""
+    from twosome import cli
+
+    cli.run("eval", _job, sys.argv[1:] if argv is None else argv)
+
+
+def _job(cfg: Any) -> list[dict[str, Any]]:
+    from omegaconf import OmegaConf
+
+    if OmegaConf.is_missing(cfg, "checkpoint"):
+        raise ConfigError("checkpoint=... is missing: a run folder, a checkpoint folder, or `tiny` for the untrained model.")
+    if cfg.episodes < 1:
+        raise ConfigError(f"episodes={cfg.episodes} cannot work: expected 1 or more.")
+    sources = [str(c) for c in _listed(cfg.checkpoint)]
+    out = Path(cfg.out).expanduser() if cfg.out else _default_out(sources[0])
+    results = [_evaluate_one(cfg, source, name, out) for source in sources for name in (_listed(cfg.env) or [None])]
+    write_results(out, results)
+    return results
+
+
+def _evaluate_one(cfg: Any, source: str, env_name: str | None, out: Path) -> dict[str, Any]:
+    """One checkpoint in one environment."""
+    from twosome.api import load
+    from twosome.config import compose
+
+    policy = load(source, checkpoint=cfg.which, overrides=list(cfg.overrides))
+    settings = policy.train_settings
+    env = settings.env if env_name is None else compose([f"env={env_name}"]).env
+    evaluation = evaluate(policy, env, policy.settings.prompt, cfg.episodes, cfg.seed)
+    if cfg.report:
+        from twosome import report
+
+        page = out / f"report_{Path(source).name}_{env_name or 'own'}.html"
+        report.write(page, policy, env, policy.settings.prompt, episodes=cfg.report_episodes, seed=cfg.seed)
+        print(f"Report: {page}")
+    return {
+        "checkpoint": source,
+        "env_id": env.id.split(":")[-1],
+        "trained_on": settings.env.id.split(":")[-1],
+        "model": settings.model.name,
+        "seed": cfg.seed,
+        "optimum": env.optimum,
+        "scorer": policy.describe_scorer(),
+        **_history(source),
+        "eval_after": evaluation,
+        **evaluation,
+    }
+
+
+def _history(source: str) -> dict[str, Any]:
+    """What the run's own summary says of its steps and of the policy before training, where there is one."""
+    folder = next((f for f in (Path(source), Path(source).parent.parent) if (f / "summary.json").is_file()), None)
+    known = json.loads((folder / "summary.json").read_text(encoding="utf-8")) if folder else {}
+    return {key: known.get(key) for key in ("env_steps", "wall_seconds", "eval_before")}
+
+
+def write_results(out: Path, results: list[dict[str, Any]]) -> None:
+    """`eval.json` (the first result, and all under `results`), `eval.csv`, `eval.png` where matplotlib is, and a table."""
+    from twosome.run import versions
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "eval.json").write_text(json.dumps(results[0] | {"results": results, "versions": versions()}, indent=1), encoding="utf-8")
+    rows = [_row(r, how) for r in results for how in ("greedy", "sampled")]
+    with (out / "eval.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    _print(rows, out)
+    _draw(rows, out / "eval.png")
+
+
+def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
+    e, optimum = result[how], result["optimum"]
+    return {
+        "checkpoint": result["checkpoint"],
+        "environment": result["env_id"].split("/")[-1],
+        "policy": how,
+        "episodes": e["episodes"],
+        "return": round(e["return_mean"], 6),
+        "return_low": round(e["return_interval"][0], 6),
+        "return_high": round(e["return_interval"][1], 6),
+        "of_optimum": round(e["return_mean"] / optimum, 4) if optimum else None,
+        "success": round(e["success_rate"], 4),
+        "success_low": round(e["success_interval"][0], 4),
+        "success_high": round(e["success_interval"][1], 4),
+        "steps": round(e["length_mean"], 2),
+    }
+
+
+def _print(rows: list[dict[str, Any]], out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{rows[0]['episodes']} episodes each; intervals are 95 %")
+    several = len({r["checkpoint"] for r in rows}) > 1
+    columns = [*(["checkpoint"] if several else []), "environment", "policy", "return", "of optimum", "success", "steps"]
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("checkpoint", "environment", "policy") else "right")
+    for r in rows:
+        cells = {
+            **r,
+            "return": f"{r['return']:.4f} [{r['return_low']:.4f}, {r['return_high']:.4f}]",
+            "of optimum": "" if r["of_optimum"] is None else f"{r['of_optimum']:.1%}",
+            "success": f"{r['success']:.0%} [{r['success_low']:.0%}, {r['success_high']:.0%}]",
+            "steps": f"{r['steps']:.1f}",
+        }
+        table.add_row(*(str(cells[c]) for c in columns))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"Written: {out / 'eval.json'}, eval.csv" + (", eval.png" if _has_matplotlib() else ""), soft_wrap=True)
+
+
+def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Discounted returns as bars with their intervals. Left out where matplotlib is not installed (the extra `plot`)."""
+    if not _has_matplotlib():
+        return
+    from matplotlib.figure import Figure
+
+    labels = [f"{r['environment']}\n{r['policy']}" for r in rows]
+    figure = Figure(figsize=(max(4.0, 0.9 * len(rows)), 3.6), layout="constrained")
+    axes = figure.subplots()
+    low = [r["return"] - r["return_low"] for r in rows]
+    high = [r["return_high"] - r["return"] for r in rows]
+    colors = ["#4c72b0" if r["policy"] == "greedy" else "#a9bfdd" for r in rows]
+    axes.bar(range(len(rows)), [r["return"] for r in rows], yerr=[low, high], color=colors, edgecolor="black", capsize=3)
+    for i, r in enumerate(rows):
+        if r["of_optimum"]:
+            optimum = r["return"] / r["of_optimum"]
+            axes.hlines(optimum, i - 0.45, i + 0.45, color="black", linestyles="dashed", label="optimum" if i == 0 else None)
+    axes.set_xticks(range(len(rows)), labels, fontsize=8, rotation=0 if len(rows) < 9 else 60)
+    axes.set_ylabel("discounted return")
+    if any(r["of_optimum"] for r in rows):
+        axes.legend(loc="lower right", fontsize=8)
+    figure.savefig(str(path), dpi=150)
+
+
+def _has_matplotlib() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def _default_out(source: str) -> Path:
+    path = Path(source).expanduser()
+    if (path / "checkpoints").is_dir():
+        return path
+    if path.parent.name == "checkpoints":
+        return path.parent.parent
+    return Path("outputs") / "eval" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, (str, Path)) else list(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -42,6 +42,7 @@ class LLMPolicy:
         self.max_tokens = context_length(lm)
         self.probe: Probe | None = None if settings.scorer == "auto" else Probe(settings.scorer, 0.0, 0.0, {})
         self.counts: Counter[str] = Counter()
+        self.train_settings: Any = None  # the settings it was built from, where it was built from settings
         self._adapter = [p for p in lm.parameters() if p.requires_grad]
         self._sequences: OrderedDict[Decision, list[Sequence]] = OrderedDict()
         self._features: OrderedDict[str, Tensor] = OrderedDict()

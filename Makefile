@@ -1,0 +1,59 @@
+# Two commands set everything up: `make quickstart` (install and train) and `make test` (install and test).
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# On Linux without an NVIDIA GPU, PyTorch's own CPU builds spare several gigabytes; where they cannot be reached, plain pip decides.
+CPU_TORCH := https://download.pytorch.org/whl/cpu
+
+.PHONY: help quickstart test test-long lint faults docs weights clean
+help:
+	@echo "make quickstart   install into .venv, then train on tomato salad until the optimum (minutes)"
+	@echo "make test         install into .venv, then lint, types and all tests (minutes)"
+	@echo "make test-long    the long form of the tests too"
+	@echo "make faults       the long fault-injection suite"
+	@echo "make weights      make the embedded model again"
+	@echo "make docs         API pages from the docstrings, into docs/"
+
+quickstart: .venv/.installed
+	$(BIN)/twosome-train experiment=quickstart
+
+test: .venv/.installed-dev lint
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2
+
+test-long: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy twosome
+	$(BIN)/mypy envs
+
+faults: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
+
+weights: .venv/.installed
+	$(BIN)/python -m twosome.tiny.train
+
+docs: .venv/.installed-dev
+	$(BIN)/python -m pdoc -o docs twosome twosome_envs
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.torch: constraints.txt | .venv/bin/python
+	@if [ "$$(uname -s)" = Linux ] && ! command -v nvidia-smi >/dev/null 2>&1; then \
+		$(PIP) install -q --no-deps --retries 0 --timeout 10 --index-url $(CPU_TORCH) -c constraints.txt torch 2>/dev/null || true; fi
+	$(PIP) install -q -c constraints.txt torch
+	@touch $@
+
+.venv/.installed: pyproject.toml .venv/.torch
+	$(PIP) install -q -c constraints.txt -e .
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml .venv/.torch
+	$(PIP) install -q -c constraints.txt -e ".[dev]"
+	$(PIP) install -q --no-deps virtualhome==2.3.0
+	@touch $@ .venv/.installed
+
+clean:
+	rm -rf .venv build dist *.egg-info outputs multirun
