@@ -11,7 +11,7 @@ Needs gymnasium and numpy only; drawing a picture needs Pillow.
 
 from gymnasium.envs.registration import register, registry
 
-from . import overcooked, virtualhome
+from . import overcooked, virtualhome, wrappers
 
 IDS: tuple[str, ...] = tuple({**overcooked.SPECS, **virtualhome.SPECS})
 """Every id registered here."""
@@ -20,6 +20,13 @@ for _family in (overcooked, virtualhome):
     for _id, _kwargs in _family.SPECS.items():
         if _id not in registry:
             register(_id, entry_point=_family.ENTRY_POINT, kwargs=_kwargs)
-            # A -v1 here is another world, not the successor of the benchmark: under one name, making the -v0 would warn
-            # that it is out of date.
+            # A -v1 here is another world, not the successor of the benchmark: under one name, making the -v0
+            # would warn that it is out of date.
             registry[_id].name = _id.removeprefix("twosome/").removesuffix("-v0")
+
+GUESTS: tuple[str, ...] = tuple(wrappers.SPECS)
+"""Other people's worlds under the same contract; each needs its own optional package."""
+
+for _id, (_entry_point, _kwargs) in wrappers.SPECS.items():
+    if _id not in registry:
+        register(_id, entry_point=_entry_point, kwargs=_kwargs)

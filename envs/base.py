@@ -1,8 +1,8 @@
 """The contract of every world here: a deterministic state machine that offers a menu of phrases.
 
-A family of worlds (overcooked, virtualhome) subclasses `MenuEnv` and provides pure functions of a hashable state;
-this module turns them into a gymnasium environment: observations, menus, episode accounting, snapshots, errors.
-It knows nothing about kitchens, homes or language models.
+A family of worlds (overcooked, virtualhome) subclasses `MenuEnv` and provides pure functions of a hashable
+state; this module turns them into a gymnasium environment: observations, menus, episode accounting,
+snapshots, errors. It knows nothing about kitchens, homes or language models.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ import difflib
 import operator
 import string
 from collections.abc import Hashable, Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.spaces import Box, Dict, Discrete, Text
 
-TEXT = {"charset": string.printable, "min_length": 0}
-
 
 class Menu(NamedTuple):
-    """What can be done in a state: one phrase per action index, and which of them are legal (True = legal)."""
+    """What can be done in a state: one phrase per action index, and whether it is legal (True = legal)."""
 
     actions: tuple[str, ...]
     is_legal: tuple[bool, ...]
@@ -75,15 +73,17 @@ class MenuEnv(gymnasium.Env):
     """A gymnasium environment whose observation is text and whose actions are phrases.
 
     Observation: `{"scene": str, "goal": str, "vector": float32 [size]}`.
-    `info`: `actions` (the phrase of every action index in this state), `action_mask` (bool, True = legal), `duration`
-    (primitive steps the last action took; 1 after `reset`), `success`; at the end also
+    `info`: `actions` (the phrase of every action index in this state), `action_mask` (bool, True = legal),
+    `duration` (primitive steps the last action took; 1 after `reset`), `success`; at the end also
     `episode = {"r": discounted return, "l": primitive steps}`.
 
-    A subclass sets `gamma` (per primitive step, for `episode["r"]`) and `max_steps`, and gives `_start`, `_transition`,
-    `_scene`, `_goal`, `_menu`, `_vector` as functions of a hashable state. They must be pure: equal state, equal answer.
+    A subclass sets `gamma` (per primitive step, for `episode["r"]`) and `max_steps`, and gives `_start`,
+    `_transition`, `_scene`, `_goal`, `_menu`, `_vector` as functions of a hashable state. They must be pure
+    (equal state, equal answer), because every answer is computed once and remembered.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}
+    # Declared as gymnasium declares it.
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
     gamma: float
     max_steps: int
 
@@ -92,10 +92,10 @@ class MenuEnv(gymnasium.Env):
         if render_mode is not None and render_mode not in modes:
             raise ValueError(unknown("render_mode", render_mode, modes))
         self.render_mode = render_mode
-        self.action_space = Discrete(n_actions)
+        self.action_space: Discrete = Discrete(n_actions)
         self.observation_space = Dict(
-            scene=Text(max_length=4000, **TEXT),
-            goal=Text(max_length=1000, **TEXT),
+            scene=_text(4000),
+            goal=_text(1000),
             vector=Box(0.0, np.asarray(vector_high, np.float32), dtype=np.float32),
         )
         self._state: Hashable = None
@@ -107,7 +107,7 @@ class MenuEnv(gymnasium.Env):
         self._views: dict[Hashable, View] = {}
         self._moves: dict[tuple[Hashable, int], tuple[Hashable, float, int, bool]] = {}
 
-    # What a family provides ------------------------------------------------------------------------------------------
+    # What a family provides ---------------------------------------------------------------------------------
 
     def _start(self) -> Hashable:
         raise NotImplementedError
@@ -135,7 +135,7 @@ class MenuEnv(gymnasium.Env):
         """The picture of a state as uint8 [height, width, 3], without the caption."""
         raise NotImplementedError
 
-    # The gymnasium interface -----------------------------------------------------------------------------------------
+    # The gymnasium interface --------------------------------------------------------------------------------
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Start an episode. The worlds have no randomness: every episode starts in the same state."""
@@ -147,8 +147,9 @@ class MenuEnv(gymnasium.Env):
     def step(self, action):
         """Take one action of the menu.
 
-        A masked action behaves as the published environment does. Raises `gymnasium.error.InvalidAction` for anything
-        that is not an index of the menu, `gymnasium.error.ResetNeeded` before `reset` and after the end of an episode.
+        A masked action behaves as the published environment does. Raises `gymnasium.error.InvalidAction` for
+        anything that is not an index of the menu, `gymnasium.error.ResetNeeded` before `reset` and after the
+        end of an episode.
         """
         if self._over:
             when = "before the first reset()" if self._state is None else "after the episode has ended"
@@ -171,14 +172,14 @@ class MenuEnv(gymnasium.Env):
         return Snapshot(self._state, self._steps, self._discounted_return, self._over, self._last)
 
     def restore(self, snapshot: Snapshot):
-        """Go back to a snapshot of the same kind of environment. Returns the observation and info of that moment."""
+        """Go back to a snapshot of the same kind of environment. Returns its observation and info."""
         if not isinstance(snapshot, Snapshot):
             raise TypeError(f"restore() takes what snapshot() returned, got {type(snapshot).__name__}.")
         self._state, self._steps, self._discounted_return, self._over, self._last = snapshot
         return self._shown()
 
     def render(self):
-        """`rgb_array`: uint8 [height, width, 3]; `ansi`: str. Both carry the scene, the last action and its reward."""
+        """`rgb_array`: uint8 [height, width, 3]; `ansi`: str. Both carry scene, last action and reward."""
         if self.render_mode is None:
             gymnasium.logger.warn(
                 'render() needs a render_mode: gymnasium.make(..., render_mode="rgb_array").'
@@ -186,14 +187,15 @@ class MenuEnv(gymnasium.Env):
             return None
         if self._state is None:
             raise ResetNeeded("render() was called before the first reset(). Call env.reset() first.")
-        scene, did = self._view(self._state).scene, _did(self._last)
+        scene, last = self._view(self._state).scene, self._last
         if self.render_mode == "ansi":
+            did = "A new episode." if last.phrase is None else f"> {last.phrase}   reward {last.reward:+.4g}"
             return f"{self._ansi(self._state)}\n{scene}\n{did}\n"
         from .render import captioned
 
-        return captioned(self._picture(self._state), scene, did)
+        return captioned(self._picture(self._state), scene, last.phrase, last.reward)
 
-    # Helpers -----------------------------------------------------------------------------------------------------------
+    # Helpers ------------------------------------------------------------------------------------------------
 
     def _view(self, state: Hashable) -> View:
         view = self._views.get(state)
@@ -208,7 +210,7 @@ class MenuEnv(gymnasium.Env):
         return view
 
     def _move(self, state: Hashable, index: int) -> tuple[Hashable, float, int, bool]:
-        """The state after an action, its reward discounted over its primitive steps, its duration, success."""
+        """State after an action, reward discounted over its primitive steps, duration, success."""
         move = self._moves.get((state, index))
         if move is None:
             after, rewards, success = self._transition(state, index)
@@ -252,9 +254,8 @@ class MenuEnv(gymnasium.Env):
         return index
 
 
-def _did(last: Last) -> str:
-    """The last action in a caption."""
-    return "A new episode." if last.phrase is None else f"> {last.phrase}   reward {last.reward:+.4g}"
+def _text(max_length: int) -> Text:
+    return Text(max_length=max_length, min_length=0, charset=string.printable)
 
 
 def unknown(what: str, got: object, known: Iterable[str]) -> str:

@@ -1,4 +1,7 @@
-"""Cooking salads: `SPECS` maps every gymnasium id to what its environment is made with. Nothing is imported before one is made."""
+"""Cooking salads: `SPECS` maps every gymnasium id to what its environment is made with.
+
+Nothing else is imported before one is made.
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The kitchens as gymnasium environments: `OvercookedEnv(world=..., recipe=..., map=..., rewards=..., view_radius=...)`."""
+"""The kitchens as gymnasium environments: `OvercookedEnv(world=..., recipe=..., map=..., ...)`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ shared_kitchen = functools.lru_cache(maxsize=256)(build)
 class OvercookedEnv(MenuEnv):
     """One cook, one recipe, macro-actions (specification sections 1 to 13).
 
-    world: `W3` (all foods, two cutting boards), `W4` (tomato, one board), or `W1` (W3 with two bowls and a `wait` action).
+    world: `W3` (all foods, two cutting boards), `W4` (tomato, one board), or `W1` (W3 with two bowls and a
+        `wait` action).
     recipe: the task string, a key of `layouts.RECIPES`.
     map: `A` is one room; on `C` a wall leaves one gap; on `B` it leaves none, so that nothing can be served.
     rewards: replaces some of `layouts.Rewards`: {"subtask": .2, "correct": 1, "wrong": -.1, "step": -.001}.
     view_radius: half the width of the square window of view; 0 sees everything.
 
-    The limit of 200 primitive steps is looked at between actions only, so an episode may last some more (quirk Q7).
+    The limit of 200 primitive steps is looked at between actions only, so an episode may last some more
+    (quirk Q7).
     """
 
     gamma = 0.99
@@ -69,17 +71,20 @@ class OvercookedEnv(MenuEnv):
         return Menu(phrases, (True,) * len(phrases))
 
     def _vector(self, state) -> np.ndarray:
-        """Section 9: position of every item, and chops of a food, zeros while out of view; then the recipe."""
+        """Section 9: position of every item, chops of a food, zeros while out of view; then the recipe."""
         kitchen = self.kitchen
+        things: list[tuple[int, tuple[int, ...]]]
         things = [(at, (n,)) for at, n in zip(state.foods, state.chops, strict=True)]
         things += [(at, ()) for at in (*state.plates, *kitchen.knives, kitchen.delivery, state.agent)]
-        numbers: list[float] = []
+        entries: list[float] = []
         for at, chops in things:
-            values = (*divmod(at, SIZE), *chops) if kitchen.sees(state, at) else (0, 0, *(0 for _ in chops))
-            if kitchen.world.is_scaled:
-                values = tuple(n / scale for n, scale in zip(values, (SIZE, SIZE, MAX_CHOPS), strict=False))
-            numbers += values
-        return np.array(numbers + self._one_hot, np.float32)
+            values: list[float] = [*divmod(at, SIZE), *chops]
+            if not kitchen.sees(state, at):
+                values = [0] * len(values)
+            elif kitchen.world.is_scaled:
+                values = [n / scale for n, scale in zip(values, (SIZE, SIZE, MAX_CHOPS), strict=False)]
+            entries += values
+        return np.array(entries + self._one_hot, np.float32)
 
     def _highest(self) -> np.ndarray:
         if self.kitchen.world.is_scaled:

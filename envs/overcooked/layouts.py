@@ -43,7 +43,7 @@ PLANS = {
         "#######",
     ),
 }
-"""`.` floor, `#` counter. On map B the wall shuts the food off from the boards: one cook alone cannot serve anything."""
+"""`.` floor, `#` counter. On map B the wall is closed: one cook alone cannot serve anything."""
 
 WALL_COLUMN = 3
 """Where the wall of maps B and C stands."""
@@ -62,11 +62,11 @@ RECIPES = {
     "lettuce-onion salad": ("lettuce", "onion"),
     "lettuce-onion-tomato salad": ("tomato", "lettuce", "onion"),
 }
-"""Task string -> foods. The order of the keys is the order of the one-hot at the end of the numeric observation."""
+"""Task string -> foods. The keys are in the order of the one-hot that ends the numeric observation."""
 
 
 class Rewards(NamedTuple):
-    """Reward of every event, added as given; the defaults are the values of the published runs (section 5)."""
+    """Reward of every event, added as given; the defaults are those of the published runs (section 5)."""
 
     subtask: float = 0.2
     """A food of the recipe is chopped."""
@@ -80,7 +80,7 @@ class Rewards(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """What stands where, and how the world is observed. `is_scaled`: positions / 7 and chops / 3 instead of integers."""
+    """What stands where. `is_scaled`: observed as positions / 7 and chops / 3 instead of integers."""
 
     foods: dict[str, tuple[int, int]]
     plates: tuple[tuple[int, int], ...]

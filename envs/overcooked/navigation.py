@@ -1,7 +1,8 @@
 """The first move of the way to a cell.
 
-Source: specification section 8, the compact rule for one agent on a 7x7 plan, which equals the published best-first search
-with its peculiar order of ties (quirk Q15). All ways are shortest. Whatever lies around, only the ground matters.
+Source: specification section 8, the compact rule for one agent on a 7x7 plan, which equals the published
+best-first search with its peculiar order of ties (quirk Q15). All ways are shortest. Whatever lies around,
+only the ground matters.
 """
 
 from __future__ import annotations
@@ -25,12 +26,11 @@ def is_adjacent(cell: int, other: int) -> bool:
 
 @functools.lru_cache(maxsize=1 << 14)
 def first_move(ground: tuple[int, ...], map: str, agent: int, target: int) -> int | None:
-    """The primitive that begins the way from a floor cell to a cell that is no floor; None where there is no way."""
+    """The primitive that begins the way from a floor cell to another kind of cell; None: there is no way."""
     row, column = divmod(agent, SIZE)
     target_row, target_column = divmod(target, SIZE)
-    for move in (RIGHT, DOWN, LEFT, UP):
-        if is_adjacent(agent, target) and agent + OFFSETS[move] == target:
-            return move
+    if is_adjacent(agent, target):
+        return OFFSETS.index(target - agent)
 
     def is_floor(move: int) -> bool:
         return ground[agent + OFFSETS[move]] == FLOOR

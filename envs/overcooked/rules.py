@@ -1,7 +1,7 @@
 """What happens: one primitive step (`tick`), and the macro-actions made of them (`run`).
 
-Source: specification sections 4, 5 and 7. Quirks of the published environment that change a trajectory are kept and named
-by their number there. Pure functions of a state; knows no words and no observation.
+Source: specification sections 4, 5 and 7. Quirks of the published environment that change a trajectory are
+kept and named by their number there. Pure functions of a state; knows no words and no observation.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from .state import FLOOR, HATCH, KNIFE, NONE, Action, Kitchen, State
 def tick(kitchen: Kitchen, state: State, move: int) -> tuple[State, float, bool]:
     """One primitive step: the state after it, its reward, and whether the right dish was delivered.
 
-    Moving into a cell that is no floor acts on what is there (section 4). Every exchange of things is a move of all that
-    lies at one cell to another.
+    Moving into a cell that is no floor acts on what is there (section 4). Every exchange of things is a move
+    of all that lies at one cell to another.
     """
     reward = kitchen.rewards.step
     agent, target = state.agent, state.agent + OFFSETS[move]
@@ -57,7 +57,7 @@ def _chop(kitchen: Kitchen, state: State, food: int) -> tuple[State, float, bool
 
 
 def _deliver(kitchen: Kitchen, state: State) -> tuple[State, float, bool]:
-    """Hand over what is held. All but the right dish goes back to where it started, raw (section 5, quirk Q10)."""
+    """Hand over what is held. All but the right dish goes back home, raw (section 5, quirk Q10)."""
     if not state.is_held():
         return state, kitchen.rewards.step, False
     handed = [i for i, at in enumerate(state.foods) if at == state.agent]
@@ -73,7 +73,7 @@ def _deliver(kitchen: Kitchen, state: State) -> tuple[State, float, bool]:
 
 
 def run(kitchen: Kitchen, state: State, action: Action) -> tuple[State, tuple[float, ...], bool]:
-    """A macro-action to its end: the state after it, the reward of every primitive step, and success (section 7.2)."""
+    """A macro-action to its end: state, the reward of every primitive step, success (section 7.2)."""
     rewards: list[float] = []
     is_done = False
     while not is_done:
@@ -118,7 +118,7 @@ def goal_cell(kitchen: Kitchen, state: State, action: Action) -> int | None:
 
 
 def _choose_chop(kitchen: Kitchen, state: State, ticks: int) -> tuple[int, bool]:
-    """Three strokes at a board within reach. The hand is not looked at: a full one spends them for nothing (quirk Q9)."""
+    """Three strokes at a board within reach. A full hand spends them in vain (quirk Q9)."""
     for move in (RIGHT, DOWN, LEFT, UP):
         at = state.agent + OFFSETS[move]
         if kitchen.ground[at] != KNIFE or at in state.plates:

@@ -33,9 +33,11 @@ def cell(row: int, column: int) -> int:
 
 
 class State(NamedTuple):
-    """The whole truth between two actions. Positions say it all, because only things that belong together share a cell:
+    """The whole truth between two actions.
 
-    what is at the agent's cell is held, and a food at a plate's cell is in that plate.
+    Positions say it all, because only what belongs together shares a cell: what is at the agent's cell is
+    held, and a food at a plate's cell is in that plate. (The order in which foods came into a plate changes
+    nothing and is not kept.)
     """
 
     agent: int
@@ -72,10 +74,10 @@ class State(NamedTuple):
 
 
 class Action(NamedTuple):
-    """A macro-action: its published name, what rule it follows, and the index of its target among things of that kind.
+    """A macro-action by its published name.
 
-    kind: `stay`, `get food`, `get plate`, `go to knife`, `deliver`, `chop`, `go to counter`.
-    target: for `go to knife` and `deliver` a cell; NONE where the agent itself is meant (W4 on maps B and C).
+    kind: `stay`, `get food`, `get plate`, `go to knife`, `deliver`, `chop` or `go to counter`.
+    target: index of the food or plate, or cell of the knife or hatch; NONE where the agent itself is meant.
     """
 
     name: str
@@ -159,8 +161,9 @@ def _actions(
     for i, at in enumerate(knives):
         yield Action(f"go to knife {i + 1}", "go to knife", at)
     if len(knives) == 1 and map != "A":
-        # The published list has a second knife here that the world lacks, and so every later target is the next thing
-        # in the list of items: this one delivers, and `deliver` looks for the agent (section 7.1, quirk Q4).
+        # The published list has a second knife here that the world lacks, and so every later target is the
+        # next thing in the list of items: this one delivers, and `deliver` looks for the agent (section 7.1,
+        # quirk Q4).
         yield Action("go to knife 2", "go to knife", delivery)
         yield Action("deliver", "deliver", NONE)
     else:

@@ -1,8 +1,9 @@
 """What the agent sees and may do, first as facts and deeds, then in words.
 
-Source: specification section 13 for what is conveyed and in which order; the wording is ours. Everything here is a function
-of the observation: what is not in view is not said. Facts and deeds follow the published tables in the two published tasks
-and extend them to the other kitchens: a counter in the room's middle, two bowls, a world whose `go to knife 2` delivers.
+Source: specification section 13 for what is conveyed and in which order; the wording is ours. Everything here
+is a function of the observation: what is not in view is not said. Facts and deeds follow the published tables
+in the two published tasks and extend them to the other kitchens: a counter in the room's middle, two bowls, a
+world whose `go to knife 2` delivers.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Thing(NamedTuple):
 class Facts(NamedTuple):
     """What a scene conveys, in its order. `on_board`: (number of the board, what lies on it).
 
-    `in_front`: number of the board before the agent, 0 for none. `on_wall`: what lies on the counter in the middle.
+    `in_front`: number of the board before the agent, 0 for none. `on_wall`: what lies on the counter in the
+    middle.
     """
 
     boards: int
@@ -92,7 +94,10 @@ def facts(kitchen: Kitchen, state: State) -> Facts:
 
 
 def _board_in_front(kitchen: Kitchen, state: State) -> int:
-    """Number of the board at the agent's left; 0 for none. The published text of W4 also counts a place where no board is."""
+    """Number of the board at the agent's left, 0 for none.
+
+    The published text of W4 also counts a place without a board, which cannot be reached on map A (quirk Q2).
+    """
     at = state.agent - 1
     return kitchen.knives.index(at) + 1 if at in kitchen.knives else 0
 
@@ -110,7 +115,7 @@ def _deed(kitchen: Kitchen, told: Facts, kind: str, target: int) -> Deed:
         return Deed("INTO_BOWL" if holds_bowl else "PICK", (kitchen.foods[target],))
     if kind == "get plate":
         return _take(kitchen, told, target)
-    if kind == "deliver" and target == NONE or kind == "stay":
+    if (kind == "deliver" and target == NONE) or kind == "stay":
         return Deed("WAIT")
     if target == kitchen.delivery:
         return Deed("SERVE_DISH" if holding else "SERVE_NOTHING")
@@ -135,7 +140,7 @@ def _take(kitchen: Kitchen, told: Facts, plate: int) -> Deed:
     return Deed("TAKE_BOWL" if is_filled else "TAKE_EMPTY_BOWL", things)
 
 
-# In words ------------------------------------------------------------------------------------------------------------
+# In words ---------------------------------------------------------------------------------------------------
 
 
 def listed(words: tuple[str, ...] | list[str]) -> str:
@@ -171,9 +176,8 @@ def scene(kitchen: Kitchen, state: State) -> str:
     told = facts(kitchen, state)
     says = [f"The kitchen has {NUMBERS[told.boards]} cutting board{'s' if told.boards > 1 else ''}."]
     if told.noticed:
-        says.append(
-            f"On the table{'s' if len(told.noticed) > 1 else ''} you see {listed([_a(x) for x in told.noticed])}."
-        )
+        tables = "table" if len(told.noticed) == 1 else "tables"
+        says.append(f"On the {tables} you see {listed([_a(name) for name in told.noticed])}.")
     for number, thing in told.on_board:
         says.append(f"On {_board(told.boards, number)} lies {_thing(thing)}.")
     for thing in told.on_wall:
