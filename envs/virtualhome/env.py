@@ -18,10 +18,10 @@ BACKENDS = ("table", "virtualhome")
 
 
 class World:
-    """One task under one set of rules, as functions of a state that remember every answer.
+    """One task under one set of rules, as functions of a state.
 
-    The states are few (at most some hundreds), so each is described, drawn up and left once per process;
-    every environment with the same settings shares one world.
+    The states are few (some hundreds), so what was asked once is remembered, and every environment with the
+    same settings shares one world.
     """
 
     def __init__(self, task: ApplianceTask | EntertainmentTask, corrected: bool, full: bool):
@@ -30,9 +30,6 @@ class World:
         self.start: Any = appliance.start(task) if isinstance(task, ApplianceTask) else entertainment.START
         self.transition = functools.cache(self._transition)
         self.observe = functools.cache(self._observe)
-        self.vector = functools.cache(self._vector)
-        self.menu = functools.cache(self._menu)
-        self.scene = functools.cache(self._scene)
 
     def view(self, state: Any) -> Any:
         """The state in the terms of `appliance.State` or `entertainment.State`."""
@@ -66,10 +63,8 @@ class World:
         success = self.succeeded(after)
         return Outcome(after, (1.0 if success else 0.0,), success), executed
 
-    def _vector(self, state: Any) -> np.ndarray:
-        return np.array(self.observe(state), np.float32)
-
-    def _menu(self, state: Any) -> Menu:
+    def menu(self, state: Any) -> Menu:
+        """The phrases of all actions, and which of them are legal."""
         task = self.task
         if isinstance(task, ApplianceTask):
             if self.corrected:
@@ -79,7 +74,8 @@ class World:
             return Menu(task.actions, entertainment.corrected_menu(state))
         return Menu(task.actions, entertainment.published_menu(self.observe(state)))
 
-    def _scene(self, state: Any) -> str:
+    def scene(self, state: Any) -> str:
+        """The state in words."""
         task = self.task
         if isinstance(task, ApplianceTask):
             if self.full:
@@ -165,7 +161,7 @@ class VirtualHomeEnv(MenuEnv):
         return self._world.menu(state)
 
     def _vector(self, state):
-        return self._world.vector(state)
+        return np.array(self._world.observe(state), np.float32)
 
     def _ansi(self, state):
         return situation.ansi(self._world.situation(state))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..render import pillow
 from .drawings import ALONE, FURNITURE, ITEMS, LABELS, MACHINES, PLACES, SPOTS, Shape
 from .situation import PLAN, Piece, Situation
 from .tasks import ROOMS
@@ -45,7 +46,7 @@ class _Brush:
 
     def label(self, words: str, x: float, y: float, marked: bool = False) -> None:
         """Words on a small plate, their middle at (x, y) or as near as the walls allow; amber when marked."""
-        font, edge = _font(9 * SCALE), 2 * SCALE
+        font, edge = pillow()[2].load_default(9 * SCALE), 2 * SCALE
         half = self._draw.textlength(words, font=font) / 2 / SCALE + 5
         xy = (self._x + min(max(x, half), ROOM_W - half)) * SCALE, (self._y + y) * SCALE
         left, top, right, bottom = self._draw.textbbox(xy, words, font=font, anchor="mm")
@@ -54,16 +55,9 @@ class _Brush:
         self._draw.text(xy, words, fill=INK, font=font, anchor="mm")
 
 
-def _font(size: int) -> Any:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
-
-
 def draw(situation: Situation) -> np.ndarray:
     """The situation as uint8 [344, 500, 3]."""
-    from PIL import Image, ImageDraw
-
+    Image, ImageDraw, _ = pillow()
     image = Image.new("RGB", (SIZE[0] * SCALE, SIZE[1] * SCALE), "#4a4038")
     pen = ImageDraw.Draw(image, "RGBA")
     for row, rooms in enumerate(PLAN):

@@ -1,8 +1,8 @@
 """The tasks on the simulator of the PyPI package `virtualhome`, as the optional `backend="virtualhome"`.
 
-Source: specification sections 2, 3 and 10. What the published tasks need differently is done here: a scene without
-the pillows that occupy the sofa, a simulator rebuilt before every action (otherwise sitting goes unnoticed), and
-switches that need a free hand.
+Source: specification sections 2, 3 and 10. What the published tasks need differently is done here: a scene
+without the pillows that occupy the sofa, a simulator rebuilt before every action (otherwise sitting goes
+unnoticed), and switches that need a free hand.
 """
 
 from __future__ import annotations

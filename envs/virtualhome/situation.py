@@ -90,7 +90,8 @@ def _room(situation: Situation, room: int, width: int) -> list[str]:
         if piece.room == room:
             condition = f" ({piece.condition})" if piece.condition else ""
             place = f" {piece.place}" if piece.place else ""
-            lines.append(f"{'>' if here and piece.near else ' '} {piece.noun}{condition}{place}")
+            mark = ">" if here and piece.near else " "
+            lines += textwrap.wrap(f"{mark} {piece.noun}{condition}{place}", width, subsequent_indent="    ")
     if here:
         posture = "sitting" if situation.sits else "standing"
         hands = f"holding {' and '.join(situation.held)}" if situation.held else "hands empty"
