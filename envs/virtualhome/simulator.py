@@ -31,11 +31,7 @@ Edge = tuple[int, str, int]
 
 
 class Graph(NamedTuple):
-    """All that changes in the simulator, hashable.
-
-    edges: the edges of the scene; states: the states of its nodes, such as `OPEN`; taken: for everything in
-    hand, what the simulator remembers of where it was taken from.
-    """
+    """All that changes in the simulator, hashable: edges, node states, where what is held came from."""
 
     edges: frozenset[Edge]
     states: frozenset[tuple[int, str]]
