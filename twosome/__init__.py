@@ -13,16 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twosome.api import build_policy, load, score_actions
+    from twosome.comparison import compare, compare_adapter, inspect_state
     from twosome.distribution import ActionDistribution
 
 __version__ = "0.1.0"
-__all__ = ["ActionDistribution", "build_policy", "load", "score_actions"]
+__all__ = [
+    "ActionDistribution",
+    "build_policy",
+    "compare",
+    "compare_adapter",
+    "inspect_state",
+    "load",
+    "score_actions",
+]
+_HOMES = {
+    "ActionDistribution": "twosome.distribution",
+    **dict.fromkeys(("compare", "compare_adapter", "inspect_state"), "twosome.comparison"),
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
-        module = importlib.import_module("twosome.distribution" if name == "ActionDistribution" else "twosome.api")
-        return getattr(module, name)
+        return getattr(importlib.import_module(_HOMES.get(name, "twosome.api")), name)
     raise AttributeError(f"module 'twosome' has no attribute {name!r}")
