@@ -124,19 +124,25 @@ def keep_last(run_dir: Path, k: int, best: Path | None) -> None:
 
 
 def write_policy(folder: Path, policy: LLMPolicy, config: str) -> None:
-    """The adapter in PEFT's format, the value head and the config: what is needed to use the policy."""
-    from safetensors.torch import save_file
-
-    policy.lm.save_pretrained(str(folder / "adapter"), safe_serialization=True, save_embedding_layers=False)
-    save_file(_plain(policy.value_head.state_dict()), str(folder / "value_head.safetensors"))
+    """What is needed to use the policy, for a language model its adapter in PEFT's format and the value head; the config."""
+    for name, tensors in policy.tensors().items():
+        save_tensors(tensors, folder / f"{name}.safetensors")
+    if hasattr(policy, "lm"):
+        policy.lm.save_pretrained(str(folder / "adapter"), safe_serialization=True, save_embedding_layers=False)
     (folder / "config.yaml").write_text(config, encoding="utf-8")
 
 
 def read_policy(folder: Path, policy: LLMPolicy) -> None:
-    """Load adapter and value head into a policy of the same shape. Raises `CheckpointError` where they do not fit."""
+    """Load what `write_policy` wrote into a policy of the same shape. Raises `CheckpointError` where it does not fit."""
+    try:
+        policy.load_tensors({name: load_tensors(folder / f"{name}.safetensors") for name in policy.tensors()})
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(f"The tensors in {folder} do not fit the policy of its config.yaml: {error}") from error
+    if not hasattr(policy, "lm"):
+        return
     from peft import set_peft_model_state_dict
 
-    adapter = _load(folder / "adapter" / "adapter_model.safetensors")
+    adapter = load_tensors(folder / "adapter" / "adapter_model.safetensors")
     result = set_peft_model_state_dict(policy.lm, adapter)
     missing = [k for k in result.missing_keys if "lora_" in k]
     if missing or result.unexpected_keys:
@@ -144,18 +150,12 @@ def read_policy(folder: Path, policy: LLMPolicy) -> None:
             f"The adapter in {folder} does not fit this model: {len(missing)} tensors missing, {len(result.unexpected_keys)} "
             "unknown. Use the model.* settings of the config.yaml beside it."
         )
-    try:
-        policy.value_head.load_state_dict(_load(folder / "value_head.safetensors"))
-    except RuntimeError as error:
-        raise CheckpointError(f"The value head in {folder} does not fit model.value_head: {error}") from error
 
 
 def write_training(folder: Path, policy: LLMPolicy, learner: Learner, generators: dict[str, torch.Generator], state: Any) -> None:
     """Optimisers, random states, the critic's kept features; and `state`, anything JSON can hold."""
-    from safetensors.torch import save_file
-
     tensors: dict[str, torch.Tensor] = {}
-    for name, optimizer in (("actor", learner.actor), ("critic", learner.critic)):
+    for name, optimizer in learner.optimizers.items():
         for index, entries in optimizer.state_dict()["state"].items():
             tensors |= {f"{name}.{index}.{key}": torch.as_tensor(value) for key, value in entries.items()}
     tensors |= {f"generator.{name}": generator.get_state() for name, generator in generators.items()}
@@ -163,7 +163,7 @@ def write_training(folder: Path, policy: LLMPolicy, learner: Learner, generators
     features = policy.feature_cache()
     if features:
         tensors["features"] = torch.stack(list(features.values()))
-    save_file(_plain(tensors), str(folder / "training.safetensors"))
+    save_tensors(tensors, folder / "training.safetensors")
     counters = {"updates": learner.updates, "bad_updates": learner.bad_updates, "token_budget": policy.token_budget}
     everything = {"counters": counters, "prompts": list(features), "run": state}
     (folder / "state.json").write_text(json.dumps(everything), encoding="utf-8")
@@ -171,10 +171,10 @@ def write_training(folder: Path, policy: LLMPolicy, learner: Learner, generators
 
 def read_training(folder: Path, policy: LLMPolicy, learner: Learner, generators: dict[str, torch.Generator]) -> Any:
     """The inverse of `write_training`; returns `state`. Raises `CheckpointError`."""
-    tensors = _load(folder / "training.safetensors")
+    tensors = load_tensors(folder / "training.safetensors")
     saved = read_json(folder / "state.json")
     try:
-        for name, optimizer in (("actor", learner.actor), ("critic", learner.critic)):
+        for name, optimizer in learner.optimizers.items():
             entries: dict[int, dict[str, torch.Tensor]] = {}
             for key, value in tensors.items():
                 owner, *rest = key.split(".", 2)
@@ -186,9 +186,8 @@ def read_training(folder: Path, policy: LLMPolicy, learner: Learner, generators:
         torch.set_rng_state(tensors["generator.global"])
         cache = policy.feature_cache()
         cache.clear()
-        device = next(policy.value_head.parameters()).device
         for prompt, feature in zip(saved["prompts"], tensors.get("features", ()), strict=True):
-            cache[prompt] = feature.to(device)
+            cache[prompt] = feature.to(policy.device)
         learner.updates = saved["counters"]["updates"]
         learner.bad_updates = saved["counters"]["bad_updates"]
         policy.token_budget = saved["counters"]["token_budget"]
@@ -197,7 +196,8 @@ def read_training(folder: Path, policy: LLMPolicy, learner: Learner, generators:
     return saved["run"]
 
 
-def _load(path: Path) -> dict[str, torch.Tensor]:
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file. Raises `CheckpointError`."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -207,8 +207,10 @@ def _load(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path} cannot be read as safetensors: {error}.") from error
 
 
-def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, str(path))
 
 
 def _digest(path: Path) -> str:

@@ -78,6 +78,7 @@ class PPOSettings:
     actor: OptimizerSettings
     critic: OptimizerSettings
     accumulation: int
+    advantage: str
     advantage_normalization: str
     gae_lambda: float
     clip: float
@@ -91,6 +92,14 @@ class PPOSettings:
     truncation: str
     adam_eps: float
     max_bad_updates: int
+
+
+@dataclass
+class BaselineSettings:
+    widths: list[int]
+    step_size: float
+    epsilon: float
+    epsilon_end: float
 
 
 @dataclass
@@ -120,6 +129,8 @@ class TrainSettings:
     policy: PolicySettings
     ppo: PPOSettings
     log: LogSettings
+    method: str
+    baseline: BaselineSettings
 
 
 CHOICES = {
@@ -129,6 +140,8 @@ CHOICES = {
     "model.value_head.kind": ("linear", "mlp"),
     "policy.normalization": NORMALIZATIONS,
     "policy.scorer": ("auto", "forest", "prompt_cache", "separate"),
+    "method": ("twosome", "mlp", "tabular"),
+    "ppo.advantage": ("gae", "group"),
     "ppo.advantage_normalization": ("batch", "minibatch", "none"),
     "ppo.truncation": ("bootstrap", "death"),
 }

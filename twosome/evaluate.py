@@ -27,7 +27,7 @@ def run_episodes(
     from twosome.rollout import World, choose
 
     generator = None if greedy else torch.Generator().manual_seed(seed)
-    worlds = [World(env, template, seed + EVALUATION_STREAM, b) for b in range(min(parallel, episodes))]
+    worlds = [World(env, template, seed + EVALUATION_STREAM, b, policy.view) for b in range(min(parallel, episodes))]
     waiting = episodes - len(worlds)
     for world in worlds:
         world.reset()

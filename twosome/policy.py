@@ -36,6 +36,8 @@ class LLMPolicy:
     `lm`: a PEFT model (or any causal LM, then without training); `tokenizer`: its tokenizer; `value_head`: see `ValueHead`.
     """
 
+    view = "text"  # what it reads of the world
+
     def __init__(self, lm: Any, tokenizer: Any, value_head: ValueHead, settings: PolicySettings):
         self.lm, self.tokenizer, self.value_head, self.settings = lm, tokenizer, value_head, settings
         self.token_budget = settings.token_budget
@@ -117,6 +119,17 @@ class LLMPolicy:
                 yield [i for _, i in owners], log_probs[rows]
         finally:
             set_dropout(self.lm, False)
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """What a checkpoint holds of the policy beside the adapter, by file name."""
+        return {"value_head": self.value_head.state_dict()}
+
+    def load_tensors(self, tensors: dict[str, dict[str, Tensor]]) -> None:
+        self.value_head.load_state_dict(tensors["value_head"])
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.value_head.parameters()).device
 
     def adapter_parameters(self) -> list[Tensor]:
         return self._adapter

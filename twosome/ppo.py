@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from twosome import losses, scoring
-from twosome.returns import gae
-from twosome.types import NumericsError, Rollout
+from twosome.returns import gae, group_advantages
+from twosome.types import Decision, NumericsError, Rollout
 
 if TYPE_CHECKING:
     from twosome.config import PPOSettings
@@ -34,9 +34,14 @@ class Batch:
             values = policy.value_head(features).cpu().view(shape)
         next_values = policy.values([p for row in rollout.next_prompts for p in row]).view(shape)
         terminated = rollout.terminated | rollout.truncated if settings.truncation == "death" else rollout.terminated
+        if settings.advantage == "group":
+            values, next_values = torch.zeros_like(values), torch.zeros_like(next_values)
+        lam = 1.0 if settings.advantage == "group" else settings.gae_lambda
         advantages, targets = gae(
-            rollout.rewards, values, next_values, rollout.discounts, terminated, rollout.truncated, settings.gae_lambda
+            rollout.rewards, values, next_values, rollout.discounts, terminated, rollout.truncated, lam
         )
+        if settings.advantage == "group":
+            advantages = group_advantages(targets.flatten(), groups_of([d for row in rollout.decisions for d in row])).view(shape)
         self.features = features[real.to(features.device)]
         self.actions, self.log_probs, self.values, self.advantages, self.targets = (
             x.flatten()[real] for x in (rollout.actions, rollout.log_probs, values, advantages, targets)
@@ -58,6 +63,7 @@ class Learner:
         self.critic = torch.optim.AdamW(
             policy.value_head.parameters(), s.critic.learning_rate, eps=s.adam_eps, weight_decay=s.critic.weight_decay
         )
+        self.optimizers = {"actor": self.actor, "critic": self.critic}
         self.updates = 0
         self.bad_updates = 0
 
@@ -190,6 +196,12 @@ class Learner:
                 "(ppo.actor.learning_rate, ppo.critic.learning_rate) or use model.dtype=float32."
             )
         return float("nan")
+
+
+def groups_of(decisions: list[Decision]) -> Tensor:
+    """A number for every decision, equal for equal ones."""
+    numbers: dict[Decision, int] = {}
+    return torch.tensor([numbers.setdefault(d, len(numbers)) for d in decisions])
 
 
 def _means(total: dict[str, list[float]]) -> dict[str, float]:

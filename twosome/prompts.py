@@ -30,6 +30,15 @@ def check_template(template: str) -> str:
     return template
 
 
+def numbers_of(observation: Mapping[str, Any]) -> str:
+    """The numeric observation as text, for policies that read numbers.
+
+    >>> numbers_of({"vector": [1.0, 0.0, 3.0]})
+    '1.0 0.0 3.0'
+    """
+    return " ".join(str(float(x)) for x in observation["vector"])
+
+
 def prompt_of(observation: Mapping[str, Any], template: str) -> str:
     """Fill the template with an observation's `scene` and `goal`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -36,7 +36,7 @@ def gae(
 
 
 def group_advantages(
-    returns: Float[Tensor, "N"], groups: Float[Tensor, "N"] | torch.Tensor
+    returns: Float[Tensor, "N"], groups: Int[Tensor, "N"]
 ) -> Float[Tensor, "N"]:
     """Critic-free advantages: each return minus the mean over the samples of its group (equal states), GiGPO-style."""
     _, index = torch.unique(groups, return_inverse=True)

@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from twosome.prompts import prompt_of
+from twosome.prompts import numbers_of, prompt_of
 from twosome.types import ConfigError, Decision, EnvironmentFault, Episode, Policy, Rollout
 
 if TYPE_CHECKING:
@@ -33,11 +33,12 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
 class World:
     """One environment and its present decision. Every episode can be replayed from its seed and its actions.
 
-    `settings`: the environment's; `template`: of the prompt; `seed`, `index`: the run's seed and which world this is.
+    `settings`: the environment's; `template`: of the prompt; `seed`, `index`: the run's seed and which world this is; `view`:
+    what the policy reads, `text` (prompt and phrases) or `numbers` (the observation's `vector` and action indices, as text too).
     """
 
-    def __init__(self, settings: EnvSettings, template: str, seed: int, index: int):
-        self.env, self.settings, self.template = make_env(settings), settings, template
+    def __init__(self, settings: EnvSettings, template: str, seed: int, index: int, view: str = "text"):
+        self.env, self.settings, self.template, self.view = make_env(settings), settings, template, view
         self.seed, self.index, self.episode, self.actions = seed, index, -1, []  # type: tuple[int, int, int, list[int]]
         self.n_actions: int | None = None
 
@@ -84,7 +85,7 @@ class World:
         if not isinstance(observation, dict) or not isinstance(observation.get("scene"), str) or not isinstance(observation.get("goal"), str):
             raise self._fault("gave an observation without text: expected a dict with str `scene` and `goal`")
         self.observation = observation
-        self.prompt = prompt_of(observation, self.template)
+        self.prompt = prompt_of(observation, self.template) if self.view == "text" else numbers_of(observation)
         if not needs_menu:
             return
         actions, mask = info.get("actions"), info.get("action_mask")
@@ -104,7 +105,7 @@ class World:
         wrong = next((a for a in menu if not isinstance(a, str) or not a.strip()), None)
         if wrong is not None or len({" ".join(a.split()) for a in menu}) < len(menu):
             raise self._fault(f"gave the menu {menu!r}, expected distinct, non-empty phrases")
-        self.decision = Decision(self.prompt, menu)
+        self.decision = Decision(self.prompt, menu if self.view == "text" else tuple(map(str, self.legal)))
 
     def _fault(self, what: str) -> EnvironmentFault:
         return EnvironmentFault(
@@ -129,8 +130,8 @@ class World:
 class Worlds:
     """B worlds stepped together; `failed` counts the episodes that a fault of the environment ended."""
 
-    def __init__(self, settings: EnvSettings, template: str, seed: int, n: int, max_failed: float = 0.0):
-        self.worlds = [World(settings, template, seed, b) for b in range(n)]
+    def __init__(self, settings: EnvSettings, template: str, seed: int, n: int, max_failed: float = 0.0, view: str = "text"):
+        self.worlds = [World(settings, template, seed, b, view) for b in range(n)]
         self.max_failed, self.failed, self.finished = max_failed, 0, 0
         self.faults: list[str] = []
         for world in self.worlds:

@@ -17,21 +17,19 @@ def train(run: Run) -> dict[str, Any]:
     import torch
 
     from twosome import checkpoint as files
-    from twosome.api import build_policy
     from twosome.console import Console
     from twosome.evaluate import evaluate
+    from twosome.methods import build
     from twosome.metrics import Metrics
-    from twosome.ppo import Learner
     from twosome.rollout import Worlds, collect
     from twosome.run import to_yaml
     from twosome.signals import Interrupt
     from twosome.statistics import Statistics
 
     cfg, console = run.cfg, Console(run)
-    policy = build_policy(cfg)
     generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(("act", "learn"))}
-    learner = Learner(policy, cfg.ppo, generators["learn"])
-    worlds = Worlds(cfg.env, cfg.policy.prompt, cfg.seed, cfg.num_envs, cfg.log.max_failed_episodes)
+    policy, learner = build(cfg, generators["learn"])
+    worlds = Worlds(cfg.env, cfg.policy.prompt, cfg.seed, cfg.num_envs, cfg.log.max_failed_episodes, policy.view)
     stats = Statistics(cfg)
 
     def evaluated(episodes: int) -> dict[str, Any]:

@@ -109,6 +109,8 @@ class Episode(NamedTuple):
 class Policy(Protocol):
     """What rollout, evaluation and search need of a policy; the language model is one, the baselines are others."""
 
+    view: str  # what it reads of the world: "text" or "numbers"
+
     def log_probs(self, decisions: list[Decision]) -> list[torch.Tensor]:
         """For every decision the log-probabilities of its menu, 1-D, float32, on the CPU, without gradient."""
         ...

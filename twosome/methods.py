@@ -1,0 +1,27 @@
+"""Which policy learns, and how: the language model, or a baseline behind the same rollout, evaluation and logging."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def build(cfg: Any, generator: torch.Generator) -> tuple[Any, Any]:
+    """The policy and the learner of `cfg.method`. `generator` orders what is random in learning."""
+    if cfg.method == "tabular":
+        from twosome.baselines.tabular import QLearner, QTable
+
+        table = QTable(cfg)
+        return table, QLearner(table, cfg)
+    from twosome.ppo import Learner
+
+    if cfg.method == "mlp":
+        from twosome.baselines.mlp import MLPPolicy
+
+        policy: Any = MLPPolicy(cfg)
+    else:
+        from twosome.api import build_policy
+
+        policy = build_policy(cfg)
+    return policy, Learner(policy, cfg.ppo, generator)
