@@ -19,7 +19,8 @@ EVALUATION_STREAM = 1_000_003  # keeps the seeds of evaluation episodes apart fr
 
 
 def run_episodes(
-    policy: Policy, env: EnvSettings, template: str, episodes: int, *, greedy: bool, seed: int, parallel: int = 8
+    policy: Policy, env: EnvSettings, template: str, episodes: int, *, greedy: bool, seed: int, parallel: int = 8,
+    wrap: Any = None,
 ) -> list[Episode]:
     """Play whole episodes, `parallel` worlds at a time; equal decisions meet in one forward pass or in the reuse."""
     import torch
@@ -27,7 +28,7 @@ def run_episodes(
     from twosome.rollout import World, choose
 
     generator = None if greedy else torch.Generator().manual_seed(seed)
-    worlds = [World(env, template, seed + EVALUATION_STREAM, b, policy.view) for b in range(min(parallel, episodes))]
+    worlds = [World(env, template, seed + EVALUATION_STREAM, b, policy.view, wrap) for b in range(min(parallel, episodes))]
     waiting = episodes - len(worlds)
     for world in worlds:
         world.reset()
@@ -89,11 +90,13 @@ def bootstrap_interval(values: list[float], seed: int = 0, resamples: int = 2000
     return float(low), float(high)
 
 
-def evaluate(policy: Policy, env: EnvSettings, template: str, episodes: int, seed: int) -> dict[str, dict[str, Any]]:
-    """Greedy and sampled evaluation: `{"greedy": {...}, "sampled": {...}}`, see `summarize`."""
+def evaluate(
+    policy: Policy, env: EnvSettings, template: str, episodes: int, seed: int, wrap: Any = None
+) -> dict[str, dict[str, Any]]:
+    """Greedy and sampled evaluation: `{"greedy": {...}, "sampled": {...}}`, see `summarize`. `wrap`: a gymnasium wrapper."""
     result = {}
     for name, greedy in (("greedy", True), ("sampled", False)):
-        result[name] = summarize(run_episodes(policy, env, template, episodes, greedy=greedy, seed=seed), seed)
+        result[name] = summarize(run_episodes(policy, env, template, episodes, greedy=greedy, seed=seed, wrap=wrap), seed)
     return result
 
 

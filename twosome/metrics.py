@@ -33,6 +33,7 @@ KEYS: dict[str, str] = {
     "learning_rate/actor": "of this update",
     "learning_rate/critic": "of this update",
     "speed/steps_per_second": "decisions per second of wall time, collecting and learning together",
+    "speed/seconds": "wall time of training so far, evaluation and saving included",
     "reuse/decisions": "share of the decisions asked for that were computed by the model, the rest was reused",
     "reuse/features": "share of the critic's prompts that were computed by the model, the rest was reused",
     "memory/peak_gib": "peak accelerator memory so far in GiB (0 on the CPU)",

@@ -37,8 +37,10 @@ class World:
     what the policy reads, `text` (prompt and phrases) or `numbers` (the observation's `vector` and action indices, as text too).
     """
 
-    def __init__(self, settings: EnvSettings, template: str, seed: int, index: int, view: str = "text"):
-        self.env, self.settings, self.template, self.view = make_env(settings), settings, template, view
+    def __init__(self, settings: EnvSettings, template: str, seed: int, index: int, view: str = "text", wrap: Any = None):
+        env = make_env(settings)
+        self.env = env if wrap is None else wrap(env)
+        self.settings, self.template, self.view = settings, template, view
         self.seed, self.index, self.episode, self.actions = seed, index, -1, []  # type: tuple[int, int, int, list[int]]
         self.n_actions: int | None = None
 
@@ -84,7 +86,7 @@ class World:
         """Check what the guest returned and turn it into the next decision."""
         if not isinstance(observation, dict) or not isinstance(observation.get("scene"), str) or not isinstance(observation.get("goal"), str):
             raise self._fault("gave an observation without text: expected a dict with str `scene` and `goal`")
-        self.observation = observation
+        self.observation, self.info = observation, info
         self.prompt = prompt_of(observation, self.template) if self.view == "text" else numbers_of(observation)
         if not needs_menu:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class Statistics:
         self.cfg = cfg
         self.steps = self.updates = self.episodes = 0
         self.wall_seconds = 0.0
+        self._clock: float | None = None
         self.recent: deque[Episode] = deque(maxlen=WINDOW)
         self.best: dict[str, float] | None = None
         self.eval_before: dict[str, Any] | None = None
@@ -30,11 +32,17 @@ class Statistics:
         self.record: dict[str, float] = {}
         self.is_new_best = False
 
+    def tick(self) -> None:
+        """Add the time since the last tick to the run's wall time, to which a resumed run adds its own."""
+        now = time.perf_counter()
+        self.wall_seconds += now - (self._clock or now)
+        self._clock = now
+
     def add(self, rollout: Rollout, update: dict[str, float], policy: Any, learner: Any, worlds: Any, seconds: float) -> None:
         """Count a rollout and its update, and prepare the record to log."""
         self.steps += rollout.actions.numel()
         self.updates += 1
-        self.wall_seconds += seconds
+        self.tick()
         self.episodes += len(rollout.episodes)
         self.recent.extend(rollout.episodes)
         self.is_new_best = False
@@ -44,6 +52,7 @@ class Statistics:
             "episodes": float(self.episodes),
             "episodes/failed": float(worlds.failed),
             "speed/steps_per_second": rollout.actions.numel() / seconds,
+            "speed/seconds": self.wall_seconds,
             "reuse/decisions": counts["decisions_computed"] / max(counts["decisions"], 1),
             "reuse/features": counts["prompts_computed"] / max(counts["prompts"], 1),
             "memory/peak_gib": torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0,
@@ -60,7 +69,9 @@ class Statistics:
 
     def add_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Note an evaluation; the best greedy return, then the best sampled one, marks the best checkpoint."""
+        self.tick()
         self.last_evaluation = evaluation
+        self.record["speed/seconds"] = self.wall_seconds
         for name in ("greedy", "sampled"):
             self.record[f"eval/{name}_return"] = evaluation[name]["return_mean"]
             self.record[f"eval/{name}_success"] = evaluation[name]["success_rate"]

@@ -53,6 +53,7 @@ def train(run: Run) -> dict[str, Any]:
         stats.eval_before = evaluated(cfg.log.eval_episodes_final)
         console.before(stats)
     metrics = Metrics(run.folder, cfg.log.tensorboard, stats.steps)
+    stats.tick()
 
     with console.progress(stats), Interrupt() as interrupt:
         while stats.steps < cfg.total_steps and not stats.reached(cfg):

@@ -1,0 +1,278 @@
+"""How many steps and seconds to the optimum: methods x environments x seeds. `python -m twosome.bench learning seeds=5`.
+
+Every run is an ordinary training run in `out/<method>/<environment>/seed<k>`, so an interrupted bench continues where it was.
+Steps to a share of the optimum are read off the scheduled greedy evaluations. Means over seeds are interquartile means with
+percentile bootstrap intervals (Agarwal et al. 2021).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import multiprocessing
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+UNTRAINED = ("frozen", "saycan", "random")
+LANGUAGE_MODEL = ("twosome", "published", "group")
+SHARES = (0.95, 0.99)
+
+
+def main(argv: list[str]) -> None:
+    """The command; `argv` are Hydra overrides of conf/learning.yaml."""
+    from twosome import cli
+
+    cli.run("learning", bench, argv)
+
+
+def bench(cfg: Any) -> dict[str, Any]:
+    """Do the runs that are missing, then write `learning.json`, `learning.md` and `learning.png` into `cfg.out`."""
+    out = Path(cfg.out)
+    jobs = [(m, e, s) for m in cfg.methods for e in cfg.envs for s in range(cfg.seeds)]
+    waiting = [job for job in jobs if not _result_file(out, *job).exists()]
+    print(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; results in {out}")
+    _run_all(cfg, waiting)
+    results = {e: {m: _summary(cfg, m, e) for m in cfg.methods} for e in cfg.envs}
+    from twosome.run import versions
+
+    table = markdown(results)
+    report = {"versions": versions(), "seeds": cfg.seeds, "stop_at": cfg.stop_at, "results": results}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "learning.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    (out / "learning.md").write_text(table, encoding="utf-8")
+    draw(results, out / "learning.png")
+    print(table)
+    return report
+
+
+# Runs ----------------------------------------------------------------------------------------------------------------------
+
+
+def _run_all(cfg: Any, jobs: list[tuple[str, str, int]]) -> None:
+    """Each run in a process of its own, `cfg.workers` at a time; forked where possible, so that imports are paid once."""
+    kinds = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
+    if "fork" in kinds:
+        import peft  # noqa: F401
+        import transformers  # noqa: F401
+    running: list[Any] = []
+    for done, job in enumerate(jobs):
+        while len(running) >= cfg.workers:
+            running[0].join()
+            running = [p for p in running if p.is_alive()]
+        process = context.Process(target=_run_one, args=(cfg, *job))
+        process.start()
+        running.append(process)
+        print(f"[{done + 1}/{len(jobs)}] {' '.join(map(str, job))}", flush=True)
+    for process in running:
+        process.join()
+
+
+def _run_one(cfg: Any, method: str, env: str, seed: int) -> None:
+    from twosome.types import TwosomeError
+
+    folder = _result_file(Path(cfg.out), method, env, seed).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with (folder / "output.txt").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(io.TextIOWrapper(log.buffer)):
+            _evaluate_untrained(cfg, method, env, seed, folder) if method in UNTRAINED else _train(cfg, method, env, seed, folder)
+    except TwosomeError as error:
+        print(f"{method} {env} seed {seed} failed: {error}", flush=True)
+    except Exception:  # the other runs go on; the table shows which are missing
+        print(f"{method} {env} seed {seed} failed:\n{traceback.format_exc()}", flush=True)
+
+
+def _train(cfg: Any, method: str, env: str, seed: int, folder: Path) -> None:
+    from twosome.config import compose
+    from twosome.run import open_run
+    from twosome.train import train
+
+    language = method in LANGUAGE_MODEL
+    overrides = [
+        *([f"experiment={cfg.experiment}"] if cfg.experiment else []),
+        *(_published_rates(env) if method == "published" else []),
+        f"env={env}",
+        f"method={method}",
+        f"seed={seed}",
+        f"run_dir={folder}",
+        f"total_steps={cfg.budget.get(env, 60000) if language else cfg.baseline_budget}",
+        f"log.stop_at={cfg.stop_at}",
+        *cfg.overrides,
+    ]
+    train(open_run(compose(overrides)))
+
+
+def _published_rates(env: str) -> list[str]:
+    """The published rates differ by family: the VirtualHome tasks have their own."""
+    return ["ppo.actor.learning_rate=1e-6", "ppo.critic.learning_rate=5e-5"] if env in ("food_preparation", "entertainment") else []
+
+
+def _evaluate_untrained(cfg: Any, method: str, env: str, seed: int, folder: Path) -> None:
+    from twosome.api import build_policy
+    from twosome.baselines.frozen import Affordance
+    from twosome.baselines.random import RandomPolicy
+    from twosome.config import compose
+    from twosome.evaluate import evaluate
+
+    settings = compose([f"env={env}", f"seed={seed}", *cfg.overrides])
+    policy = RandomPolicy() if method == "random" else build_policy(settings)
+    wrap = Affordance if method == "saycan" else None
+    evaluation = evaluate(policy, settings.env, settings.policy.prompt, cfg.episodes, seed, wrap=wrap)
+    summary = {"optimum": settings.env.optimum, "env_steps": 0, "wall_seconds": 0.0, "eval_after": evaluation}
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+
+
+def _result_file(out: Path, method: str, env: str, seed: int) -> Path:
+    return out / method / env / f"seed{seed}" / "summary.json"
+
+
+# Figures -------------------------------------------------------------------------------------------------------------------
+
+
+def _summary(cfg: Any, method: str, env: str) -> dict[str, Any]:
+    """All seeds of one method in one environment: curves, steps and seconds to shares of the optimum, final returns."""
+    from twosome.metrics import read
+
+    curves, final, sampled, reached = [], [], [], {share: [] for share in SHARES}  # type: ignore[var-annotated]
+    seconds: dict[float, list[float | None]] = {share: [] for share in SHARES}
+    optimum = None
+    for seed in range(cfg.seeds):
+        path = _result_file(Path(cfg.out), method, env, seed)
+        if not path.exists():
+            continue
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        optimum = summary["optimum"]
+        final.append(summary["eval_after"]["greedy"]["return_mean"])
+        sampled.append(summary["eval_after"]["sampled"]["return_mean"])
+        if method in UNTRAINED:
+            continue
+        records = [r for r in read(path.parent / "metrics.jsonl") if r.get("eval/greedy_return") is not None]
+        curves.append([(r["step"], r["eval/greedy_return"]) for r in records])
+        for share in SHARES:
+            first = next((r for r in records if r["eval/greedy_return"] >= share * optimum), None)
+            reached[share].append(first["step"] if first else None)
+            seconds[share].append(first["speed/seconds"] if first else None)
+    return {
+        "optimum": optimum,
+        "budget": cfg.budget.get(env, 60000) if method in LANGUAGE_MODEL else cfg.baseline_budget,
+        "curves": curves,
+        "final_greedy": final,
+        "final_sampled": sampled,
+        "steps_to": {str(share): reached[share] for share in SHARES},
+        "seconds_to": {str(share): seconds[share] for share in SHARES},
+    }
+
+
+def interquartile_mean(values: Any) -> float:
+    """Mean of the middle half, with fractional weights at its ends.
+
+    >>> interquartile_mean([0.0, 1.0, 2.0, 100.0])
+    1.5
+    """
+    x = np.sort(np.asarray(values, float))
+    n = len(x)
+    upper = np.minimum(np.arange(1, n + 1), 0.75 * n)
+    lower = np.maximum(np.arange(n), 0.25 * n)
+    weights = np.clip(upper - lower, 0, None)
+    return float((x * weights).sum() / weights.sum())
+
+
+def iqm_interval(values: Any, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile bootstrap of the interquartile mean."""
+    x = np.asarray(values, float)
+    picks = np.random.default_rng(seed).integers(0, len(x), (resamples, len(x)))
+    low, high = np.quantile([interquartile_mean(x[p]) for p in picks], [0.025, 0.975])
+    return float(low), float(high)
+
+
+def markdown(results: dict[str, dict[str, Any]]) -> str:
+    """One table of all environments and methods."""
+    lines = [
+        "| environment | method | seeds at 99 % | steps to 95 % | steps to 99 %, median (min to max) | seconds | greedy return at the end, IQM | sampled, IQM |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for env, methods in results.items():
+        for method, r in methods.items():
+            n = len(r["final_greedy"])
+            if not n:
+                lines.append(f"| {env} | {method} | not run | | | | | |")
+                continue
+            returns = [_with_interval(r[k]) for k in ("final_greedy", "final_sampled")]
+            if method in UNTRAINED:
+                lines.append(f"| {env} | {method} | does not learn | | | | {' | '.join(returns)} |")
+                continue
+            steps, budget = r["steps_to"]["0.99"], r["budget"]
+            cells = [
+                f"{sum(s is not None for s in steps)} of {n}",
+                _median(r["steps_to"]["0.95"], budget),
+                _median(steps, budget, spread=True),
+                _median(r["seconds_to"]["0.99"], None),
+                *returns,
+            ]
+            lines.append(f"| {env} | {method} | {' | '.join(cells)} |")
+    known = {env: next((r["optimum"] for r in m.values() if r["optimum"]), None) for env, m in results.items()}
+    optima = "; ".join(f"{env} {optimum:.4f}" for env, optimum in known.items() if optimum)
+    return "\n".join([*lines, "", f"Optima: {optima}."]) + "\n"
+
+
+def _median(values: list[float | None], budget: float | None, spread: bool = False) -> str:
+    """Median over seeds, where a seed that did not get there counts as more than the budget."""
+    ordered = sorted(float("inf") if v is None else v for v in values)
+    if not ordered:
+        return ""
+
+    def text(x: float) -> str:
+        return f"{x:,.0f}" if np.isfinite(x) else (f"> {budget:,.0f}" if budget else "-")
+
+    middle = text(ordered[(len(ordered) - 1) // 2] if len(ordered) % 2 else ordered[len(ordered) // 2])
+    return f"{middle} ({text(ordered[0])} to {text(ordered[-1])})" if spread else middle
+
+
+def _with_interval(values: list[float]) -> str:
+    low, high = iqm_interval(values)
+    return f"{interquartile_mean(values):.4f} [{low:.4f}, {high:.4f}]"
+
+
+def draw(results: dict[str, dict[str, Any]], path: Path) -> None:
+    """Learning curves, one panel per environment: interquartile mean of the greedy return, band = bootstrap interval."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print('No picture: `pip install "twosome[plot]"` draws one.')
+        return
+    columns = min(2, len(results))
+    rows = -(-len(results) // columns)
+    figure = Figure(figsize=(6.2 * columns, 3.8 * rows), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for panel, (env, methods) in zip(panels, results.items(), strict=False):
+        for k, (method, r) in enumerate(methods.items()):
+            if r["curves"]:
+                _draw_curve(panel, r, method, f"C{k}")
+            elif r["final_greedy"]:
+                panel.axhline(interquartile_mean(r["final_sampled"]), color=f"C{k}", ls=":", lw=1, label=f"{method} (sampled)")
+        optimum = next((r["optimum"] for r in methods.values() if r["optimum"]), None)
+        if optimum:
+            panel.axhline(optimum, color="black", ls="--", lw=1, label="optimum")
+        panel.set_xscale("log")
+        panel.set_title(env.replace("_", " "))
+        panel.set_xlabel("environment steps (decisions)")
+        panel.set_ylabel("greedy discounted return")
+    panels[0].legend(fontsize=8)
+    figure.savefig(str(path), dpi=130)
+
+
+def _draw_curve(panel: Any, result: dict[str, Any], label: str, color: str) -> None:
+    """A run that stopped at its goal keeps its last return from there on."""
+    grid = sorted({step for curve in result["curves"] for step, _ in curve})
+    values = []
+    for curve in result["curves"]:
+        steps = [s for s, _ in curve]
+        values.append([curve[max(0, int(np.searchsorted(steps, g, side="right")) - 1)][1] for g in grid])
+    columns = np.array(values).T
+    bands = np.array([iqm_interval(c, resamples=300) for c in columns])
+    panel.plot(grid, [interquartile_mean(c) for c in columns], label=label, color=color)
+    panel.fill_between(grid, bands[:, 0], bands[:, 1], color=color, alpha=0.15, linewidth=0)
