@@ -1,0 +1,13 @@
+"""Other people's worlds under our contract: text in, a menu of phrases out.
+
+This package imports nothing heavy; `minigrid` and `textworld` are loaded when an environment of theirs is
+made.
+"""
+
+from typing import Any
+
+# gymnasium id -> (entry point, default keyword arguments)
+SPECS: dict[str, tuple[str, dict[str, Any]]] = {
+    "twosome/BabyAI-v0": ("twosome_envs.wrappers.babyai:BabyAI", {}),
+    "twosome/TextWorld-v0": ("twosome_envs.wrappers.textworld:TextWorld", {}),
+}

@@ -1,0 +1,212 @@
+"""Text games made offline by TextWorld's own generator: the admissible commands are the menu.
+
+The menu varies in size, so the action space has room for every command of the game; the slots after the
+commands that are admissible here are masked and named `(unused 7)`. A game is a pure function of its
+options, its seed and the installed TextWorld, is compiled once (about two seconds) and kept in a folder.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import re
+import shutil
+import tempfile
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box
+
+from ..base import Menu
+from .guest import GuestEnv, Turn, missing
+
+N_WORDS = 256  # size of `vector`
+OPTIONS = ("quest_length", "nb_rooms", "nb_objects", "games", "max_steps", "seed")
+INFORMATION = re.compile(r"(look|inventory|examine .*)$")
+
+
+class TextWorld(GuestEnv):
+    """A TextWorld game, or several that `reset` draws from.
+
+    Scene: the room, what is carried, the game's answer to the last command. Goal: the game's own
+    instructions.
+    Reward: the points a command scores; a quest is worth one point, given when it is complete. The episode
+    terminates when the game is won or lost and is truncated after `max_steps` commands. A masked slot
+    changes nothing and takes a step. `vector`: float32 [256], how often the words of room and load occur,
+    by the remainder of their CRC-32.
+
+    Args:
+        quest_length: commands that the quest takes, at least 1.
+        nb_rooms: rooms of the house.
+        nb_objects: objects beside those of the quest.
+        seed: names the game; equal options and seeds make equal games.
+        games: how many games there are, of seeds `seed`, `seed + 1`, ...; `reset(seed=...)` draws one.
+        information: keep `look`, `inventory` and `examine ...` in the menu; the scene says already what
+            they tell.
+        max_commands: size of the action space; left out: the number of commands that the games know at all.
+        max_steps: commands before an episode is truncated.
+        gamma: discount per command, for `info["episode"]["r"]`.
+        folder: where compiled games are kept; left out: a temporary folder that goes with the process.
+
+    Raises:
+        ImportError: textworld is not installed.
+        ValueError: an option that is not a whole number or below its smallest value.
+        RuntimeError (from `reset` and `step`): more admissible commands than `max_commands`.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 2}  # noqa: RUF012
+
+    def __init__(
+        self,
+        quest_length: int = 3,
+        nb_rooms: int = 2,
+        nb_objects: int = 5,
+        seed: int = 0,
+        *,
+        games: int = 1,
+        information: bool = False,
+        max_commands: int | None = None,
+        max_steps: int = 50,
+        gamma: float = 0.99,
+        folder: str | os.PathLike[str] | None = None,
+        render_mode: str | None = None,
+    ):
+        try:
+            import textworld
+        except ImportError as error:
+            raise ImportError(missing("textworld", "textworld")) from error
+        options = (quest_length, nb_rooms, nb_objects, games, max_steps)
+        for name, value in zip(OPTIONS, (*options, seed), strict=True):
+            least = 0 if name == "seed" else 1
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
+        place = Path(folder) if folder is not None else _temporary_folder()
+        files = [make_game(place, quest_length, nb_rooms, nb_objects, seed + k) for k in range(games)]
+        wanted = textworld.EnvInfos(
+            feedback=True, description=True, inventory=True, objective=True, admissible_commands=True,
+            possible_admissible_commands=True, score=True, won=True, lost=True,
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            # The interpreter cannot read points and ends out of a generated game; TextWorld keeps them.
+            warnings.filterwarnings("ignore", "Game .* is not fully supported", UserWarning)
+            self._games = [textworld.start(str(file), wanted) for file in files]
+        for game in self._games:
+            game.seed(seed)  # the interpreter's dice, which otherwise start from the clock
+        self._game = self._games[0]
+        self._keep_information = information
+        self.max_steps = max_steps
+        if max_commands is None:
+            known = [game.reset().possible_admissible_commands for game in self._games]
+            max_commands = max(len(self._useful(commands)) for commands in known)
+        vector = Box(0.0, 4000.0, (N_WORDS,), np.float32)
+        super().__init__(max_commands, vector, gamma=gamma, max_text=4000, render_mode=render_mode)
+
+    def render(self):
+        """What the game shows, as it shows it."""
+        return self._raw.feedback.strip() if self.render_mode == "ansi" else None
+
+    def close(self):
+        for game in self._games:
+            game.close()
+
+    def _begin(self, seed: int, options: dict[str, Any]) -> Any:
+        self._game = self._games[seed % len(self._games)]
+        self._taken = 0
+        state = self._game.reset()
+        state["feedback"], state["score"] = "", 0
+        return state
+
+    def _advance(self, action: int, is_legal: bool) -> Turn:
+        before = self._raw
+        self._taken += 1
+        if is_legal:
+            state, _, _ = self._game.step(self._commands(before)[action])
+        else:
+            state = before.copy()
+            state["feedback"] = "Nothing happens."
+        won, lost = bool(state.won), bool(state.lost)
+        over = won or lost
+        truncated = not over and self._taken >= self.max_steps
+        return Turn(state, float(state.score - before.score), over, truncated, won)
+
+    def _scene(self, raw: Any) -> str:
+        room, load = plain(raw.description), plain(raw.inventory)
+        answer = plain(raw.feedback).removesuffix(room).strip()
+        news = f"Just now: {answer}" if answer and answer not in f"{room} {load}" else ""
+        return " ".join(text for text in (room, load, news) if text)
+
+    def _goal(self, raw: Any) -> str:
+        return plain(raw.objective)
+
+    def _menu(self, raw: Any) -> Menu:
+        commands = self._commands(raw)
+        n = self.n_actions
+        if len(commands) > n:
+            raise RuntimeError(
+                f"{len(commands)} commands are admissible here, but max_commands={n}. Leave max_commands out "
+                f"to have room for every command of the game. Admissible: {', '.join(commands)}."
+            )
+        unused = tuple(f"(unused {k})" for k in range(len(commands), n))
+        return Menu(commands + unused, (True,) * len(commands) + (False,) * len(unused))
+
+    def _vector(self, raw: Any) -> np.ndarray:
+        counts = np.zeros(N_WORDS, np.float32)
+        for word in re.findall(r"[a-z]+", f"{raw.description} {raw.inventory}".lower()):
+            counts[zlib.crc32(word.encode()) % N_WORDS] += 1
+        return counts
+
+    def _commands(self, raw: Any) -> tuple[str, ...]:
+        """The admissible commands, in the alphabetical order that TextWorld gives them, none twice."""
+        return self._useful(raw.admissible_commands)
+
+    def _useful(self, commands: list[str]) -> tuple[str, ...]:
+        useful = tuple(c for c in commands if self._keep_information or not INFORMATION.match(c))
+        return useful or ("look",)
+
+
+def plain(text: str) -> str:
+    """The game's text as one paragraph: no prompt or status line, and the room's title as a sentence."""
+    text = re.split(r"\n>", text)[0]
+    text = re.sub(r"\*\*\* The End \*\*\*.*", "", text, flags=re.DOTALL)
+    text = re.sub(r"-= (.*?) =-", lambda m: f"You are in the {m[1].lower()}.", text)
+    return " ".join(text.split())
+
+
+def make_game(folder: Path, quest_length: int, nb_rooms: int, nb_objects: int, seed: int) -> Path:
+    """Generate and compile a game, or find it in `folder`. Returns the path of its `.z8` file.
+
+    A game appears under its name only when complete, so several processes may share a folder.
+    """
+    import textworld
+    from textworld.version import __version__
+
+    name = f"textworld-{__version__}-quest{quest_length}-rooms{nb_rooms}-objects{nb_objects}-seed{seed}"
+    home = folder / name
+    if not (home / "game.z8").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
+        try:
+            options = textworld.GameOptions()
+            options.nb_rooms, options.nb_objects, options.quest_length = nb_rooms, nb_objects, quest_length
+            options.seeds = seed
+            options.path = str(workshop / "game.z8")
+            textworld.make(options)
+            try:
+                workshop.rename(home)
+            except OSError:
+                if not (home / "game.z8").is_file():  # otherwise another process was first
+                    raise
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
+    return home / "game.z8"
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="twosome-textworld-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

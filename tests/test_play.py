@@ -1,0 +1,272 @@
+"""twosome-play: answers piped in, a transcript that plays again, one-paragraph errors, a clean folder."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium
+import pytest
+import twosome_envs  # registers the ids  # noqa: F401
+
+from twosome.play import choose, main
+from twosome.session import Session, counted, make_env
+from twosome.types import ConfigError
+
+SALAD = {"id": "twosome_envs:twosome/TomatoSalad-v0", "kwargs": {}, "gamma": 0.99, "optimum": 0.92}
+
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+@pytest.fixture
+def sit(monkeypatch, capsys, tmp_path):
+    """Play with these answers in an empty folder; returns what was shown and what was complained about."""
+    monkeypatch.chdir(tmp_path)
+
+    def _sit(*argv, answers=()):
+        import io
+
+        monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{a}\n" for a in answers)))
+        code = 0
+        try:
+            main(list(argv))
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return _sit
+
+
+def best_answers(settings):
+    """The phrases of a shortest way to the goal, by search through snapshots."""
+    env = gymnasium.make(settings["id"]).unwrapped
+    _, info = env.reset(seed=0)
+    front, seen = [(env.snapshot(), ())], set()
+    while True:
+        reached = []
+        for moment, way in front:
+            _, info = env.restore(moment)
+            for action, phrase in enumerate(info["actions"]):
+                env.restore(moment)
+                if not info["action_mask"][action]:
+                    continue
+                _, _, terminated, _, after = env.step(action)
+                if terminated and after["success"]:
+                    return (*way, phrase)
+                state = env.snapshot().state
+                if state not in seen:
+                    seen.add(state)
+                    reached.append((env.snapshot(), (*way, phrase)))
+        front = reached
+
+
+def test_a_game_won_by_words_shows_the_return_beside_the_optimum(sit, tmp_path):
+    answers = best_answers(SALAD)
+    code, out, err = sit("env=tomato_salad", "transcript=game.txt", answers=answers)
+    assert (code, err) == (0, "")
+    ending = "oal reached: return 0.920518 of at most 0.920518, 6 actions, 28 primitive steps"
+    assert out.count("G" + ending) == 2  # on the board, and as the last word
+    told = (tmp_path / "game.txt").read_text()
+    assert told.endswith(f"g{ending}\n")
+    assert [line.split(" ", 2)[2] for line in told.splitlines() if line.startswith("> ")] == list(answers)
+    assert sit("replay=game.txt")[:2] == (0, f"The same again. G{ending}.\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["game.txt"]
+
+
+def test_numbers_undo_restart_help_and_the_end_of_the_input(sit, tmp_path):
+    answers = ("0", "u", "u", "0", "r", "?", "99", "fly", "1")
+    code, out, _ = sit("env=tomato_salad", "transcript=game.txt", answers=answers)
+    assert code == 0
+    assert "There is nothing to undo." in out
+    assert "99 is not legal here. Legal: 0, 1" in out
+    assert "'fly' is no action here." in out
+    assert out.count("Serve a bowl") >= 3  # opening, restart, help
+    told = (tmp_path / "game.txt").read_text()
+    assert len(re.findall(r"^> ", told, flags=re.MULTILINE)) == 1
+    assert "> 1 " in told
+    assert told.splitlines()[-1].startswith("stopped: return")
+
+
+def test_after_the_end_one_can_still_go_back(sit):
+    answers = [*best_answers(SALAD), "0", "u", "q"]
+    _, out, _ = sit("env=tomato_salad", answers=answers)
+    assert "The episode is over: u undo, r restart, q quit." in out
+    assert out.strip().splitlines()[-1].startswith("Stopped: return")
+    assert "5 actions" in out.strip().splitlines()[-1]
+
+
+def test_undo_restores_exactly_what_was_seen():
+    session = Session(make_env(SALAD), SALAD, seed=0)
+    start = (session.scene, session.menu, session.transcript())
+    for action in (0, 2, 3):
+        session.take(action)
+    while session.undo():
+        pass
+    assert (session.scene, session.menu, session.transcript()) == start
+    assert (session.total, session.steps, session.over) == (0.0, 0, False)
+
+
+def test_the_return_is_the_environments_own():
+    session = Session(make_env(SALAD), SALAD, seed=0)
+    env = session.env.unwrapped
+    _, info = env.reset()
+    session.restart()
+    while not session.over:
+        session.take(next(iter(session.menu)))
+    info = env.restore(env.snapshot())[1]
+    assert info["episode"] == {"r": pytest.approx(session.total), "l": session.steps}
+
+
+def test_a_transcript_that_no_longer_holds_is_shown_as_a_difference(sit, tmp_path):
+    sit("env=tomato_salad", "transcript=game.txt", answers=["0", "1"])
+    path = tmp_path / "game.txt"
+    path.write_text(path.read_text().replace("tomato", "potato"))
+    code, out, _ = sit("replay=game.txt")
+    assert code == 1
+    assert out.startswith("game.txt does not play as it did:")
+    assert re.search(r"^-.*potato", out, flags=re.MULTILINE)
+    assert re.search(r"^\+.*tomato", out, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["food_preparation", "tomato_lettuce_salad", "laundry"])
+def test_other_environments_play(sit, name):
+    code, out, err = sit(f"env={name}", answers=["0", "u", "0"])
+    assert (code, err) == (0, "")
+    assert "1 action," in out
+
+
+@pytest.mark.parametrize(("name", "package"), [("babyai", "minigrid"), ("textworld", "textworld")])
+def test_guests_play(sit, name, package, tmp_path):
+    pytest.importorskip(package)
+    code, out, err = sit(f"env={name}", "seed=4", "transcript=game.txt", answers=["0", "u", "0", "1"])
+    assert (code, err) == (0, "")
+    assert "2 actions," in out
+    assert sit("replay=game.txt")[0] == 0
+
+
+def test_your_own_environment_plays_from_its_folder(sit, tmp_path):
+    text = (NOTEBOOKS / "own_environment.py").read_text()
+    (tmp_path / "my_own_balcony.py").write_text(text.replace("Balcony-v0", "MyBalcony-v0"))
+    answers = ["fill", "water the rose", "fill", "water the fern", "fill", "water the thyme"]
+    code, out, _ = sit("env=own", "env.id=my_own_balcony:MyBalcony-v0", answers=answers)
+    assert code == 0
+    assert f"Goal reached: return {0.99**5:.6f}, 6 actions" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["env=tomato_sald"], r"Unknown env 'tomato_sald'. Did you mean 'tomato_salad'\? Known: .*food_prep"),
+        (["sed=3"], "Unknown setting 'sed'. Did you mean 'seed'"),
+        (["seed=x"], "seed='x' cannot work: expected a whole number"),
+        (["env=own"], "env.id is empty"),
+        (["env=own", "env.id=no_such_module:X-v0"], "cannot be imported: No module named 'no_such_module'"),
+        (["env=own", "env.id=CartPole-v1"], "CartPole-v1 does not speak: .*MenuWrapper"),
+        (["env.id=twosome_envs:twosome/TomatoSald-v0"], "Did you mean: `TomatoSalad`"),
+        (["env.kwargs={recipes: 3}"], "recipes"),
+        (["transcript=no/such/folder/x.txt"], "expected a file in a folder that exists"),
+        (["replay=nothing.txt"], "replay=nothing.txt cannot be read: .*No such file"),
+    ],
+)
+def test_a_mistake_is_one_paragraph_and_exit_code_2(sit, argv, message, tmp_path):
+    code, out, err = sit(*argv)
+    assert (code, out) == (2, "")
+    assert re.search(message, err)
+    assert "Traceback" not in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_transcript_is_refused(sit, tmp_path):
+    (tmp_path / "notes.txt").write_text("Buy tomatoes.\n")
+    code, _, err = sit("replay=notes.txt")
+    assert code == 2
+    assert "is no transcript" in err
+
+
+def test_help_lists_the_environments(sit):
+    code, out, _ = sit("--help")
+    assert code == 0
+    assert "tomato_salad" in out
+    assert "undo" in out
+
+
+def test_the_command_starts_without_torch_and_leaves_the_folder_alone(tmp_path):
+    source = (
+        "import sys; from twosome.play import main; main(['env=tomato_salad']);"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", source],
+        input="0\nq\n",
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Stopped: return" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_without_snapshots_cannot_go_back(sit, tmp_path):
+    (tmp_path / "plain_world.py").write_text(
+        "import gymnasium, numpy as np\n"
+        "class World(gymnasium.Env):\n"
+        "    action_space = gymnasium.spaces.Discrete(1)\n"
+        "    observation_space = gymnasium.spaces.Dict()\n"
+        "    def reset(self, *, seed=None, options=None):\n"
+        "        return self.look()\n"
+        "    def step(self, action):\n"
+        "        observation, info = self.look()\n"
+        "        return observation, 1.0, False, False, info\n"
+        "    def look(self):\n"
+        "        info = {'actions': ('[wait]',), 'action_mask': np.ones(1, bool), 'duration': 2}\n"
+        "        return {'scene': 'A [bold]wall[/bold].', 'goal': 'Wait.', 'vector': np.zeros(1)}, info\n"
+        "gymnasium.register('PlainWorld-v0', entry_point=World)\n"
+    )
+    code, out, _ = sit("env=own", "env.id=plain_world:PlainWorld-v0", answers=["[wait]", "0", "u"])
+    assert code == 0
+    assert "This environment cannot go back." in out
+    assert "A [bold]wall[/bold]." in out  # shown as it is, not as markup
+    assert f"return {1 + 0.99**2:.6f}, 2 actions, 4 primitive steps" in out
+
+
+MENU = {0: "pick up the tomato", 2: "pick up the bowl", 5: "chop"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("0", 0),
+        ("5", 5),
+        ("1", "1 is not legal here. Legal: 0, 2, 5."),
+        ("chop", 5),
+        ("Pick up the B", 2),
+        ("pick", "'pick' could be 'pick up the tomato' or 'pick up the bowl'."),
+        ("pick up the tomatoe", "Did you mean 'pick up the tomato'?"),
+        ("", "'' is no action here."),
+        ("²", "'²' is no action here."),
+    ],
+)
+def test_what_an_answer_means(answer, expected):
+    meant = choose(answer, MENU)
+    assert meant == expected or (isinstance(expected, str) and expected in meant)
+
+
+def test_an_environment_whose_constructor_takes_no_render_mode_is_made_all_the_same():
+    class Mute(gymnasium.Env):
+        metadata = {"render_modes": ["ansi"]}  # noqa: RUF012
+
+        def __init__(self):
+            pass
+
+    gymnasium.register("Mute-v0", entry_point=Mute)
+    assert isinstance(make_env({**SALAD, "id": "Mute-v0"}).unwrapped, Mute)
+    with pytest.raises(ConfigError, match=r"env\.id='Mute-v1'"):
+        make_env({**SALAD, "id": "Mute-v1"})
+
+
+def test_counting():
+    assert (counted(1, "action"), counted(2, "action")) == ("1 action", "2 actions")
