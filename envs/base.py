@@ -195,6 +195,10 @@ class MenuEnv(gymnasium.Env):
 
         return captioned(self._picture(self._state), scene, last.phrase, last.reward)
 
+    def picture(self) -> np.ndarray:
+        """The present state as uint8 [height, width, 3], without the caption that `render` adds."""
+        return self._picture(self._state)
+
     # Helpers ------------------------------------------------------------------------------------------------
 
     def _view(self, state: Hashable) -> View:
@@ -260,7 +264,7 @@ def _text(max_length: int) -> Text:
 
 def unknown(what: str, got: object, known: Iterable[str]) -> str:
     """The message for a name that does not exist: what was got, the nearest known name, all known names."""
-    known = [str(k) for k in known]
-    near = difflib.get_close_matches(str(got), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {what} {got!r}.{hint} Known: {', '.join(map(repr, known))}."
+    names = {str(name).lower(): str(name) for name in known}
+    near = difflib.get_close_matches(str(got).lower(), names, n=1)
+    hint = f" Did you mean {names[near[0]]!r}?" if near else ""
+    return f"Unknown {what} {got!r}.{hint} Known: {', '.join(map(repr, names.values()))}."

@@ -80,7 +80,7 @@ def run(kitchen: Kitchen, state: State, action: Action) -> tuple[State, tuple[fl
         move, is_done = choose(kitchen, state, action, len(rewards))
         state, reward, success = tick(kitchen, state, move)
         rewards.append(reward)
-        is_done = is_done or _has_arrived(kitchen, state, action)
+        is_done = is_done or has_arrived(kitchen, state, action)
     return state, tuple(rewards), success
 
 
@@ -148,7 +148,7 @@ def _is_raw_on_knife(kitchen: Kitchen, state: State, food: int) -> bool:
     return kitchen.ground[state.foods[food]] == KNIFE and not state.is_chopped(food)
 
 
-def _has_arrived(kitchen: Kitchen, state: State, action: Action) -> bool:
+def has_arrived(kitchen: Kitchen, state: State, action: Action) -> bool:
     """Whether a walk ends after this tick, because only coming here was possible."""
     if action.kind == "get food":
         walks = _is_raw_on_knife(kitchen, state, action.target)
