@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import gymnasium
 import pytest
 import yaml
 from twosome_envs.overcooked.env import OvercookedEnv
@@ -78,6 +79,9 @@ def _check(world, recipe, map, value, actions, steps, conf):
     if conf:
         config = yaml.safe_load((CONF / f"{conf}.yaml").read_text())
         assert config["optimum"] == pytest.approx(found.value, rel=0, abs=1e-9)
+        made = gymnasium.make(config["id"], **config["kwargs"]).unwrapped
+        assert made.kitchen is OvercookedEnv(world, recipe, map).kitchen
+        assert made.gamma == config["gamma"]
 
 
 @pytest.mark.parametrize(("world", "recipe", "map", "value", "actions", "steps", "conf"), FIGURES)
