@@ -55,7 +55,8 @@ def captioned(picture: np.ndarray, scene: str, phrase: str | None, reward: float
         draw.text((MARGIN, y), "a new episode", FAINT, title)
     else:
         draw.text((MARGIN, y), f"> {phrase}", INK, title)
-        draw.text((width - MARGIN, y), f"{reward:+.3f}", GOOD if reward > 0 else BAD, title, anchor="ra")
+        colour = GOOD if reward > 0 else BAD if reward < 0 else FAINT
+        draw.text((width - MARGIN, y), f"{reward:+.3f}", colour, title, anchor="ra")
     lines = wrapped(scene, body, width - 2 * MARGIN)
     if len(lines) > LINES:
         lines = [*lines[: LINES - 1], lines[LINES - 1] + " ..."]
