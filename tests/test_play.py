@@ -9,7 +9,7 @@ import gymnasium
 import pytest
 import twosome_envs  # registers the ids  # noqa: F401
 
-from twosome.play import choose, main
+from twosome.play import choose, main, picture_of
 from twosome.session import Session, counted, make_env
 from twosome.types import ConfigError
 
@@ -231,6 +231,19 @@ def test_an_environment_without_snapshots_cannot_go_back(sit, tmp_path):
     assert "This environment cannot go back." in out
     assert "A [bold]wall[/bold]." in out  # shown as it is, not as markup
     assert f"return {1 + 0.99**2:.6f}, 2 actions, 4 primitive steps" in out
+
+
+@pytest.mark.parametrize("name", ["twosome/TomatoSalad-v0", "twosome/FoodPreparation-v0"])
+def test_the_picture_comes_without_the_scene_which_is_told_in_full_beside_it(name, sit):
+    env = gymnasium.make(name, render_mode="ansi")
+    scene = env.reset(seed=0)[0]["scene"]
+    picture = picture_of(env, scene)
+    assert picture.count("\n") > 5
+    assert scene[:20] not in picture
+    assert "A new episode" not in picture
+    _, out, _ = sit("env=own", f"env.id={name}")
+    assert picture in out
+    assert out.count(scene) == 1
 
 
 MENU = {0: "pick up the tomato", 2: "pick up the bowl", 5: "chop"}

@@ -80,11 +80,10 @@ class Table:
     def _show(self) -> None:
         session, out = self.session, self.out
         out.print()
-        picture = picture_of(session.env)
+        picture = picture_of(session.env, session.scene)
         if picture:
             out.print(picture, style="cyan", no_wrap=True, crop=True)
-        if " ".join(session.scene.split()) not in " ".join(picture.split()):
-            out.print(session.scene)
+        out.print(session.scene)
         if session.over:
             out.rule()
             out.print(
@@ -134,11 +133,11 @@ def choose(answer: str, menu: dict[int, str]) -> int | str:
     return f"{answer!r} is no action here.{hint} Type {KEYS}."
 
 
-def picture_of(env: Any) -> str:
-    """The environment's picture in characters, or nothing where it has none."""
+def picture_of(env: Any, scene: str) -> str:
+    """The picture in characters, without the scene and caption below it; empty where there is none."""
     if env.render_mode != "ansi":
         return ""
-    return str(env.render() or "").rstrip()
+    return str(env.render() or "").partition(scene)[0].rstrip()
 
 
 def job(cfg: Any) -> None:

@@ -58,8 +58,6 @@ class TextWorld(GuestEnv):
         RuntimeError (from `reset` and `step`): more admissible commands than `max_commands`.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 2}  # noqa: RUF012
-
     def __init__(
         self,
         quest_length: int = 3,
@@ -104,10 +102,6 @@ class TextWorld(GuestEnv):
             max_commands = max(len(self._useful(commands)) for commands in known)
         vector = Box(0.0, 4000.0, (N_WORDS,), np.float32)
         super().__init__(max_commands, vector, gamma=gamma, max_text=4000, render_mode=render_mode)
-
-    def render(self):
-        """What the game shows, as it shows it."""
-        return self._raw.feedback.strip() if self.render_mode == "ansi" else None
 
     def close(self):
         for game in self._games:
