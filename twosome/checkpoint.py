@@ -11,9 +11,9 @@ No pickle anywhere: safetensors and JSON only, so that opening a stranger's chec
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from twosome import disk
 from twosome.types import CheckpointError
 
 if TYPE_CHECKING:
@@ -29,95 +30,95 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-LARGEST_JSON = 256 * 2**20  # bytes; a checkpoint's JSON beyond this is refused unread
+MOST_FILES = 256
+MISFITS = (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError, OverflowError)  # what ill-formed content raises
 
 
 def save(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a folder, then put it in place in one step: it is there whole, or not at all.
 
-    Raises `CheckpointError` when the disk is full or read-only; what was there before is untouched.
+    Raises `CheckpointError` when the disk is full, read-only or gone; what was there before is untouched.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    from safetensors import SafetensorError
+
+    temporary = folder.with_name(f".{folder.name}{disk.STAGED}")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        temporary.mkdir()
         write(temporary)
-        files = sorted(p for p in temporary.rglob("*") if p.is_file())
-        manifest = {
-            "format": FORMAT,
-            "files": {str(p.relative_to(temporary)): {"size": p.stat().st_size, "sha256": _digest(p)} for p in files},
-        }
-        (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        for path in [*files, temporary / MANIFEST, temporary]:
-            _sync(path)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-        _sync(folder.parent)
-    except OSError as error:
+        paths = sorted(p for p in temporary.rglob("*") if p.is_file())
+        names = {p.relative_to(temporary).as_posix(): {"size": p.stat().st_size, "sha256": disk.digest(p)} for p in paths}
+        (temporary / MANIFEST).write_text(json.dumps({"format": FORMAT, "files": names}, indent=1), encoding="utf-8")
+        for path in [*paths, temporary / MANIFEST, *(p for p in temporary.rglob("*") if p.is_dir()), temporary]:
+            disk.sync(path)
+        disk.put_in_place(temporary, folder)
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise CheckpointError(
-            f"The checkpoint {folder} cannot be written: {error}. Free space or mend the permissions, then run the same command "
-            "again: the run continues from its last good checkpoint."
-        ) from error
+        raise error if isinstance(error, CheckpointError) else disk.cannot_write(folder, error) from error
 
 
-def verify(folder: Path) -> dict[str, Any]:
+def verify(folder: Path) -> None:
     """Check a checkpoint against its manifest before anything in it is read. Raises `CheckpointError`."""
     if not folder.is_dir():
         raise CheckpointError(f"There is no checkpoint {folder}.")
-    manifest = read_json(folder / MANIFEST)
-    files = manifest.get("files") if isinstance(manifest, dict) else None
-    if manifest.get("format") != FORMAT or not isinstance(files, dict) or not files:
+    manifest = disk.read_json(folder / MANIFEST, disk.LARGEST_YAML)
+    named = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(named, dict) or not named or len(named) > MOST_FILES or manifest.get("format") != FORMAT:
         raise CheckpointError(f"{folder / MANIFEST} is not a manifest of format {FORMAT}.")
-    present = {str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir()} - {MANIFEST}
-    if present != set(files):
-        odd = sorted(present ^ set(files))[:3]
-        raise CheckpointError(f"Checkpoint {folder} does not hold the files of its manifest; they differ in {', '.join(odd)}.")
-    for name, expected in files.items():
-        path = folder / name
-        if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
+    for name in named:
+        if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
             raise CheckpointError(f"Checkpoint {folder} names {name!r}, which leads out of its folder; refused.")
-        if not isinstance(expected, dict) or path.stat().st_size != expected.get("size") or _digest(path) != expected.get("sha256"):
-            raise CheckpointError(f"{path} is damaged: its size or SHA-256 is not that of the manifest.")
-    return manifest
+    if odd := sorted(_present(folder) ^ named.keys())[:3]:
+        raise CheckpointError(f"Checkpoint {folder} does not hold the files of its manifest; they differ in {', '.join(odd)}.")
+    for name, expected in named.items():
+        size = disk.regular_size(folder / name, disk.LARGEST_TENSORS)
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            raise CheckpointError(f"Checkpoint {folder} names {name!r}, which leads out of its folder; refused.")
+        if not isinstance(expected, dict) or size != expected.get("size") or disk.digest(folder / name) != expected.get("sha256"):
+            raise CheckpointError(f"{folder / name} is damaged: its size or SHA-256 is not that of the manifest.")
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file of bounded size. Raises `CheckpointError`."""
+def _present(folder: Path) -> set[str]:
+    """Everything in a folder but its manifest and its folders; links are not followed."""
+    found: set[str] = set()
     try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise CheckpointError(f"{path} is larger than {LARGEST_JSON} bytes; refused.")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+        for parent, folders, names in os.walk(folder):
+            links = [f for f in folders if (Path(parent) / f).is_symlink()]
+            found |= {(Path(parent) / n).relative_to(folder).as_posix() for n in [*names, *links]}
+            if len(found) > MOST_FILES + 1:
+                raise CheckpointError(f"{folder} holds more than {MOST_FILES} files; that is no checkpoint.")
+    except (RecursionError, OSError) as error:
+        raise error if isinstance(error, CheckpointError) else CheckpointError(f"{folder} cannot be listed: {error}.") from error
+    return found - {MANIFEST}
 
 
 def checkpoints(run_dir: Path) -> list[Path]:
     """The checkpoint folders of a run, oldest first."""
-    return sorted((run_dir / "checkpoints").glob("step-*"))
+    found = [p for p in (run_dir / "checkpoints").glob("step-*") if re.fullmatch(r"step-\d{1,18}", p.name)]
+    return sorted(found, key=lambda p: int(p.name.removeprefix("step-")))
 
 
-def newest_good(run_dir: Path) -> tuple[Path | None, list[str]]:
+def newest_good(run_dir: Path) -> tuple[Path | None, dict[Path, str]]:
     """The newest checkpoint that is whole, and what is wrong with newer ones."""
-    complaints = []
+    complaints = {}
     for folder in reversed(checkpoints(run_dir)):
         try:
             verify(folder)
         except CheckpointError as error:
-            complaints.append(str(error))
+            complaints[folder] = str(error)
         else:
             return folder, complaints
     return None, complaints
 
 
 def keep_last(run_dir: Path, k: int, best: Path | None) -> None:
-    """Remove all but the last `k` checkpoints and the best."""
+    """Remove all but the last `k` checkpoints and the best. Raises `CheckpointError`."""
     for folder in checkpoints(run_dir)[:-k]:
         if folder != best:
-            shutil.rmtree(folder)
+            try:
+                disk.remove(folder)
+            except OSError as error:
+                raise CheckpointError(f"The old checkpoint {folder} cannot be removed: {error}. Mend its permissions.") from error
 
 
 # What a training run is made of ------------------------------------------------------------------------------------------
@@ -126,101 +127,136 @@ def keep_last(run_dir: Path, k: int, best: Path | None) -> None:
 def write_policy(folder: Path, policy: LLMPolicy, config: str) -> None:
     """What is needed to use the policy, for a language model its adapter in PEFT's format and the value head; the config."""
     for name, tensors in policy.tensors().items():
-        save_tensors(tensors, folder / f"{name}.safetensors")
+        disk.write_tensors(folder / f"{name}.safetensors", tensors)
     if hasattr(policy, "lm"):
         policy.lm.save_pretrained(str(folder / "adapter"), safe_serialization=True, save_embedding_layers=False)
     (folder / "config.yaml").write_text(config, encoding="utf-8")
 
 
 def read_policy(folder: Path, policy: LLMPolicy) -> None:
-    """Load what `write_policy` wrote into a policy of the same shape. Raises `CheckpointError` where it does not fit."""
+    """Load what `write_policy` wrote into a policy of the same shape. Raises `CheckpointError` where it does not fit.
+
+    Of the adapter's folder only the tensors are read: `adapter_config.json` decides nothing here.
+    """
+    loaded = {name: disk.read_tensors(folder / f"{name}.safetensors") for name in policy.tensors()}
+    for name, tensors in loaded.items():
+        _must_be_finite(folder / f"{name}.safetensors", tensors)
     try:
-        policy.load_tensors({name: load_tensors(folder / f"{name}.safetensors") for name in policy.tensors()})
-    except (RuntimeError, KeyError) as error:
-        raise CheckpointError(f"The tensors in {folder} do not fit the policy of its config.yaml: {error}") from error
-    if not hasattr(policy, "lm"):
-        return
-    from peft import set_peft_model_state_dict
+        policy.load_tensors(loaded)
+    except (*MISFITS, RecursionError) as error:
+        said = " ".join(str(error).split())
+        raise CheckpointError(f"The tensors in {folder} do not fit the policy of its config.yaml: {said}") from error
+    if hasattr(policy, "lm"):
+        _read_adapter(folder / "adapter" / "adapter_model.safetensors", policy.lm)
 
-    adapter = load_tensors(folder / "adapter" / "adapter_model.safetensors")
-    result = set_peft_model_state_dict(policy.lm, adapter)
-    missing = [k for k in result.missing_keys if "lora_" in k]
-    if missing or result.unexpected_keys:
+
+def _read_adapter(path: Path, lm: Any) -> None:
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    adapter = disk.read_tensors(path)
+    expected = get_peft_model_state_dict(lm, save_embedding_layers=False)
+    odd = [k for k in adapter.keys() | expected.keys() if k not in adapter or k not in expected or adapter[k].shape != expected[k].shape]
+    if odd:
         raise CheckpointError(
-            f"The adapter in {folder} does not fit this model: {len(missing)} tensors missing, {len(result.unexpected_keys)} "
-            "unknown. Use the model.* settings of the config.yaml beside it."
+            f"The adapter {path} does not fit this model: {len(odd)} tensors are missing, unknown or of another shape, such as "
+            f"{min(odd)}. Use the model.* settings of the config.yaml beside it."
         )
+    _must_be_finite(path, adapter)
+    set_peft_model_state_dict(lm, adapter)
 
 
-def write_training(folder: Path, policy: LLMPolicy, learner: Learner, generators: dict[str, torch.Generator], state: Any) -> None:
-    """Optimisers, random states, the critic's kept features; and `state`, anything JSON can hold."""
+def write_training(
+    folder: Path, policy: LLMPolicy, learner: Learner, generators: dict[str, torch.Generator], parts: dict[str, Any]
+) -> None:
+    """Optimisers, random states, the critic's kept features; and the `state()` of the other parts, anything JSON can hold."""
     tensors: dict[str, torch.Tensor] = {}
     for name, optimizer in learner.optimizers.items():
         for index, entries in optimizer.state_dict()["state"].items():
             tensors |= {f"{name}.{index}.{key}": torch.as_tensor(value) for key, value in entries.items()}
     tensors |= {f"generator.{name}": generator.get_state() for name, generator in generators.items()}
     tensors["generator.global"] = torch.get_rng_state()
+    if policy.device.type == "cuda":
+        tensors["generator.cuda"] = torch.cuda.get_rng_state(policy.device)
     features = policy.feature_cache()
     if features:
         tensors["features"] = torch.stack(list(features.values()))
-    save_tensors(tensors, folder / "training.safetensors")
+    disk.write_tensors(folder / "training.safetensors", tensors)
     counters = {"updates": learner.updates, "bad_updates": learner.bad_updates, "token_budget": policy.token_budget}
-    everything = {"counters": counters, "prompts": list(features), "run": state}
+    probe = getattr(policy, "probe", None)
+    everything = {
+        "counters": counters,
+        "probe": None if probe is None else {"device": policy.device.type, "found": probe._asdict()},
+        "prompts": list(features),
+        "run": {name: part.state() for name, part in parts.items()},
+    }
     (folder / "state.json").write_text(json.dumps(everything), encoding="utf-8")
 
 
-def read_training(folder: Path, policy: LLMPolicy, learner: Learner, generators: dict[str, torch.Generator]) -> Any:
-    """The inverse of `write_training`; returns `state`. Raises `CheckpointError`."""
-    tensors = load_tensors(folder / "training.safetensors")
-    saved = read_json(folder / "state.json")
+def read_training(
+    folder: Path, policy: LLMPolicy, learner: Learner, generators: dict[str, torch.Generator], parts: dict[str, Any]
+) -> None:
+    """The inverse of `write_training`. Raises `CheckpointError`; `EnvironmentFault` where a world cannot be brought back."""
+    tensors = disk.read_tensors(folder / "training.safetensors")
+    saved = disk.read_json(folder / "state.json")
     try:
         for name, optimizer in learner.optimizers.items():
-            entries: dict[int, dict[str, torch.Tensor]] = {}
-            for key, value in tensors.items():
-                owner, *rest = key.split(".", 2)
-                if owner == name:
-                    entries.setdefault(int(rest[0]), {})[rest[1]] = value
-            optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
+            _restore_optimizer(optimizer, name, tensors)
         for name, generator in generators.items():
             generator.set_state(tensors[f"generator.{name}"])
-        torch.set_rng_state(tensors["generator.global"])
-        cache = policy.feature_cache()
-        cache.clear()
-        for prompt, feature in zip(saved["prompts"], tensors.get("features", ()), strict=True):
-            cache[prompt] = feature.to(policy.device)
-        learner.updates = saved["counters"]["updates"]
-        learner.bad_updates = saved["counters"]["bad_updates"]
+        for name, count in saved["counters"].items():
+            if type(count) is not int or count < 0:
+                raise ValueError(f"counter {name} is {count!r}")
+        learner.updates, learner.bad_updates = saved["counters"]["updates"], saved["counters"]["bad_updates"]
         policy.token_budget = saved["counters"]["token_budget"]
-    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"The training state in {folder} cannot be used: {type(error).__name__}: {error}.") from error
-    return saved["run"]
+        _restore_features(policy, saved["prompts"], tensors.get("features"))
+        probe = saved["probe"]
+        if probe is not None and probe["device"] == policy.device.type:  # elsewhere it is probed anew
+            from twosome.scorers import SCORERS, Probe
+
+            policy.probe = Probe(**probe["found"])
+            SCORERS[policy.probe.scorer]
+        for name, part in parts.items():
+            part.restore(saved["run"][name])
+        torch.set_rng_state(tensors["generator.global"])
+        if policy.device.type == "cuda" and "generator.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["generator.cuda"], policy.device)
+    except CheckpointError:
+        raise
+    except MISFITS as error:
+        from twosome.types import TwosomeError
+
+        if isinstance(error, TwosomeError):
+            raise
+        said = " ".join(str(error).split())
+        raise CheckpointError(f"The training state in {folder} cannot be used: {type(error).__name__}: {said}.") from error
 
 
-def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a safetensors file. Raises `CheckpointError`."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(str(path))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read as safetensors: {error}.") from error
-
-
-def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    from safetensors.torch import save_file
-
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, str(path))
+def _restore_optimizer(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, torch.Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    entries: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        owner, *rest = key.split(".", 2)
+        if owner != name:
+            continue
+        index, entry = int(rest[0]), rest[1]
+        if value.shape not in (torch.Size(), parameters[index].shape) or not torch.isfinite(value).all():
+            raise ValueError(f"{key} has shape {tuple(value.shape)} or numbers that are not finite")
+        entries.setdefault(index, {})[entry] = value
+    optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _restore_features(policy: LLMPolicy, prompts: list[str], features: torch.Tensor | None) -> None:
+    cache = policy.feature_cache()
+    cache.clear()
+    if features is None:
+        return
+    with torch.no_grad():
+        policy.value_head(features[:1].to(policy.device))  # raises where they have another width
+    for prompt, feature in zip(prompts, features, strict=True):
+        cache[str(prompt)] = feature.to(policy.device)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _must_be_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path} holds numbers that are not finite, in {name}; refused.")

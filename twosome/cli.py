@@ -1,4 +1,7 @@
-"""The commands' common frame: settings are checked before anything is loaded, and a mistake is one paragraph, not a traceback."""
+"""The commands' common frame: settings are checked before anything is loaded, and a mistake is one paragraph, not a traceback.
+
+Exit codes: 0 done, 1 the run failed, 2 a mistake in the settings, 130 and 143 stopped by Ctrl-C and SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -7,47 +10,85 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from twosome.types import NumericsError, TwosomeError
+from twosome.checks import near
+from twosome.types import CheckpointError, ConfigError, EnvironmentFault, NumericsError, TwosomeError
 
-FLAGS_OF_HYDRA = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version", "--shell-completion", "-sc")
+FLAGS = ("--help", "--hydra-help", "--version", "--multirun", "--cfg", "--resolve", "--package", "--info", "--config-dir", "--shell-completion")
+SHORT_FLAGS = ("-h", "-m", "-c", "-p", "-i", "-cd", "-sc")
+FAILED_RUN = (CheckpointError, EnvironmentFault, NumericsError)
 
 
 def run(config_name: str, job: Callable[[Any], Any], argv: list[str]) -> None:
     """Compose the settings, check them, run the job. Exits with 2 for a mistake in the settings, 1 for a failed run."""
-    try:
-        from twosome.config import compose, register
+    from twosome.signals import Interrupt, Stopped
 
-        register()
-        multirun = any(a in ("-m", "--multirun") for a in argv)
-        if not multirun and not any(a.startswith(FLAGS_OF_HYDRA) for a in argv):
-            job(compose([a for a in argv if not a.startswith("-")], config_name))
-        else:
-            _with_hydra(config_name, job, argv)
-    except NumericsError as error:
-        _complain(error, 1)
+    try:
+        with Interrupt():
+            _run(config_name, job, argv)
     except TwosomeError as error:
-        _complain(error, 2)
+        _complain(error, 1 if isinstance(error, FAILED_RUN) else 2)
+    except Stopped as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        raise SystemExit(stopped.code) from None
+    except BrokenPipeError:  # the reader of our output is gone: `twosome-train --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except OSError as error:
+        _complain(error, 1)
+
+
+def _run(config_name: str, job: Callable[[Any], Any], argv: list[str]) -> None:
+    from twosome.config import compose
+
+    flags = [a for a in argv if a.startswith("-")]
+    for flag in flags:
+        if flag.split("=")[0] not in FLAGS + SHORT_FLAGS:
+            from twosome.config import known_names
+
+            name = flag.lstrip("-").split("=")[0].replace("-", "_")
+            hint = near(name, known_names(config_name)) or near(flag, list(FLAGS))
+            raise ConfigError(f"Unknown option {flag!r}.{hint} Settings are written without dashes, as key=value; see twosome-{config_name} --help.")
+    if flags:
+        _with_hydra(config_name, job, argv)
+    else:
+        job(compose(argv, config_name))
 
 
 def _with_hydra(config_name: str, job: Callable[[Any], Any], argv: list[str]) -> None:
-    """Hydra's own command line: `--help`, `--cfg job`, and `-m` for several runs in a row."""
+    """Hydra's own command line: `--help`, `--cfg job`, `--config-dir` for settings of your own, and `-m` for several runs in a row."""
     import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
-    from twosome.config import check, conf_dir
+    from twosome.complaints import check_override, explain
+    from twosome.config import checked, conf_dir, register
 
-    def checked(cfg: Any) -> Any:
-        if config_name == "train":
-            check(cfg)
-        return job(cfg)
+    def checked_job(cfg: Any) -> Any:
+        from hydra.core.hydra_config import HydraConfig
 
-    os.environ.setdefault("HYDRA_FULL_ERROR", "0")
-    previous, sys.argv = sys.argv, [f"twosome-{config_name}", *argv]
+        return job(checked(cfg, list(HydraConfig.get().overrides.task), config_name))
+
+    register()
+    overrides = [a for a in argv if "=" in a and not a.startswith("-")]
+    for override in overrides:
+        if complaint := check_override(override, config_name):
+            raise ConfigError(complaint)
+    before, sys.argv = sys.argv, [f"twosome-{config_name}", *(f"++{a}" if a.startswith("env.kwargs.") else a for a in argv)]
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hands us the error itself, to be told in one paragraph
     try:
-        hydra.main(config_path=str(conf_dir()), config_name=config_name, version_base="1.3")(checked)()
+        hydra.main(config_path=str(conf_dir()), config_name=config_name, version_base="1.3")(checked_job)()
+    except TwosomeError:
+        raise
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, overrides, config_name)) from None
     finally:
-        sys.argv = previous
+        sys.argv = before
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
-def _complain(error: TwosomeError, code: int) -> None:
+def _complain(error: Exception, code: int) -> None:
     print(f"{type(error).__name__}: {error}", file=sys.stderr)
     raise SystemExit(code) from None

@@ -5,13 +5,15 @@ Every number has its home in `conf/*.yaml`, with its unit and what more and less
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twosome.types import NORMALIZATIONS, ConfigError
+from twosome.checks import check, check_values, near
+from twosome.types import ConfigError
+
+__all__ = ["check", "check_values", "compose", "near"]
 
 
 @dataclass
@@ -133,30 +135,22 @@ class TrainSettings:
     baseline: BaselineSettings
 
 
-CHOICES = {
-    "model.dtype": ("float32", "bfloat16", "float16"),
-    "model.quantization": ("none", "int8", "nf4"),
-    "model.attention": ("sdpa", "eager"),
-    "model.value_head.kind": ("linear", "mlp"),
-    "policy.normalization": NORMALIZATIONS,
-    "policy.scorer": ("auto", "forest", "prompt_cache", "separate"),
-    "method": ("twosome", "mlp", "tabular"),
-    "ppo.advantage": ("gae", "group"),
-    "ppo.advantage_normalization": ("batch", "minibatch", "none"),
-    "ppo.truncation": ("bootstrap", "death"),
-}
-REUSE = ("distributions", "decisions", "features")
-POSITIVE = (
-    "total_steps num_envs rollout_steps model.lora.rank model.lora.alpha policy.token_budget policy.menus_per_row "
-    "policy.reuse_capacity ppo.actor.epochs ppo.actor.minibatch ppo.critic.epochs ppo.critic.minibatch ppo.accumulation "
-    "ppo.actor.learning_rate ppo.critic.learning_rate ppo.clip ppo.max_gradient_norm ppo.adam_eps ppo.max_bad_updates "
-    "log.checkpoint_interval log.keep_checkpoints log.eval_episodes log.eval_episodes_final"
-).split()
-NOT_NEGATIVE = (
-    "seed ppo.actor.weight_decay ppo.critic.weight_decay ppo.actor.warmup_updates ppo.critic.warmup_updates ppo.entropy "
-    "ppo.entropy_end ppo.value_coefficient ppo.learning_rate_end log.eval_interval"
-).split()
-FRACTIONS = ("env.gamma", "ppo.gae_lambda", "model.lora.dropout", "log.max_failed_episodes")
+@dataclass
+class InspectSettings:
+    checkpoint: str | None
+    which: str
+    state: str
+    normalization: str | None
+    compare: bool
+    json: bool
+    seed: int
+    overrides: list[str]
+    env: EnvSettings | None
+    model: ModelSettings
+    policy: PolicySettings
+
+
+SCHEMAS: dict[str, Any] = {"train": TrainSettings, "inspect": InspectSettings}
 
 
 def conf_dir() -> Path:
@@ -170,7 +164,8 @@ def register() -> None:
     """Tell Hydra the shape of the settings."""
     from hydra.core.config_store import ConfigStore
 
-    ConfigStore.instance().store(name="train_settings", node=TrainSettings)
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_settings", node=schema)
 
 
 def compose(overrides: list[str], config_name: str = "train") -> Any:
@@ -180,37 +175,44 @@ def compose(overrides: list[str], config_name: str = "train") -> Any:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from twosome.complaints import check_override, explain
+
     register()
+    for override in overrides:
+        if complaint := check_override(override, config_name):
+            raise ConfigError(complaint)
+    overrides = [f"++{o}" if o.startswith("env.kwargs.") else o for o in overrides]  # an open mapping: any key may be added
     try:
         with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
             cfg = hydra_compose(config_name, overrides=overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain(error, overrides)) from None
+        return checked(cfg, overrides, config_name)
+    except ConfigError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(explain(error, overrides, config_name)) from None
+
+
+def checked(cfg: Any, overrides: list[str], config_name: str) -> Any:
+    """Composed settings after every check; for `resume=PATH` those that the run has saved. Raises `ConfigError`."""
     if config_name == "train":
         check(cfg)
+        if cfg.resume is not None:
+            if cfg.run_dir is not None:
+                raise ConfigError("resume and run_dir contradict each other: a run is continued where it lies. Leave run_dir out.")
+            from twosome.saved import continued
+
+            return continued(cfg, overrides)
+    elif config_name in SCHEMAS:
+        check_values(cfg)
     return cfg
 
 
-def explain(error: Exception, overrides: list[str]) -> str:
-    """Hydra's complaint in one paragraph, with the nearest valid name."""
-    text = " ".join(str(error.__cause__ or error).split())
-    if missing := re.search(r"Could not find '(\w+)/([\w./-]+)'|In '[\w]+': Could not find '(\w+)/([\w./-]+)'", str(error)):
-        group, name = missing.group(1) or missing.group(3), missing.group(2) or missing.group(4)
-        known = sorted(p.stem for p in (conf_dir() / group).glob("*.yaml"))
-        return f"Unknown {group} {name!r}.{near(name, known)} Known: {', '.join(known)}."
-    if key := re.search(r"Key '([^']+)' is not in struct|Key '([^']+)' not in '", text):
-        name = key.group(1) or key.group(2)
-        full = next((o.split("=")[0].lstrip("+~") for o in overrides if name in o.split("=")[0].split(".")), name)
-        return f"Unknown setting {full!r}.{near(full, setting_names())} `twosome-train --cfg job` lists all settings."
-    return text
-
-
-def near(name: str, known: list[str]) -> str:
-    """' Did you mean ...?' or nothing. A key is compared whole and by its last part."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if not close:
-        close = [k for k in known if k.split(".")[-1] in difflib.get_close_matches(name.split(".")[-1], [k.split(".")[-1]])]
-    return f" Did you mean {close[0]!r}?" if close else ""
+def known_names(config_name: str) -> list[str]:
+    """The dotted names of a command's settings, where it has no schema the keys of its file."""
+    if config_name in SCHEMAS:
+        return setting_names(SCHEMAS[config_name])
+    text = (conf_dir() / f"{config_name}.yaml").read_text(encoding="utf-8")
+    return re.findall(r"^(\w+):", text, flags=re.MULTILINE)
 
 
 def setting_names(node: Any = TrainSettings, prefix: str = "") -> list[str]:
@@ -220,54 +222,6 @@ def setting_names(node: Any = TrainSettings, prefix: str = "") -> list[str]:
 
     names = []
     for name, kind in typing.get_type_hints(node).items():
-        nested = dataclasses.is_dataclass(kind)
-        names += [f"{prefix}{name}", *(setting_names(kind, f"{prefix}{name}.") if nested else [])]
+        nested = next((k for k in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(k)), None)
+        names += [f"{prefix}{name}", *(setting_names(nested, f"{prefix}{name}.") if nested else [])]
     return names
-
-
-def check(cfg: Any) -> None:
-    """Refuse values that cannot work, before anything is loaded. Raises `ConfigError` naming the key."""
-    from omegaconf import OmegaConf
-
-    def get(key: str) -> Any:
-        return OmegaConf.select(cfg, key)
-
-    def refuse(key: str, expected: str) -> None:
-        raise ConfigError(f"{key}={get(key)} cannot work: expected {expected}.")
-
-    for key, choices in CHOICES.items():
-        if get(key) not in choices:
-            raise ConfigError(f"{key}={get(key)!r} is unknown.{near(str(get(key)), list(choices))} Known: {', '.join(choices)}.")
-    for part in cfg.policy.reuse:
-        if part not in REUSE:
-            raise ConfigError(f"policy.reuse holds {part!r}.{near(part, list(REUSE))} Known: {', '.join(REUSE)}.")
-    for key in POSITIVE:
-        if not get(key) > 0:
-            refuse(key, "a number above 0")
-    for key in NOT_NEGATIVE:
-        if not get(key) >= 0:
-            refuse(key, "0 or more")
-    for key in FRACTIONS:
-        if not 0 <= get(key) <= 1:
-            refuse(key, "a number from 0 to 1")
-    if not cfg.env.id:
-        raise ConfigError("env.id is empty: expected a gymnasium id such as 'twosome_envs:twosome/TomatoSalad-v0'.")
-    samples = cfg.num_envs * cfg.rollout_steps
-    group = cfg.ppo.actor.minibatch * cfg.ppo.accumulation
-    for key, size in (("ppo.actor.minibatch x ppo.accumulation", group), ("ppo.critic.minibatch", cfg.ppo.critic.minibatch)):
-        if size > samples:
-            raise ConfigError(
-                f"{key} = {size} is more than the num_envs x rollout_steps = {cfg.num_envs} x {cfg.rollout_steps} = {samples} "
-                "decisions of a rollout. Lower it, or collect more."
-            )
-    if cfg.ppo.advantage_normalization == "minibatch" and cfg.ppo.actor.minibatch < 2:
-        raise ConfigError("ppo.advantage_normalization=minibatch needs ppo.actor.minibatch of 2 or more.")
-    if cfg.model.value_head.kind == "mlp" and not all(w > 0 for w in cfg.model.value_head.widths):
-        refuse("model.value_head.widths", "positive widths")
-    if cfg.model.quantization != "none" and cfg.model.compile:
-        raise ConfigError("model.compile=true does not work with model.quantization; turn one of the two off.")
-    if cfg.model.threads is not None and cfg.model.threads < 1:
-        refuse("model.threads", "1 or more, or null")
-    from twosome.prompts import check_template
-
-    check_template(cfg.policy.prompt)

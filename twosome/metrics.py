@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
+
+from twosome import disk
+from twosome.types import CheckpointError
+
+log = logging.getLogger(__name__)
 
 KEYS: dict[str, str] = {
     "return/mean": "discounted return of the episodes that ended in this rollout, as the environment reports it",
@@ -42,33 +48,47 @@ KEYS: dict[str, str] = {
 
 
 class Metrics:
-    """Append records to `run_dir/metrics.jsonl` and TensorBoard. A key that is not in `KEYS` is a bug."""
+    """Append records to `run_dir/metrics.jsonl` and TensorBoard. A key that is not in `KEYS` is a bug.
+
+    Raises `CheckpointError` when they cannot be written.
+    """
 
     def __init__(self, run_dir: Path, tensorboard: bool, resume_step: int = 0):
         self.path = run_dir / "metrics.jsonl"
-        _cut_after(self.path, resume_step)
-        self.file = self.path.open("a", encoding="utf-8")
         self.writer: Any = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
+        try:
+            _cut_after(self.path, resume_step)
+            self.file = self.path.open("a", encoding="utf-8")
+            if tensorboard:
+                from torch.utils.tensorboard import SummaryWriter
 
-            self.writer = SummaryWriter(str(run_dir / "tensorboard"), purge_step=resume_step or None)
+                events = run_dir / "tensorboard"
+                self.writer = SummaryWriter(str(events), purge_step=resume_step + 1 if events.exists() else None)
+        except OSError as error:
+            raise error if isinstance(error, CheckpointError) else disk.cannot_write(self.path, error) from error
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """One record at an environment step; numbers that are not finite are written as null."""
         assert values.keys() <= KEYS.keys(), values.keys() - KEYS.keys()
         record = {k: (v if math.isfinite(v) else None) for k, v in values.items()}
-        self.file.write(json.dumps({"step": step, **record}) + "\n")
-        self.file.flush()
-        if self.writer is not None:
-            for key, value in values.items():
-                if math.isfinite(value):
-                    self.writer.add_scalar(key, value, step)
+        try:
+            self.file.write(json.dumps({"step": step, **record}) + "\n")
+            self.file.flush()
+            if self.writer is not None:
+                for key, value in values.items():
+                    if math.isfinite(value):
+                        self.writer.add_scalar(key, value, step)
+        except OSError as error:
+            raise disk.cannot_write(self.path, error) from error
 
     def close(self) -> None:
-        self.file.close()
-        if self.writer is not None:
-            self.writer.close()
+        """Write what is still in memory. What cannot be written is lost: the checkpoints hold what a run needs."""
+        for part in (self.file, self.writer):
+            if part is not None:
+                try:
+                    part.close()
+                except OSError as error:
+                    log.warning("The last metrics are lost: %s", error)
 
 
 def read(path: Path) -> list[dict[str, float]]:
@@ -86,4 +106,4 @@ def _cut_after(path: Path, step: int) -> None:
     """Drop the records after the checkpoint that a run continues from: they will be written again."""
     if path.exists():
         kept = [r for r in read(path) if r["step"] <= step]
-        path.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+        disk.write_text(path, "".join(json.dumps(r) + "\n" for r in kept))

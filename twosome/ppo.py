@@ -8,6 +8,7 @@ step (there: at each part of an accumulated step).
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,9 @@ from twosome.types import Decision, NumericsError, Rollout
 if TYPE_CHECKING:
     from twosome.config import PPOSettings
     from twosome.policy import LLMPolicy
+
+
+KeepBatch = Callable[[list[str], "Batch", Tensor, "Learner"], str]  # what is bad, samples, which of them; says where they lie
 
 
 class Batch:
@@ -37,8 +41,9 @@ class Batch:
         if settings.advantage == "group":
             values, next_values = torch.zeros_like(values), torch.zeros_like(next_values)
         lam = 1.0 if settings.advantage == "group" else settings.gae_lambda
+        rewards = torch.where(rollout.is_real, rollout.rewards, values)  # a dropped step has advantage 0: nothing leaks from it
         advantages, targets = gae(
-            rollout.rewards, values, next_values, rollout.discounts, terminated, rollout.truncated, lam
+            rewards, values, next_values, rollout.discounts, terminated, rollout.truncated, lam
         )
         if settings.advantage == "group":
             advantages = group_advantages(targets.flatten(), groups_of([d for row in rollout.decisions for d in row])).view(shape)
@@ -49,6 +54,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.actions)
+
+    def not_finite(self) -> list[str]:
+        """Which of its numbers are a NaN or an infinity somewhere."""
+        parts = {"log-probabilities": self.log_probs, "values": self.values, "advantages": self.advantages, "value targets": self.targets}
+        return [name for name, x in parts.items() if not torch.isfinite(x).all()]
 
 
 class Learner:
@@ -66,6 +76,7 @@ class Learner:
         self.optimizers = {"actor": self.actor, "critic": self.critic}
         self.updates = 0
         self.bad_updates = 0
+        self.keep_bad_batch: KeepBatch | None = None
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from one rollout. `progress`: share of the run that is over, 0 to 1, for the schedules. Returns what to log."""
@@ -75,18 +86,21 @@ class Learner:
             for group in optimizer.param_groups:
                 group["lr"] = part.learning_rate * (remaining + progress * s.learning_rate_end)
         entropy = s.entropy * remaining + s.entropy_end * progress
-        batch = Batch(rollout, self.policy, s)
-        metrics = {
-            "learning_rate/actor": self.actor.param_groups[0]["lr"],
-            "learning_rate/critic": self.critic.param_groups[0]["lr"],
-            "value/explained_variance": losses.explained_variance(batch.values, batch.targets),
-        }
-        if len(batch):
-            if self.updates >= s.critic.warmup_updates:
-                metrics |= self._learn_values(batch)
-            if self.updates >= s.actor.warmup_updates:
-                metrics |= self._learn_policy(batch, entropy)
+        metrics = {"learning_rate/actor": self.actor.param_groups[0]["lr"], "learning_rate/critic": self.critic.param_groups[0]["lr"]}
         self.updates += 1
+        try:
+            batch = Batch(rollout, self.policy, s)
+        except NumericsError as error:
+            self._skip([f"values: {error}"], None, None)
+            return metrics
+        metrics["value/explained_variance"] = losses.explained_variance(batch.values, batch.targets)
+        if bad := batch.not_finite():
+            self._skip(bad, batch, torch.arange(len(batch)))
+        elif len(batch):
+            if self.updates > s.critic.warmup_updates:
+                metrics |= self._learn_values(batch)
+            if self.updates > s.actor.warmup_updates:
+                metrics |= self._learn_policy(batch, entropy)
         return metrics
 
     # Critic ------------------------------------------------------------------------------------------------------------
@@ -104,7 +118,7 @@ class Learner:
                 loss = losses.value_loss(values, old[index], targets[index], s.value_clip).mean()
                 self.critic.zero_grad(set_to_none=True)
                 (s.value_coefficient * loss).backward()
-                norm = self._step(self.critic, {"value loss": loss}, batch)
+                norm = self._step(self.critic, {"value loss": loss}, batch, index.cpu())
                 total["loss/value"].append(loss.item())
                 total["gradient_norm/critic"].append(norm)
         return _means(total)
@@ -129,7 +143,7 @@ class Learner:
                 if s.target_kl is not None and step["policy/kl"] > s.target_kl:
                     stopped = True
                     break
-                total["gradient_norm/actor"].append(self._step(self.actor, {"policy loss": step["loss/policy"]}, batch))
+                total["gradient_norm/actor"].append(self._step(self.actor, {"policy loss": step["loss/policy"]}, batch, group))
             if stopped:
                 break
         self.actor.zero_grad(set_to_none=True)
@@ -152,14 +166,18 @@ class Learner:
         """Accumulate the gradient of one optimiser step over its passes; after an out-of-memory, again with smaller ones."""
         while True:
             self.actor.zero_grad(set_to_none=True)
-            sums: dict[str, float] = defaultdict(float)
             try:
-                for index, log_probs in self.policy.evaluate([batch.decisions[i] for i in group.tolist()]):
-                    loss = self._loss(batch, group[index], advantages, log_probs, entropy, sums)
-                    (loss / len(group)).backward()
-                return {k: v if k == "policy/ratio_deviation" else v / len(group) for k, v in sums.items()}
+                return self._accumulate(batch, group, advantages, entropy)
             except torch.OutOfMemoryError as error:
                 self.policy.halve_budget(error)
+
+    def _accumulate(self, batch: Batch, group: Tensor, advantages: Tensor, entropy: float) -> dict[str, float]:
+        """Forward and backward pass by pass. A function of its own, so that a failed pass leaves no tensor behind."""
+        sums: dict[str, float] = defaultdict(float)
+        for index, log_probs in self.policy.evaluate([batch.decisions[i] for i in group.tolist()]):
+            loss = self._loss(batch, group[index], advantages, log_probs, entropy, sums)
+            (loss / len(group)).backward()
+        return {k: v if k == "policy/ratio_deviation" else v / len(group) for k, v in sums.items()}
 
     def _loss(
         self, batch: Batch, index: Tensor, advantages: Tensor, log_probs: Tensor, entropy: float, sums: dict[str, float]
@@ -179,7 +197,7 @@ class Learner:
             sums["loss/policy"] += surrogate.item()
         return surrogate - entropy * entropies
 
-    def _step(self, optimizer: torch.optim.Optimizer, watched: dict[str, Any], batch: Batch) -> float:
+    def _step(self, optimizer: torch.optim.Optimizer, watched: dict[str, Any], batch: Batch, index: Tensor) -> float:
         """Clip and step. A NaN or infinity never reaches a weight: the step is skipped and counted."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_gradient_norm)
@@ -188,14 +206,19 @@ class Learner:
             optimizer.step()
             return norm.item()
         optimizer.zero_grad(set_to_none=True)
+        self._skip(bad, batch, index)
+        return float("nan")
+
+    def _skip(self, bad: list[str], batch: Batch | None, index: Tensor | None) -> None:
+        """Count a step that was not taken and keep its samples. Raises `NumericsError` after `max_bad_updates`."""
         self.bad_updates += 1
+        kept = "" if self.keep_bad_batch is None or batch is None or index is None else self.keep_bad_batch(bad, batch, index, self)
         if self.bad_updates >= self.settings.max_bad_updates:
             raise NumericsError(
                 f"{self.bad_updates} optimiser steps met a NaN or infinity (now in the {' and the '.join(bad)}) and were skipped; "
-                f"ppo.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. Lower the learning rates "
-                "(ppo.actor.learning_rate, ppo.critic.learning_rate) or use model.dtype=float32."
+                f"ppo.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them.{kept} Lower the learning rates "
+                "(ppo.actor.learning_rate, ppo.critic.learning_rate) or use model.dtype=float32, in a new run_dir."
             )
-        return float("nan")
 
 
 def groups_of(decisions: list[Decision]) -> Tensor:

@@ -1,29 +1,73 @@
-"""A run's folder: where it is, whether it is new, finished or to be continued, and its settings on disk."""
+"""A run's folder: where it is, whether it is new, finished or to be continued."""
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 import sys
-from collections.abc import Sequence as Seq
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from twosome import checkpoint as files
-from twosome.types import CheckpointError, ConfigError
+from twosome import disk
+from twosome.saved import must_agree, to_yaml
+from twosome.types import CheckpointError, ConfigError, EnvironmentFault
 
-FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
+MOST_FAULTS = 100  # transcripts kept of a run's environment faults
+MOST_BAD_BATCHES = 8  # batches kept that met a NaN or an infinity
 
 
 class Run:
-    """`folder`: where everything of the run lies; `checkpoint`: the one to continue from, None at the start."""
+    """`folder`: where everything of the run lies; `checkpoint`: the one to continue from, None at the start.
 
-    def __init__(self, folder: Path, checkpoint: Path | None, cfg: Any):
-        self.folder, self.checkpoint, self.cfg = folder, checkpoint, cfg
+    While it is open, no other process can use the folder.
+    """
+
+    def __init__(self, folder: Path, checkpoint: Path | None, cfg: Any, lock: int | None = None):
+        self.folder, self.checkpoint, self.cfg, self._lock = folder, checkpoint, cfg, lock
 
     def checkpoint_folder(self, step: int) -> Path:
         return self.folder / "checkpoints" / f"step-{step:08d}"
+
+    def last_good(self) -> str:
+        """Where a run that stopped for a fault stands, in a sentence."""
+        found = files.checkpoints(self.folder)
+        return f"The last good checkpoint is {found[-1]}." if found else f"{self.folder} holds no checkpoint yet."
+
+    def keep_fault(self, fault: EnvironmentFault) -> str:
+        """Keep the transcript of an environment's fault; at most `MOST_FAULTS` of them. Says where it lies."""
+        path = self.folder / "faults" / f"{fault.name}.txt"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            if not path.exists() and sum(1 for _ in path.parent.iterdir()) >= MOST_FAULTS:
+                return ""
+            disk.write_text(path, fault.transcript)
+        except OSError:  # the fault itself matters more
+            return ""
+        return f" Its transcript is {path}; `twosome-play replay={path}` plays it again."
+
+    def keep_bad_batch(self, bad: list[str], batch: Any, index: Any, learner: Any) -> str:
+        """Keep the samples of a step that met a NaN or an infinity; at most `MOST_BAD_BATCHES` of them. Says where they lie."""
+        folder = self.folder / "bad_batches" / f"update-{learner.updates:06d}-{learner.bad_updates}"
+        try:
+            folder.parent.mkdir(exist_ok=True)
+            if not folder.exists() and sum(1 for _ in folder.parent.iterdir()) >= MOST_BAD_BATCHES:
+                return f" The first {MOST_BAD_BATCHES} batches are in {folder.parent}."
+            folder.mkdir(exist_ok=True)
+            names = ("actions", "log_probs", "values", "advantages", "targets", "features")
+            disk.write_tensors(folder / "batch.safetensors", {name: getattr(batch, name)[index] for name in names})
+            decisions = [batch.decisions[i]._asdict() for i in index.tolist()]
+            disk.write_json(folder / "batch.json", {"not_finite": bad, "update": learner.updates, "decisions": decisions})
+        except OSError:  # what happened matters more than its record
+            return ""
+        return f" The batch is in {folder}."
+
+    def close(self) -> None:
+        """Give the folder free."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def open_run(cfg: Any) -> Run:
@@ -31,43 +75,79 @@ def open_run(cfg: Any) -> Run:
     if cfg.resume is not None:
         return _resume(cfg)
     folder = Path(cfg.run_dir).expanduser() if cfg.run_dir is not None else _new_folder(cfg)
-    if (folder / "summary.json").exists():
-        raise ConfigError(f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again.")
-    if (folder / "config.yaml").exists():
-        _must_agree(folder, cfg)
-        return Run(folder, _good_checkpoint(folder), cfg)
+    _must_be_unfinished(folder)
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(to_yaml(cfg), encoding="utf-8")
-        (folder / "environment.json").write_text(json.dumps(versions(), indent=1), encoding="utf-8")
-    except OSError as error:
+        lock = _enter(folder)
+        if (folder / "config.yaml").exists():
+            must_agree(folder, cfg)
+            return Run(folder, _good_checkpoint(folder), cfg, lock)
+        disk.write_json(folder / "environment.json", versions())
+        disk.write_text(folder / "config.yaml", to_yaml(cfg))
+    except (OSError, ValueError) as error:
+        if isinstance(error, (CheckpointError, ConfigError)):
+            raise
         raise CheckpointError(
             f"The run folder {folder} cannot be written: {error}. Choose one that can: run_dir=PATH, or free space on the disk."
         ) from error
-    return Run(folder, None, cfg)
+    return Run(folder, None, cfg, lock)
 
 
 def _resume(cfg: Any) -> Run:
     path = Path(cfg.resume).expanduser()
-    if (path / files.MANIFEST).is_file():
-        folder, checkpoint = path.parent.parent, path
+    is_checkpoint = (path / files.MANIFEST).is_file()
+    folder = path.parent.parent if is_checkpoint else path
+    if not (folder / "config.yaml").is_file():
+        raise CheckpointError(f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint (manifest.json) in one.")
+    _must_be_unfinished(folder)
+    lock = _enter(folder)
+    if is_checkpoint:
         files.verify(path)
-    elif (path / "config.yaml").is_file():
-        folder, checkpoint = path, _good_checkpoint(path)
-    else:
-        raise CheckpointError(f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint (manifest.json).")
+        for later in files.checkpoints(folder):
+            if int(later.name.removeprefix("step-")) > int(path.name.removeprefix("step-")):
+                _set_aside(later, "it is later than the checkpoint to continue from")
+    checkpoint = path if is_checkpoint else _good_checkpoint(folder)
     if checkpoint is None:
         raise CheckpointError(f"{folder} holds no usable checkpoint to resume from. Run its command line again with run_dir={folder}.")
-    saved = saved_settings(folder / "config.yaml")
-    saved.run_dir = str(folder)
-    return Run(folder, checkpoint, saved)
+    cfg.run_dir = str(folder)
+    return Run(folder, checkpoint, cfg, lock)
+
+
+def _must_be_unfinished(folder: Path) -> None:
+    if (folder / "summary.json").exists():
+        raise ConfigError(f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again.")
+
+
+def _enter(folder: Path) -> int | None:
+    """Take hold of a run's folder and clear what a kill left behind."""
+    lock = disk.lock(folder)
+    disk.tidy(folder)
+    disk.tidy(folder / "checkpoints")
+    return lock
 
 
 def _good_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint; damaged newer ones are set aside, so that they are not counted among the last k."""
     checkpoint, complaints = files.newest_good(folder)
-    for complaint in complaints:
-        print(f"Damaged checkpoint passed over: {complaint}", file=sys.stderr)
+    for damaged, complaint in complaints.items():
+        _set_aside(damaged, complaint)
+    if complaints:
+        start = checkpoint.name if checkpoint else "the start"
+        print(f"The run goes on from {start}.", file=sys.stderr)
     return checkpoint
+
+
+def _set_aside(folder: Path, why: str) -> None:
+    aside = folder.with_name(f"aside-{folder.name}")
+    k = 1
+    while aside.exists():
+        k += 1
+        aside = folder.with_name(f"aside-{folder.name}-{k}")
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise disk.cannot_write(folder, error) from error
+    print(f"Checkpoint {folder.name} is set aside as {aside.name}: {why}", file=sys.stderr)
 
 
 def _new_folder(cfg: Any) -> Path:
@@ -80,61 +160,8 @@ def _new_folder(cfg: Any) -> Path:
     return folder
 
 
-def _must_agree(folder: Path, cfg: Any) -> None:
-    """The same command line continues a run; a setting that matters and differs is an error that lists it."""
-    from omegaconf import OmegaConf
-
-    old = _flat(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
-    new = _flat(OmegaConf.to_container(OmegaConf.create(to_yaml(cfg))))
-    changed = [
-        f"{key}: {old.get(key)!r} -> {new.get(key)!r}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and not any(key == f or key.startswith(f + ".") for f in FREE)
-    ]
-    if changed:
-        raise ConfigError(
-            f"{folder} holds an unfinished run with other settings: {'; '.join(changed)}. Use the same settings to continue it, "
-            "or another run_dir to start afresh."
-        )
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(node, dict) and node:
-        return {k: v for key, value in node.items() for k, v in _flat(value, f"{prefix}{key}.").items()}
-    return {prefix.rstrip("."): node}
-
-
-def to_yaml(cfg: Any) -> str:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_yaml(cfg, resolve=True)
-
-
-def saved_settings(path: Path, overrides: Seq[str] = ()) -> Any:
-    """Settings that a run saved, checked like a command line's: plain data of known names and types, nothing is run."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from twosome.config import TrainSettings, check
-
-    try:
-        loaded = OmegaConf.create(path.read_text(encoding="utf-8"))
-        if "${" in path.read_text(encoding="utf-8"):
-            raise ConfigError(f"{path} holds an interpolation (${{...}}), which a saved config never does; refused.")
-        cfg = OmegaConf.merge(OmegaConf.structured(TrainSettings), loaded, OmegaConf.from_dotlist(list(overrides)))
-        check(cfg)
-    except (OmegaConfBaseException, OSError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise CheckpointError(f"The settings in {path} cannot be used: {' '.join(str(error).split())}") from error
-    except Exception as error:  # PyYAML's errors share no base with the above
-        raise CheckpointError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return cfg
-
-
 def versions() -> dict[str, Any]:
     """What the results depend on: machine, versions, commit."""
-    import os
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -145,13 +172,16 @@ def versions() -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     here = Path(__file__).resolve().parent
-    git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True)
+    try:
+        commit = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    except OSError:  # no git here
+        commit = ""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
         "cpus": os.cpu_count(),
-        "commit": git.stdout.strip() or None,
+        "commit": commit or None,
         **packages,
     }
 

@@ -5,14 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 
-class Interrupt:
-    """While it is open, the first signal sets `requested`; the second ends the process with 128 + signal number."""
+class Stopped(KeyboardInterrupt):
+    """The run was asked to stop; `code` is what the process exits with: 130 for Ctrl-C, 143 for SIGTERM."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int, message: str):
+        super().__init__(message)
+        self.code = 128 + number
+
+
+class Interrupt:
+    """While it is open, a signal within a step waits until `leave_if_asked`; elsewhere it raises `Stopped` at once.
+
+    A second signal ends the process with 128 + its number, whatever it is doing.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self.requested: int | None = None
+        self._in_step = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -27,14 +41,31 @@ class Interrupt:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    def wait_for_step(self) -> None:
+        """From here until `leave_if_asked` a signal waits."""
+        self._in_step = True
+
+    def leave_if_asked(self) -> None:
+        """The step is done, and saved if `requested`: leave if a signal came meanwhile."""
+        self._in_step = False
+        if self.requested is not None:
+            self._leave()
+
     def _receive(self, number: int, _frame: object) -> None:
         if self.requested is not None:
+            sys.stderr.write("\x1b[?25h" if sys.stderr.isatty() else "")  # a progress bar may have hidden the cursor
+            sys.stderr.flush()
             os._exit(128 + number)
         self.requested = number
+        if not self._in_step:
+            self._leave()
         print("\nStopping after this step; once more to stop at once.", file=sys.stderr)
 
-    def leave(self, run: Any) -> None:
-        """Called after saving: say how to go on and exit with 128 + signal number (130 for Ctrl-C, 143 for SIGTERM)."""
+    def _leave(self) -> None:
         assert self.requested is not None
-        print(f"Saved. Continue with: twosome-train resume={run.folder}", file=sys.stderr)
-        raise SystemExit(128 + self.requested)
+        how = ""
+        if self.folder is not None and any((self.folder / "checkpoints").glob("step-*")):
+            how = f" Saved. Continue with the same command line and run_dir={self.folder}, or with: twosome-train resume={self.folder}"
+        elif self.folder is not None:
+            how = " Nothing was learnt yet; the same command line begins again."
+        raise Stopped(self.requested, f"Stopped by {signal.Signals(self.requested).name}.{how}")

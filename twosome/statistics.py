@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from pathlib import Path
@@ -10,9 +9,20 @@ from typing import Any
 
 import torch
 
+from twosome import disk
 from twosome.types import Episode, Rollout
 
 WINDOW = 20  # finished episodes over which the progress line averages
+KEPT: dict[str, tuple[type, ...]] = {  # what a checkpoint holds of them
+    "steps": (int,),
+    "updates": (int,),
+    "episodes": (int,),
+    "wall_seconds": (int, float),
+    "best": (dict, type(None)),
+    "eval_before": (dict, type(None)),
+    "last_evaluation": (dict, type(None)),
+    "first_ratio_deviation": (int, float),
+}
 
 
 class Statistics:
@@ -92,17 +102,19 @@ class Statistics:
             return None
         folder = run.checkpoint_folder(self.best["step"])
         if folder.exists():
-            (run.folder / "best.json").write_text(json.dumps({"checkpoint": folder.name} | self.best), encoding="utf-8")
+            disk.write_json(run.folder / "best.json", {"checkpoint": folder.name} | self.best)
         return folder
 
     def state(self) -> dict[str, Any]:
         """Everything of this object that a resumed run needs, as JSON."""
-        kept = ("steps", "updates", "episodes", "wall_seconds", "best", "eval_before", "last_evaluation", "first_ratio_deviation")
-        return {name: getattr(self, name) for name in kept} | {"recent": [list(e) for e in self.recent]}
+        return {name: getattr(self, name) for name in KEPT} | {"recent": [list(e) for e in self.recent]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
+        """Bring back what `state` gave. Raises `ValueError` or `KeyError` where it cannot be that."""
+        for name, kinds in KEPT.items():
+            if not isinstance(state[name], kinds):
+                raise ValueError(f"{name} is {state[name]!r:.80}")
+            setattr(self, name, state[name])
         self.recent = deque((Episode(*e) for e in state["recent"]), maxlen=WINDOW)
 
     def summary(self, cfg: Any, policy: Any) -> dict[str, Any]:

@@ -2,52 +2,75 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twosome.run import Run
+    from twosome.signals import Interrupt
 
 
 def train(run: Run) -> dict[str, Any]:
-    """Collect, learn, log, evaluate, save, until the steps are used up. Returns what `summary.json` holds."""
+    """One training run, from its last checkpoint where it has one. Returns what `summary.json` holds."""
+    from twosome.signals import Interrupt
+    from twosome.types import NumericsError
+
+    try:
+        with Interrupt(run.folder) as interrupt:
+            return _train(run, interrupt)
+    except NumericsError as error:
+        raise NumericsError(f"{error} {run.last_good()}") from error
+    finally:
+        run.close()
+
+
+def _train(run: Run, interrupt: Interrupt) -> dict[str, Any]:
+    """Collect, learn, log, evaluate, save, until the steps are used up."""
     import torch
 
     from twosome import checkpoint as files
+    from twosome import disk
     from twosome.console import Console
     from twosome.evaluate import evaluate
     from twosome.methods import build
     from twosome.metrics import Metrics
-    from twosome.rollout import Worlds, collect
-    from twosome.run import to_yaml
-    from twosome.signals import Interrupt
+    from twosome.rollout import Tolerance, Worlds, collect
+    from twosome.saved import to_yaml
     from twosome.statistics import Statistics
 
     cfg, console = run.cfg, Console(run)
-    generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(("act", "learn"))}
-    policy, learner = build(cfg, generators["learn"])
-    worlds = Worlds(cfg.env, cfg.policy.prompt, cfg.seed, cfg.num_envs, cfg.log.max_failed_episodes, policy.view)
-    stats = Statistics(cfg)
+
+    def tolerance() -> Tolerance:
+        return Tolerance(cfg.log.max_failed_episodes, run.keep_fault)
 
     def evaluated(episodes: int) -> dict[str, Any]:
-        return evaluate(policy, cfg.env, cfg.policy.prompt, episodes, cfg.seed)
+        policy.forget()
+        result = evaluate(policy, cfg.env, cfg.policy.prompt, episodes, cfg.seed, tolerance=tolerance())
+        policy.counts.clear()  # they are logged of training alone
+        return result
+
+    generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(("act", "learn"))}
+    policy, learner = build(cfg, generators["learn"])
+    learner.keep_bad_batch = run.keep_bad_batch
+    must_fit = getattr(policy, "must_fit", None)
+    worlds = Worlds(cfg.env, cfg.policy.prompt, cfg.seed, cfg.num_envs, tolerance(), policy.view, must_fit)
+    stats = Statistics(cfg)
 
     def save() -> None:
         def write(folder: Path) -> None:
             files.write_policy(folder, policy, to_yaml(cfg))
-            files.write_training(folder, policy, learner, generators, {"worlds": worlds.state(), "stats": stats.state()})
+            files.write_training(folder, policy, learner, generators, {"worlds": worlds, "stats": stats})
 
         files.save(run.checkpoint_folder(stats.steps), write)
         files.keep_last(run.folder, cfg.log.keep_checkpoints, stats.best_checkpoint(run))
 
     if run.checkpoint is not None:
         files.read_policy(run.checkpoint, policy)
-        saved = files.read_training(run.checkpoint, policy, learner, generators)
-        worlds.restore(saved["worlds"])
-        stats.restore(saved["stats"])
+        files.read_training(run.checkpoint, policy, learner, generators, {"worlds": worlds, "stats": stats})
+        stats.best_checkpoint(run)
         console.resumed(stats)
     else:
         stats.eval_before = evaluated(cfg.log.eval_episodes_final)
@@ -55,8 +78,9 @@ def train(run: Run) -> dict[str, Any]:
     metrics = Metrics(run.folder, cfg.log.tensorboard, stats.steps)
     stats.tick()
 
-    with console.progress(stats), Interrupt() as interrupt:
+    with console.progress(stats), closing(metrics):
         while stats.steps < cfg.total_steps and not stats.reached(cfg):
+            interrupt.wait_for_step()
             policy.forget()
             started = time.perf_counter()
             rollout = collect(worlds, policy, cfg.rollout_steps, cfg.env.gamma, generators["act"])
@@ -68,15 +92,15 @@ def train(run: Run) -> dict[str, Any]:
             console.update(stats)
             if stats.is_new_best or stats.updates % cfg.log.checkpoint_interval == 0 or interrupt.requested:
                 save()
-            if interrupt.requested:
-                metrics.close()
-                interrupt.leave(run)
+            interrupt.leave_if_asked()
 
+    interrupt.wait_for_step()
+    if not run.checkpoint_folder(stats.steps).exists():
+        save()
+    interrupt.leave_if_asked()
     stats.eval_after = evaluated(cfg.log.eval_episodes_final)
-    save()
-    metrics.close()
     summary = stats.summary(cfg, policy)
-    (run.folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    disk.write_json(run.folder / "summary.json", summary)
     console.after(summary)
     return summary
 

@@ -47,7 +47,10 @@ class CheckpointError(TwosomeError, OSError):
 
 
 class EnvironmentFault(TwosomeError, RuntimeError):
-    """An environment that broke the contract; the message carries what is needed to replay it."""
+    """An environment that broke the contract; `transcript` replays it, `name` tells it from other faults of the run."""
+
+    name: str = ""
+    transcript: str = ""
 
 
 class NumericsError(TwosomeError, ArithmeticError):
