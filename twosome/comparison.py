@@ -69,18 +69,24 @@ def compare(parts: Mapping[str, ActionDistribution] | None = None, **named: Acti
     return Comparison(both)
 
 
-def compare_adapter(policy: LLMPolicy, prompt: str, menu: Seq[str]) -> Comparison:
+def compare_adapter(
+    policy: LLMPolicy, prompt: str, menu: Seq[str], *, normalization: str | None = None
+) -> Comparison:
     """The same decision with the adapter off (the frozen model) and on (what training made of it)."""
     from twosome.model import adapter_off
 
-    on = policy.inspect(prompt, menu)
+    on = policy.inspect(prompt, menu, normalization=normalization)
     with adapter_off(policy.lm):
-        off = policy.inspect(prompt, menu)
+        off = policy.inspect(prompt, menu, normalization=normalization)
     return Comparison({"adapter off": off, "adapter on": on})
 
 
 def inspect_state(
-    policy: LLMPolicy, observation: Mapping[str, Any], info: Mapping[str, Any]
+    policy: LLMPolicy,
+    observation: Mapping[str, Any],
+    info: Mapping[str, Any],
+    *,
+    normalization: str | None = None,
 ) -> ActionDistribution:
     """A state as an environment gives it, illegal actions shown: `inspect_state(policy, *env.reset())`."""
     from twosome.prompts import prompt_of
@@ -89,4 +95,4 @@ def inspect_state(
     is_legal = [bool(x) for x in info.get("action_mask", [True] * len(actions))]
     menu = [a for a, legal in zip(actions, is_legal, strict=True) if legal]
     prompt = prompt_of(observation, policy.settings.prompt)
-    return policy.inspect(prompt, menu).with_illegal(actions, is_legal)
+    return policy.inspect(prompt, menu, normalization=normalization).with_illegal(actions, is_legal)

@@ -1,0 +1,120 @@
+"""Episodes as one self-contained HTML page (`write`) and as an animated picture (`write_gif`).
+
+The page needs no network and no other file: pictures are inside it, the script is its own, and a content policy in its
+head forbids everything else. Arrow keys and clicks move through it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twosome.report.gif import write_gif
+from twosome.report.record import Recording, Step, record
+from twosome.types import Policy
+
+if TYPE_CHECKING:
+    from twosome.config import EnvSettings
+
+__all__ = ["Recording", "Step", "record", "render", "write", "write_gif"]
+
+MAX_PICTURES = 6 * 2**20  # bytes of PNG in a page; further pictures are left out, and the page says so
+
+
+def write(
+    path: Path | str,
+    policy: Policy,
+    env: EnvSettings,
+    template: str,
+    episodes: int = 5,
+    *,
+    seed: int = 0,
+    gae_lambda: float | None = None,
+    max_pictures: int = MAX_PICTURES,
+) -> list[Recording]:
+    """Record episodes (the first greedy, the others sampled) and write the page; beside it a GIF of one that succeeds.
+
+    `gae_lambda`: of the advantages shown; None takes that of the policy's training. Returns the recordings.
+    """
+    settings = getattr(policy, "train_settings", None)
+    if gae_lambda is None:
+        gae_lambda = settings.ppo.gae_lambda if settings is not None else 0.95
+    recordings = record(policy, env, template, episodes, seed=seed, gae_lambda=gae_lambda)
+    title = {
+        "env": env.id.split("/")[-1],
+        "model": settings.model.name if settings is not None else "",
+        "gamma": env.gamma,
+        "optimum": env.optimum,
+    }
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(recordings, title, max_pictures), encoding="utf-8")
+    shown = next((r for r in recordings if r.success), recordings[0])
+    if shown.last_picture is not None:
+        write_gif(path.with_suffix(".gif"), shown)
+    return recordings
+
+
+def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int = MAX_PICTURES) -> str:
+    """The page as text. `title`: env, model, gamma, optimum."""
+    import json
+
+    here = Path(__file__).parent
+    page, style, script = (
+        (here / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
+    )
+    # "</" would end the script element, whatever a scene or a phrase holds.
+    data = json.dumps(_data(recordings, title, max_pictures), separators=(",", ":")).replace("</", "<\\/")
+    return page.replace("/*STYLE*/", style).replace("/*SCRIPT*/", script).replace("/*DATA*/", data)
+
+
+def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int) -> dict[str, Any]:
+    """What the page's script reads. Equal pictures are stored once; a step names its picture by number, -1 for none."""
+    from base64 import b64encode
+
+    numbers: dict[bytes, int] = {}
+    pictures: list[str] = []
+    left_out = 0
+
+    def number(png: bytes | None) -> int:
+        nonlocal left_out
+        if png is None:
+            return -1
+        if png not in numbers:
+            if sum(map(len, numbers)) + len(png) > max_pictures:
+                left_out += 1
+                return -1
+            numbers[png] = len(pictures)
+            pictures.append(b64encode(png).decode())
+        return numbers[png]
+
+    episodes = []
+    for r in recordings:
+        steps = [
+            {
+                "scene": s.scene,
+                "menu": s.menu,
+                "probs": [round(p, 4) for p in s.probs],
+                "chosen": s.chosen,
+                "reward": round(s.reward, 5),
+                "duration": s.duration,
+                "value": round(s.value, 4),
+                "advantage": round(s.advantage, 4),
+                "entropy": round(s.entropy, 4),
+                "picture": number(s.picture),
+            }
+            for s in r.steps
+        ]
+        episodes.append(
+            {
+                "goal": r.goal,
+                "greedy": r.greedy,
+                "success": r.success,
+                "truncated": r.truncated,
+                "return": round(r.discounted_return, 5),
+                "length": r.length,
+                "steps": steps,
+                "end": {"scene": r.last_scene, "picture": number(r.last_picture)},
+            }
+        )
+    return {**title, "episodes": episodes, "pictures": pictures, "left_out": left_out}
