@@ -1,11 +1,11 @@
 """The training text of the embedded model, generated: seeded, deterministic, without end.
 
 Three sources, mixed by `MIX`:
-- `play`: scenes of the project's own environments met under uniformly random play, each followed by ONE legal action drawn
-  uniformly at random. Scenes are shuffled, so no text holds two steps of an episode, a reward or a result; half of
-  them have their nouns replaced (pancake -> lasagna, microwave -> cupboard);
-- `situations`, `rooms`: random arrangements in the same format, with a uniformly random legal action or a question
-  about the scene;
+- `play`: scenes of the project's own environments met under uniformly random play, each followed by ONE
+  legal action drawn uniformly at random. Scenes are shuffled, so no text holds two steps of an episode, a
+  reward or a result; half of them have their nouns replaced (pancake -> lasagna, microwave -> cupboard);
+- `situations`, `rooms`: random arrangements in the same format, with a uniformly random legal action or a
+  question about the scene;
 - `prose`: general English on other subjects.
 
     >>> from itertools import islice
@@ -26,20 +26,27 @@ from . import prose, rooms, situations
 from .situations import Situation
 
 PROMPT = "Goal: {goal}\nScene: {scene}\nNext action:"
-MIX = {"play": 0.40, "worktop": 0.14, "home": 0.16, "prose": 0.26, "long": 0.04}
+MIX = {"play": 0.44, "worktop": 0.14, "home": 0.16, "prose": 0.24, "long": 0.02}
 QUESTIONS = 0.35  # share of situations that ask about the scene, where something is known about it
 HELDOUT_SEED, HELDOUT_CHARS = 987_654_321, 48_000
 
 
+Worlds = Sequence[Sequence[Situation]]  # of each world, the situations met in random play
+
+
 class Text(NamedTuple):
-    """One training text. `prompt` is the number of characters up to the end of "Next action:", 0 where there is none."""
+    """One training text. `prompt`: characters up to the end of "Next action:", 0 where there is none.
+
+    `menu`: all legal actions. Training gives each the same weight, as drawing one at random does on average.
+    """
 
     text: str
     prompt: int
     source: str
+    menu: tuple[str, ...] = ()
 
 
-def texts(seed: int, worlds: Sequence[Situation]) -> Iterator[Text]:
+def texts(seed: int, worlds: Worlds) -> Iterator[Text]:
     """An endless stream. `worlds`: situations met in random play (`play.situations`), empty for none."""
     rng = Random(seed)
     mix = dict(MIX)
@@ -55,21 +62,25 @@ def texts(seed: int, worlds: Sequence[Situation]) -> Iterator[Text]:
             yield _situation(rng, source, worlds)
 
 
-def _situation(rng: Random, source: str, worlds: Sequence[Situation]) -> Text:
+def _situation(rng: Random, source: str, worlds: Worlds) -> Text:
     if source == "play":
         # imported here: without worlds the generator needs nothing but the standard library
         from .play import reskin
 
-        s = rng.choice(worlds)
+        s, other = rng.choice(rng.choice(worlds)), rng.choice(rng.choice(worlds))
         s = reskin(rng, s) if rng.random() < 0.5 else s
-        s = Situation(s.goal, s.scene, s.menu, _cloze(rng, s, rng.choice(worlds)))
+        s = Situation(s.goal, s.scene, s.menu, _cloze(rng, s, other))
     else:
         s = situations.worktop(rng) if source == "worktop" else rooms.home(rng)
     if s.facts and rng.random() < (QUESTIONS if source != "play" else QUESTIONS / 2):
         question, answer = rng.choice(s.facts)
-        return Text(f"Goal: {s.goal}\nScene: {s.scene}\nQuestion: {question}\nAnswer: {answer}", 0, source + " question")
+        return Text(
+            f"Goal: {s.goal}\nScene: {s.scene}\nQuestion: {question}\nAnswer: {answer}",
+            0,
+            source + " question",
+        )
     prompt = PROMPT.format(goal=s.goal, scene=s.scene)
-    return Text(f"{prompt} {rng.choice(s.menu)}", len(prompt), source)
+    return Text(f"{prompt} {rng.choice(s.menu)}", len(prompt), source, s.menu)
 
 
 def _cloze(rng: Random, here: Situation, elsewhere: Situation) -> tuple[tuple[str, str], ...]:
@@ -83,8 +94,9 @@ def _cloze(rng: Random, here: Situation, elsewhere: Situation) -> tuple[tuple[st
 
 def heldout() -> str:
     """General English under a seed of its own, for measuring how far fine-tuning moves the model."""
-    rng, parts = Random(HELDOUT_SEED), []
-    while sum(map(len, parts)) < HELDOUT_CHARS:
+    rng = Random(HELDOUT_SEED)
+    parts: list[str] = []
+    while sum(len(p) for p in parts) < HELDOUT_CHARS:
         parts.append(prose.paragraph(rng))
     return "\n\n".join(parts) + "\n"
 
@@ -96,7 +108,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--worlds", action="store_true", help="with scenes of random play")
     args = parser.parse_args()
-    worlds: Sequence[Situation] = ()
+    worlds: Worlds = ()
     if args.worlds:
         from .play import situations as met
 

@@ -1,8 +1,8 @@
-"""Scenes of the project's environments, met under uniformly random play, with their menus; and the same with other nouns.
+"""Scenes of the project's environments, met under uniformly random play; and the same with other nouns.
 
-Only distinct (goal, scene, menu) triples are kept, sorted and without counts: neither the order in which they were met,
-nor a reward, nor how often or how late a scene appears survives. Worlds are found by their gymnasium ids; this module
-imports no environment.
+Only distinct (goal, scene, menu) triples are kept, sorted and without counts: neither the order in which
+they were met, nor a reward, nor how often or how late a scene appears survives. Worlds are found by their
+gymnasium ids; this module imports no environment.
 """
 
 from __future__ import annotations
@@ -17,32 +17,49 @@ import gymnasium
 from . import words as w
 from .situations import Situation
 
-STEPS = 6_000  # random steps in each world
-KITCHENS = [("W4", r, m) for r in ["tomato salad"] for m in "A"] + [
-    ("W3", r, m)
-    for r in ["tomato salad", "lettuce salad", "onion salad", "lettuce-tomato salad", "onion-tomato salad",
-              "lettuce-onion salad", "lettuce-onion-tomato salad"]
-    for m in "AC"
-]  # fmt: skip
-HOMES = ["FoodPreparation", "Entertainment", "Cheese", "Hamburger", "ApplePie", "Pizza", "WashingPlate", "Laundry"]
+STEPS = 12_000  # random steps in each world
+RECIPES = [
+    "tomato",
+    "lettuce",
+    "onion",
+    "lettuce-tomato",
+    "onion-tomato",
+    "lettuce-onion",
+    "lettuce-onion-tomato",
+]
+KITCHENS = [("W4", "tomato", "A"), *(("W3", r, "A") for r in RECIPES), ("W3", "lettuce-tomato", "C")]
+HOMES = [
+    "FoodPreparation-v0",
+    "Entertainment-v0",
+    "Cheese-v0",
+    "Hamburger-v0",
+    "ApplePie-v0",
+    "Pizza-v0",
+    "WashingPlate-v0",
+    "Laundry-v0",
+    "FoodPreparation-v1",
+    "Entertainment-v1",
+    "LaundryFaithful-v0",
+]
 
 
 def worlds() -> list[tuple[str, dict[str, Any]]]:
     """Every world whose scenes are read: (gymnasium id, keyword arguments)."""
-    kitchens = [("twosome/Overcooked-v0", {"world": world, "recipe": r, "map": m}) for world, r, m in KITCHENS]
-    return [*kitchens, *((f"twosome/{name}-v0", {}) for name in HOMES)]
+    kitchens = [{"world": world, "recipe": f"{r} salad", "map": m} for world, r, m in KITCHENS]
+    return [*(("Overcooked-v0", kitchen) for kitchen in kitchens), *((home, {}) for home in HOMES)]
 
 
-def situations(seed: int, steps: int = STEPS) -> list[Situation]:
-    """The distinct situations of uniformly random play in all worlds, in an order that means nothing."""
-    found = set()
-    for number, (env_id, kwargs) in enumerate(worlds()):
-        found |= wander(gymnasium.make(f"twosome_envs:{env_id}", disable_env_checker=True, **kwargs), steps, seed + number)
-    return sorted(found, key=lambda s: (s.goal, s.scene, s.menu))
+def situations(seed: int, steps: int = STEPS) -> list[list[Situation]]:
+    """For every world the distinct situations of uniformly random play, in an order that means nothing."""
+    met = []
+    for number, (name, kwargs) in enumerate(worlds()):
+        env = gymnasium.make(f"twosome_envs:twosome/{name}", disable_env_checker=True, **kwargs)
+        met.append(sorted(wander(env, steps, seed + number), key=lambda s: (s.goal, s.scene, s.menu)))
+    return met
 
 
 def wander(env: gymnasium.Env, steps: int, seed: int) -> set[Situation]:
-    """The situations met in `steps` uniformly random legal actions (terminal scenes have no action and are left out)."""
+    """The situations met in `steps` uniformly random legal actions; terminal scenes have no action."""
     rng, found = Random(seed), set()
     observation, info = env.reset(seed=seed)
     for _ in range(steps):
@@ -56,25 +73,43 @@ def wander(env: gymnasium.Env, steps: int, seed: int) -> set[Situation]:
     return found
 
 
-# The same situation with other nouns ----------------------------------------------------------------------------------
+# The same situation with other nouns ----------------------------------------------------------------------
 
 KINDS = {
     "food": (["tomato", "lettuce", "onion"], w.FOODS),
-    "dish": (["pancake", "cheese", "hamburger", "apple pie", "pizza", "dishes", "clothes", "plates", "chips", "milk"],
-             w.DISHES + w.THINGS),
+    "dish": (
+        [
+            "pancake",
+            "cheese",
+            "hamburger",
+            "apple pie",
+            "pizza",
+            "dishes",
+            "clothes",
+            "plates",
+            "chips",
+            "milk",
+        ],
+        w.DISHES + w.THINGS,
+    ),
     "container": (["microwave", "dishwasher", "washing machine"], w.CONTAINERS),
     "vessel": (["bowl"], w.VESSELS),
     "board": (["cutting board"], w.BOARDS),
     "surface": (["coffee table"], w.SURFACES),
     "device": (["TV", "television"], w.DEVICES),
     "seat": (["sofa", "couch"], w.SEATS),
-}  # fmt: skip
+}
 
 
 @cache
 def _nouns(text: str) -> tuple[tuple[str, str], ...]:
     """The replaceable nouns of a text with their kinds, longest first."""
-    here = [(noun, kind) for kind, (nouns, _) in KINDS.items() for noun in nouns if re.search(rf"\b{noun}", text, re.I)]
+    here = [
+        (noun, kind)
+        for kind, (nouns, _) in KINDS.items()
+        for noun in nouns
+        if re.search(rf"\b{noun}", text, re.I)
+    ]
     return tuple(sorted(here, key=lambda pair: -len(pair[0])))
 
 

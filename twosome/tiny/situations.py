@@ -1,8 +1,8 @@
-"""Random situations in the trainer's prompt format: a goal, a scene, the legal actions, and facts about the scene.
+"""Random situations for the prompt of the trainer: a goal, a scene, the legal actions, facts.
 
-A situation is a random arrangement, not a moment of a play: nothing comes before or after it, and the goal is drawn
-without regard to the arrangement. It therefore teaches what scenes mean and which actions they allow, and nothing
-about which action is good. Knows nothing of the environments.
+A situation is a random arrangement, not a moment of a play: nothing comes before or after it, and the
+goal is drawn without regard to the arrangement. It therefore teaches what scenes mean and which actions
+they allow, and nothing about which action is good. Knows nothing of the environments.
 """
 
 from __future__ import annotations
@@ -49,12 +49,26 @@ def random_goal(rng: Random, items: list[str]) -> str:
     x, y = rng.choice(items), rng.choice(items)
     place = rng.choice(w.SURFACES + w.CONTAINERS)
     goals = [
-        f"find the {x}", f"serve {a(x)}", f"prepare {a(x)}", f"look after the {x}", f"heat up the {x}",
-        f"wash the {x}", f"tidy up the {rng.choice(w.ROOMS)}", f"enjoy the {x} in the {rng.choice(w.ROOMS)}",
-        f"have the {x} and the {y}", f"make a dish of {x} and {y}", f"serve a bowl of chopped {x}", f"get the {x} ready",
-        f"make {a(x)} salad", f"bring the {x} to the {place}", f"rest for a while", f"clean the {place}",
-        f"use the {place}", f"warm the {x} in the {place}", f"watch the {rng.choice(w.DEVICES)} with {x} and {y}",
-    ]  # fmt: skip
+        f"find the {x}",
+        f"serve {a(x)}",
+        f"prepare {a(x)}",
+        f"look after the {x}",
+        f"heat up the {x}",
+        f"wash the {x}",
+        f"tidy up the {rng.choice(w.ROOMS)}",
+        f"enjoy the {x} in the {rng.choice(w.ROOMS)}",
+        f"have the {x} and the {y}",
+        f"make a dish of {x} and {y}",
+        f"serve a bowl of chopped {x}",
+        f"get the {x} ready",
+        f"make {a(x)} salad",
+        f"bring the {x} to the {place}",
+        "rest for a while",
+        f"clean the {place}",
+        f"use the {place}",
+        f"warm the {x} in the {place}",
+        f"watch the {rng.choice(w.DEVICES)} with {x} and {y}",
+    ]
     text = rng.choice(goals)
     return rng.choice([text, text, text[0].upper() + text[1:], text[0].upper() + text[1:] + "."])
 
@@ -64,7 +78,7 @@ def join(parts: list[str]) -> str:
     return " ".join(sentence(p) for p in parts)
 
 
-# At the worktop: foods, boards, a vessel ------------------------------------------------------------------------------
+# At the worktop: foods, boards, a vessel ------------------------------------------------------------------
 
 
 def worktop(rng: Random) -> Situation:
@@ -73,7 +87,11 @@ def worktop(rng: Random) -> Situation:
     foods = rng.sample(pool, rng.randint(1, 4))
     vessel = "bowl" if rng.random() < 0.5 else rng.choice(w.VESSELS)
     board = "cutting board" if rng.random() < 0.5 else rng.choice(w.BOARDS)
-    boards = [board] if rng.random() < 0.5 else [f"{o} {board}" for o in rng.choice([("first", "second"), ("left", "right")])]
+    boards = (
+        [board]
+        if rng.random() < 0.5
+        else [f"{o} {board}" for o in rng.choice([("first", "second"), ("left", "right")])]
+    )
     chopped = {x: rng.random() < 0.5 for x in foods}
     at = {x: rng.choice(["table", "table", "unseen", "vessel" if chopped[x] else "table"]) for x in foods}
     held = rng.choice([None, vessel, rng.choice(foods)])
@@ -109,15 +127,24 @@ def _worktop_scene(rng, foods, chopped, at, vessel, vessel_at, boards, here, hel
     parts = []
     if rng.random() < 0.7:
         where = rng.choice(["in the room", "in the kitchen", "here", "in this kitchen"])
-        one, many = ("there is one", "there are two") if rng.random() < 0.5 else ("you see one", "you see two")
+        one, many = (
+            ("there is one", "there are two") if rng.random() < 0.5 else ("you see one", "you see two")
+        )
         base = boards[0].split(" ", 1)[1] if len(boards) == 2 else boards[0]
         parts.append(f"{many} {base}s {where}" if len(boards) == 2 else f"{one} {base} {where}")
     lying = [a(_state(x, chopped, raw)) if rng.random() < 0.5 else a(x) for x in foods if at[x] == "table"]
     lying += [a(_load(vessel, inside))] if vessel_at == "table" else []
     if lying:
         verb = "is" if len(lying) == 1 else "are"
-        parts.append(rng.choice([f"on the table you see {listing(lying)}", f"there {verb} {listing(lying)} on the table",
-                                 f"{listing(lying)} {verb} on the table"]))  # fmt: skip
+        parts.append(
+            rng.choice(
+                [
+                    f"on the table you see {listing(lying)}",
+                    f"there {verb} {listing(lying)} on the table",
+                    f"{listing(lying)} {verb} on the table",
+                ]
+            )
+        )
     for b in boards:
         on = [a(_state(x, chopped, raw)) for x in foods if at[x] == b] or (
             [a(_load(vessel, inside))] if vessel_at == b else []
@@ -131,10 +158,28 @@ def _worktop_scene(rng, foods, chopped, at, vessel, vessel_at, boards, here, hel
         parts.append(f"{stand} the {here}")
     thing = _load(vessel, inside) if held == vessel else _state(held, chopped, raw) if held else ""
     if held:
-        parts.append(rng.choice([f"you hold {a(thing)}", f"in your hand is {a(thing)}", f"you have {a(thing)} in your hand",
-                                 f"you are holding {a(thing)}", f"your hand holds {a(thing)}"]))  # fmt: skip
+        parts.append(
+            rng.choice(
+                [
+                    f"you hold {a(thing)}",
+                    f"in your hand is {a(thing)}",
+                    f"you have {a(thing)} in your hand",
+                    f"you are holding {a(thing)}",
+                    f"your hand holds {a(thing)}",
+                ]
+            )
+        )
     else:
-        parts.append(rng.choice(["your hands are empty", "you hold nothing", "your hand is empty", "you have nothing in your hand"]))
+        parts.append(
+            rng.choice(
+                [
+                    "your hands are empty",
+                    "you hold nothing",
+                    "your hand is empty",
+                    "you have nothing in your hand",
+                ]
+            )
+        )
     return join(parts)
 
 
@@ -146,7 +191,9 @@ def _worktop_menu(rng, foods, chopped, at, vessel, inside, boards, here, held) -
     for b in boards:
         loose = held is not None and not chopped.get(held, False)
         menu.append(f"{put} the {held} on the {b}" if loose else f"{rng.choice(['walk', 'go'])} to the {b}")
-    menu.append(rng.choice(["serve the dish", "hand over the dish", "deliver the dish"]) if held else "serve nothing")
+    menu.append(
+        rng.choice(["serve the dish", "hand over the dish", "deliver the dish"]) if held else "serve nothing"
+    )
     cut = rng.choice(["chop", "cut", "slice"])
     ready = [x for x in foods if here is not None and at[x] == here]
     menu.append(f"{cut} the {ready[0]}" if ready else f"{cut} nothing")
@@ -156,7 +203,10 @@ def _worktop_menu(rng, foods, chopped, at, vessel, inside, boards, here, held) -
 
 def _worktop_facts(foods, chopped, at, vessel, vessel_at, boards, here, held, inside):
     hand = "nothing" if not held else a(_load(vessel, inside)) if held == vessel else a(_state(held, chopped))
-    facts = [("What is in your hand?", hand), ("Where do you stand?", f"by the {here}" if here else "somewhere else")]
+    facts = [
+        ("What is in your hand?", hand),
+        ("Where do you stand?", f"by the {here}" if here else "somewhere else"),
+    ]
     for x in foods:
         if at[x] in boards:
             facts.append((f"Where is the {x}?", f"on the {at[x]}"))
@@ -164,5 +214,7 @@ def _worktop_facts(foods, chopped, at, vessel, vessel_at, boards, here, held, in
         elif at[x] == "hand":
             facts.append((f"Where is the {x}?", "in your hand"))
     if vessel_at == "hand":
-        facts.append((f"What is in the {vessel}?", listing([f"chopped {x}" for x in inside]) if inside else "nothing"))
+        facts.append(
+            (f"What is in the {vessel}?", listing([f"chopped {x}" for x in inside]) if inside else "nothing")
+        )
     return tuple(facts)

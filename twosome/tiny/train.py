@@ -1,12 +1,13 @@
 """Make the embedded model from nothing: corpus, tokenizer, language model, card.
 
     python -m twosome.tiny.train --out my_tiny          # about 20 minutes on one core
-    python -m twosome.tiny.train --out /tmp/t --minutes 2
+    python -m twosome.tiny.train --out /tmp/t --steps 300
 
-A Llama-architecture language model is trained on `corpus.texts` with the ordinary next-token loss. One thing is added: while
-training, a linear head reads the hidden state at the last token of every prompt and predicts which three-token
-sequences the prompt held (hashed into `BUCKETS` bits). It makes that state a summary of the scene, which is what a
-critic on frozen features and an adapter learn from; it knows scenes, not actions, and is thrown away at the end.
+A Llama-architecture language model is trained on `corpus.texts` with the ordinary next-token loss. One
+thing is added: while training, a linear head reads the hidden state at the last token of every prompt and
+predicts which three-token sequences the prompt held (hashed into `BUCKETS` bits). It makes that state a
+summary of the scene, which is what a critic on frozen features and an adapter learn from; it knows
+scenes, not actions, and is thrown away at the end.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -28,20 +28,12 @@ from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from . import corpus
-from .corpus import Text
-from .situations import Situation
+from .batches import Batch, batches
+from .card import card
+from .play import situations
 
 VOCABULARY, BUCKETS = 1280, 2048
-SUMMARY_WEIGHT = 4.0  # of the three-token summary loss (a mean over buckets, so small) against the next-token loss
 SPECIAL = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
-
-
-class Batch(NamedTuple):
-    """`ids` [N, L] right-padded with 0 (attention is causal, so no mask is needed); `ends` the prompt's last position."""
-
-    ids: Tensor
-    lengths: Tensor
-    ends: Tensor
 
 
 def make_tokenizer(texts: Sequence[str], size: int = VOCABULARY) -> PreTrainedTokenizerFast:
@@ -56,14 +48,16 @@ def make_tokenizer(texts: Sequence[str], size: int = VOCABULARY) -> PreTrainedTo
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
-    bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", bpe.token_to_id("<s>"))])
+    bpe.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", bpe.token_to_id("<s>"))]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe, model_max_length=512, clean_up_tokenization_spaces=False, **SPECIAL
     )
 
 
 def make_model(vocabulary: int, width: int, layers: int) -> LlamaForCausalLM:
-    """A Llama of the given width; heads of 32, feed-forward of about 8/3 the width, input and output rows untied."""
+    """A Llama of the given width: heads of 32, feed-forward of 8/3 the width, untied embeddings."""
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=width,
@@ -80,39 +74,14 @@ def make_model(vocabulary: int, width: int, layers: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def batches(texts: Iterator[Text], tokenizer: PreTrainedTokenizerFast, tokens: int, rng: Random) -> Iterator[Batch]:
-    """Batches of about `tokens` tokens, each of texts of similar length."""
-    while True:
-        pool = list(islice(texts, 2048))
-        if not pool:
-            return
-        ids = tokenizer([t.text for t in pool], truncation=True, max_length=511)["input_ids"]
-        heads = tokenizer([t.text[: t.prompt] for t in pool])["input_ids"]
-        rows = [(i + [2], len(h) - 1 if t.prompt else -1) for i, h, t in zip(ids, heads, pool, strict=True)]
-        rows.sort(key=lambda row: len(row[0]))
-        groups, group = [], []
-        for row in rows:
-            if group and (len(group) + 1) * len(row[0]) > tokens:
-                groups.append(group)
-                group = []
-            group.append(row)
-        groups.append(group)
-        rng.shuffle(groups)
-        for g in groups:
-            width = max(len(i) for i, _ in g)
-            yield Batch(
-                torch.tensor([i + [0] * (width - len(i)) for i, _ in g]),
-                torch.tensor([len(i) for i, _ in g]),
-                torch.tensor([end if end < len(i) else -1 for i, end in g]),
-            )
-
-
 def losses(model: LlamaForCausalLM, summary: nn.Linear, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Next-token loss (mean over real tokens) and the summary loss at the prompts' ends."""
-    hidden = model.model(batch.ids, use_cache=False).last_hidden_state  # [N, L, H]
-    is_real = torch.arange(1, batch.ids.shape[1]) < batch.lengths[:, None]  # [N, L-1]
-    logits = model.lm_head(hidden[:, :-1][is_real])
-    next_token = F.cross_entropy(logits, batch.ids[:, 1:][is_real])
+    """Next-token loss (weighted mean) and the summary loss at the prompts' ends."""
+    hidden = model.model(
+        batch.ids, attention_mask=batch.sees, position_ids=batch.positions, use_cache=False
+    ).last_hidden_state  # [N, L, H]
+    logits = model.lm_head(hidden.flatten(0, 1)[batch.sources])  # [P, V]
+    each = F.cross_entropy(logits, batch.targets, reduction="none")
+    next_token = (each * batch.weights).sum() / batch.weights.sum()
     rows = (batch.ends >= 0).nonzero().squeeze(1)
     if not len(rows):
         return next_token, next_token.new_zeros(())
@@ -129,7 +98,7 @@ def trigrams(ids: Tensor, ends: Tensor) -> Tensor:
     return bits[:, :BUCKETS]
 
 
-def fit(model: LlamaForCausalLM, data: Iterator[Batch], steps: int, lr: float, deadline: float) -> list[dict[str, float]]:
+def fit(model: LlamaForCausalLM, data: Iterator[Batch], args: argparse.Namespace) -> list[dict[str, float]]:
     """Train in place, warm-up then cosine decay to a tenth. Returns the logged curve."""
     summary = nn.Linear(model.config.hidden_size, BUCKETS)
     nn.init.zeros_(summary.weight)
@@ -137,30 +106,49 @@ def fit(model: LlamaForCausalLM, data: Iterator[Batch], steps: int, lr: float, d
     params = [*model.parameters(), *summary.parameters()]
     decay, plain = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
     groups = [{"params": decay, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
     start, seen, curve, sums = time.time(), 0, [], [0.0, 0.0, 0]
-    for step in range(1, steps + 1):
-        progress = max(step / steps, (time.time() - start) / deadline if deadline else 0.0)
-        if progress > 1.0:
-            break
-        rate = lr * min(step / 100, 0.1 + 0.45 * (1 + math.cos(math.pi * progress)))
+    for step in range(1, args.steps + 1):
+        rate = args.lr * min(step / 100, 0.1 + 0.45 * (1 + math.cos(math.pi * step / args.steps)))
         for g in optimizer.param_groups:
             g["lr"] = rate
         batch = next(data)
         next_token, summed = losses(model, summary, batch)
-        (next_token + SUMMARY_WEIGHT * summed).backward()
+        (next_token + args.summary * summed).backward()
         nn.utils.clip_grad_norm_(params, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        seen += int(batch.lengths.sum())
+        seen += len(batch.targets)
         sums = [sums[0] + next_token.item(), sums[1] + summed.item(), sums[2] + 1]
-        if step % 50 == 0 or step == steps:
+        if step % 50 == 0 or step == args.steps:
             row = {"step": step, "tokens": seen, "loss": sums[0] / sums[2], "summary": sums[1] / sums[2],
                    "minutes": (time.time() - start) / 60}  # fmt: skip
             curve.append({k: round(v, 4) for k, v in row.items()})
             print(json.dumps(curve[-1]), flush=True)
             sums = [0.0, 0.0, 0]
     return curve
+
+
+@torch.no_grad()
+def held_out(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int, worlds: corpus.Worlds):
+    """Mean loss on fresh draws: general English, and actions against what a uniform choice costs."""
+    ids = tokenizer(corpus.heldout(), add_special_tokens=False, verbose=False)["input_ids"]
+    rows = torch.tensor([[1, *ids[i : i + 255]] for i in range(0, len(ids) - 255, 255)])
+    held = {"general English (heldout.txt), a token": float(model(rows, labels=rows).loss)}
+    logp: dict[str, list[float]] = {}
+    for t in islice(corpus.texts(seed, worlds), 3_000):
+        if t.prompt:
+            full, head = tokenizer(t.text)["input_ids"], len(tokenizer(t.text[: t.prompt])["input_ids"])
+            row = torch.tensor([full])
+            logits = model(row).logits[0, head - 1 : -1]
+            logp.setdefault(f"actions, {t.source}, an action", []).append(
+                float(F.cross_entropy(logits, row[0, head:], reduction="sum"))
+            )
+    held |= {name: sum(v) / len(v) for name, v in logp.items()}
+    if worlds:
+        sizes = [sum(math.log(len(s.menu)) for s in world) / len(world) for world in worlds]
+        held["(the same for play, were every legal action equally likely)"] = sum(sizes) / len(sizes)
+    return held
 
 
 def main() -> None:
@@ -170,31 +158,51 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--tokens", type=int, default=4096, help="tokens a batch")
     parser.add_argument("--lr", type=float, default=3e-3)
-    parser.add_argument("--minutes", type=float, default=0.0, help="stop then (not reproducible); 0: after --steps")
-    parser.add_argument("--no-worlds", action="store_true", help="without scenes of random play")
+    parser.add_argument("--weight", type=float, default=3.0, help="weight of a token of an action")
+    parser.add_argument("--summary", type=float, default=4.0, help="weight of the summary loss")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    worlds: Sequence[Situation] = ()
-    if not args.no_worlds:
-        from .play import situations
-
-        worlds = situations(args.seed)
+    worlds = situations(args.seed)
     stream = corpus.texts(args.seed, worlds)
     tokenizer = make_tokenizer([t.text for t in islice(corpus.texts(args.seed + 1, worlds), 20_000)])
     model = make_model(len(tokenizer), args.width, args.layers)
-    size = sum(p.numel() for p in model.parameters())
-    print(f"{size:,} parameters, {len(tokenizer)} tokens, {len(worlds)} distinct scenes of random play", flush=True)
-    data = batches(stream, tokenizer, args.tokens, Random(args.seed))
-    curve = fit(model, data, args.steps, args.lr, args.minutes * 60)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
+    curve = fit(model, batches(stream, tokenizer, args.tokens, args.weight, Random(args.seed)), args)
+    held = held_out(model.eval(), tokenizer, args.seed + 2, worlds)
+    save(args, model, tokenizer, worlds, curve, held)
+
+
+def save(
+    args: argparse.Namespace, model, tokenizer, worlds: corpus.Worlds, curve, held: dict[str, float]
+) -> None:
+    """Write weights, tokenizer, card and held-out text."""
     args.out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(args.out)
     (args.out / "generation_config.json").unlink()
     tokenizer.save_pretrained(args.out)
     (args.out / "heldout.txt").write_text(corpus.heldout())
-    (args.out / "training.json").write_text(json.dumps({**vars(args), "out": "", "curve": curve}, indent=1) + "\n")
+    weights = args.out / "model.safetensors"
+    weights.chmod(0o644)
+    scenes = {(s.goal, s.scene) for world in worlds for s in world}
+    facts = dict(
+        vars(args),
+        parameters=sum(p.numel() for p in model.parameters()),
+        heads=args.width // 32,
+        vocabulary=len(tokenizer),
+        megabytes=weights.stat().st_size / 1e6,
+        batch=args.tokens,
+        tokens=curve[-1]["tokens"],
+        minutes=curve[-1]["minutes"],
+        mix=corpus.MIX,
+        scenes=len(scenes),
+        worlds=len(worlds),
+        points=curve,
+        held=held,
+    )
+    (args.out / "README.md").write_text(card(facts))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""The model card: what the embedded model is, what it saw, what it did not, and its numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .prior import MARK
+
+CARD = """\
+# The embedded model
+
+A small causal language model of the Llama architecture with its own byte-level BPE tokenizer, made by
+this project so that it can be tried with no network and no GPU. It writes the simple English of its
+corpus and nothing else; it is not a general assistant.
+
+| | |
+|---|---|
+| parameters | {parameters:,}: {layers} layers, {width} wide, {heads} heads, context 512, untied, float32 |
+| vocabulary | {vocabulary:,} tokens, `<s>` in front of every text; every string round-trips |
+| weights | {megabytes:.1f} MB safetensors |
+| training | {steps:,} steps, {tokens:,} tokens, {minutes:.0f} minutes on one thread of a busy machine |
+| made by | `python -m twosome.tiny.train --out <folder>`: same seed and versions, same weights |
+| licence | that of the project |
+
+## What it saw
+
+Only text that `twosome.tiny.corpus` generates (seed {seed}); nothing was downloaded or taken from
+elsewhere.
+
+{mix}
+
+- *Random play*: {scenes:,} distinct scenes of {worlds} worlds of this project, met by an agent that acts
+  uniformly at random, each with ONE of its legal actions, drawn uniformly at random. In half of the texts
+  the nouns are replaced.
+- *Situations*: random arrangements of foods, boards, rooms and furniture with a goal drawn independently,
+  followed by a uniformly random legal action or by a question about the scene and its answer.
+- *Prose*: statements, descriptions, little stories, dialogues, instructions about other things.
+
+Besides the next token it was trained, through a linear head that was then thrown away (weight {summary}),
+to keep at the end of a prompt which three-token sequences the prompt held.
+
+## What it did not see
+
+No plan, no two consecutive steps of any episode, no reward, no return, no result of an action, no sign of
+which action is good: given a scene, the action in the corpus is uniform over the legal ones. No
+instructions for making a salad, heating food, washing up, doing laundry or an evening in front of the
+television. `tests/test_tiny.py` checks the corpus and that along shortest plans the right action is, on
+average, as probable as for a model that finds all actions alike (within .25 nats). The scenes and menus
+themselves, those of the six unseen tasks included, it did see, in random order: zero-shot results there
+are about the *policy*, not about the words.
+
+## Numbers
+
+| steps | loss (nats a token) | summary loss |
+|---|---|---|
+{curve}
+
+On fresh draws of the generator, in nats (the scenes of random play are those of the training; the prose is
+not; the last row is what a uniform choice among the legal actions must cost):
+
+{held}
+
+`heldout.txt` is general English of the same kind under another seed, for measuring how far fine-tuning
+moves the model.
+
+## Before any RL
+
+Discounted return and success over 300 episodes: uniform play, the model sampled, the model greedy
+(`python -m twosome.tiny.prior --write`).
+
+{mark}
+(not yet measured)
+{mark}
+"""
+
+
+def card(facts: dict[str, Any]) -> str:
+    """Fill the card. `facts`: what the training script knows at its end."""
+    shown = facts["points"][:: max(1, len(facts["points"]) // 8)]
+    shown = shown if shown[-1] is facts["points"][-1] else [*shown, facts["points"][-1]]
+    curve = "\n".join(f"| {p['step']:,} | {p['loss']:.3f} | {p['summary']:.4f} |" for p in shown)
+    mix = "| source | share of texts |\n|---|---|\n"
+    mix += "\n".join(f"| {name} | {share:.0%} |" for name, share in facts["mix"].items())
+    held = "| text | loss | perplexity |\n|---|---|---|\n"
+    held += "\n".join(
+        f"| {name} | {loss:.3f} | {math.exp(loss):.2f} |" for name, loss in facts["held"].items()
+    )
+    return CARD.format(**{**facts, "curve": curve, "mix": mix, "held": held, "mark": MARK})
