@@ -27,12 +27,13 @@ POSITIVE = (
     "total_steps num_envs rollout_steps model.lora.rank model.lora.alpha policy.menus_per_row policy.reuse_capacity "
     "ppo.actor.epochs ppo.actor.minibatch ppo.critic.epochs ppo.critic.minibatch ppo.accumulation ppo.actor.learning_rate "
     "ppo.critic.learning_rate ppo.clip ppo.value_clip ppo.target_kl ppo.max_gradient_norm ppo.adam_eps ppo.max_bad_updates "
-    "log.checkpoint_interval log.keep_checkpoints log.eval_episodes log.eval_episodes_final log.stop_at model.threads "
+    "log.checkpoint_interval log.probe_interval log.keep_checkpoints log.eval_episodes log.eval_episodes_final log.stop_at model.threads "
     "baseline.step_size"
 ).split()
 NOT_NEGATIVE = (
     "seed ppo.actor.weight_decay ppo.critic.weight_decay ppo.actor.warmup_updates ppo.critic.warmup_updates ppo.entropy "
-    "ppo.entropy_end ppo.value_coefficient ppo.learning_rate_end log.eval_interval"
+    "ppo.entropy_end ppo.value_coefficient ppo.learning_rate_end log.eval_interval "
+    "log.decisions_per_update log.decisions_max log.probe_states"
 ).split()
 FRACTIONS = (
     "env.gamma ppo.gae_lambda model.lora.dropout log.max_failed_episodes log.stop_at baseline.step_size baseline.epsilon "

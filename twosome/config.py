@@ -113,6 +113,10 @@ class LogSettings:
     eval_episodes: int
     eval_episodes_final: int
     stop_at: float | None
+    decisions_per_update: int
+    decisions_max: int
+    probe_states: int
+    probe_interval: int
     max_failed_episodes: float
 
 

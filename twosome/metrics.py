@@ -57,7 +57,7 @@ class Metrics:
         self.path = run_dir / "metrics.jsonl"
         self.writer: Any = None
         try:
-            _cut_after(self.path, resume_step)
+            cut_after(self.path, resume_step)
             self.file = self.path.open("a", encoding="utf-8")
             if tensorboard:
                 from torch.utils.tensorboard import SummaryWriter
@@ -102,7 +102,7 @@ def read(path: Path) -> list[dict[str, float]]:
     return records
 
 
-def _cut_after(path: Path, step: int) -> None:
+def cut_after(path: Path, step: int) -> None:
     """Drop the records after the checkpoint that a run continues from: they will be written again."""
     if path.exists():
         kept = [r for r in read(path) if r["step"] <= step]

@@ -77,6 +77,7 @@ class Learner:
         self.updates = 0
         self.bad_updates = 0
         self.keep_bad_batch: KeepBatch | None = None
+        self.batch: Batch | None = None  # of the last update, for those who want to look at it
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from one rollout. `progress`: share of the run that is over, 0 to 1, for the schedules. Returns what to log."""
@@ -89,8 +90,9 @@ class Learner:
         metrics = {"learning_rate/actor": self.actor.param_groups[0]["lr"], "learning_rate/critic": self.critic.param_groups[0]["lr"]}
         self.updates += 1
         try:
-            batch = Batch(rollout, self.policy, s)
+            batch = self.batch = Batch(rollout, self.policy, s)
         except NumericsError as error:
+            self.batch = None
             self._skip([f"values: {error}"], None, None)
             return metrics
         metrics["value/explained_variance"] = losses.explained_variance(batch.values, batch.targets)

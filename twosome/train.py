@@ -40,6 +40,7 @@ def _train(run: Run, interrupt: Interrupt) -> dict[str, Any]:
     from twosome.rollout import Tolerance, Worlds, collect
     from twosome.saved import to_yaml
     from twosome.statistics import Statistics
+    from twosome.traces import Traces
 
     cfg, console = run.cfg, Console(run)
 
@@ -76,30 +77,35 @@ def _train(run: Run, interrupt: Interrupt) -> dict[str, Any]:
         stats.eval_before = evaluated(cfg.log.eval_episodes_final)
         console.before(stats)
     metrics = Metrics(run.folder, cfg.log.tensorboard, stats.steps)
+    traces = Traces(run, policy, metrics, stats.steps)
     stats.tick()
 
-    with console.progress(stats), closing(metrics):
-        while stats.steps < cfg.total_steps and not stats.reached(cfg):
-            interrupt.wait_for_step()
-            policy.forget()
-            started = time.perf_counter()
-            rollout = collect(worlds, policy, cfg.rollout_steps, cfg.env.gamma, generators["act"])
-            update = learner.update(rollout, stats.steps / cfg.total_steps)
-            stats.add(rollout, update, policy, learner, worlds, time.perf_counter() - started)
-            if cfg.log.eval_interval and stats.updates % cfg.log.eval_interval == 0:
-                stats.add_evaluation(evaluated(cfg.log.eval_episodes))
-            metrics.log(stats.steps, stats.record)
-            console.update(stats)
-            if stats.is_new_best or stats.updates % cfg.log.checkpoint_interval == 0 or interrupt.requested:
-                save()
-            interrupt.leave_if_asked()
+    with closing(metrics):
+        with console.progress(stats):
+            while stats.steps < cfg.total_steps and not stats.reached(cfg):
+                interrupt.wait_for_step()
+                policy.forget()
+                started = time.perf_counter()
+                rollout = collect(worlds, policy, cfg.rollout_steps, cfg.env.gamma, generators["act"])
+                traces.pick(rollout, stats.updates)
+                update = learner.update(rollout, stats.steps / cfg.total_steps)
+                stats.add(rollout, update, policy, learner, worlds, time.perf_counter() - started)
+                if cfg.log.eval_interval and stats.updates % cfg.log.eval_interval == 0:
+                    stats.add_evaluation(evaluated(cfg.log.eval_episodes))
+                metrics.log(stats.steps, stats.record)
+                traces.write(stats.steps, stats.updates, getattr(learner, "batch", None))
+                console.update(stats)
+                if stats.is_new_best or stats.updates % cfg.log.checkpoint_interval == 0 or interrupt.requested:
+                    save()
+                interrupt.leave_if_asked()
 
-    interrupt.wait_for_step()
-    if not run.checkpoint_folder(stats.steps).exists():
-        save()
-    interrupt.leave_if_asked()
-    stats.eval_after = evaluated(cfg.log.eval_episodes_final)
-    summary = stats.summary(cfg, policy)
+        interrupt.wait_for_step()
+        if not run.checkpoint_folder(stats.steps).exists():
+            save()
+        interrupt.leave_if_asked()
+        stats.eval_after = evaluated(cfg.log.eval_episodes_final)
+        summary = stats.summary(cfg, policy)
+        traces.finish(summary)
     disk.write_json(run.folder / "summary.json", summary)
     console.after(summary)
     return summary

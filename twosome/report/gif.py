@@ -19,16 +19,21 @@ def write_gif(path: Path | str, recording: Recording, *, seconds: float = 1.2, m
 
     Raises `ValueError` for an episode without pictures.
     """
+    first, *others = frames(recording, max_frames)
+    durations = [int(1000 * seconds)] * len(others) + [int(3000 * seconds)]
+    first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
+
+
+def frames(recording: Recording, most: int) -> list[Any]:
+    """The states of an episode as Pillow images with a caption: the first `most`, and the last."""
     if recording.last_picture is None:
         raise ValueError(
-            "The episode has no pictures: its environment does not draw itself (no rgb_array mode)."
+            "The episode has no pictures: its environment does not draw itself (render_mode rgb_array)."
         )
-    frames = [_frame(s.picture, _lines(s)) for s in recording.steps[:max_frames] if s.picture is not None]
+    shown = [_frame(s.picture, _lines(s)) for s in recording.steps[:most] if s.picture is not None]
     outcome = "goal reached" if recording.success else "time is up" if recording.truncated else "failed"
     end = [(f"{outcome}, discounted return {recording.discounted_return:.3f}", None)]
-    frames.append(_frame(recording.last_picture, end))
-    durations = [int(1000 * seconds)] * (len(frames) - 1) + [int(3000 * seconds)]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    return [*shown, _frame(recording.last_picture, end)]
 
 
 def _lines(step: Any) -> list[tuple[str, float | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from twosome.config import EnvSettings
     from twosome.world import World
+
+log = logging.getLogger(__name__)
 
 STREAM = 2_000_003  # keeps the seeds of recorded episodes apart from those of training and evaluation
 COLORS = 64  # of a picture's palette: a drawing loses nothing and takes a quarter of the room
@@ -162,12 +165,19 @@ class Camera:
 
     def __init__(self, world: World):
         self.env = world.env
+        self.works = world.env.render_mode == "rgb_array"
         self.drawn: dict[Any, bytes] = {}
 
     def take(self) -> bytes | None:
-        """The present state; without the environment's own caption where it offers `picture()`."""
-        if self.env.render_mode != "rgb_array":
+        """The present state; without the environment's own caption where it offers `picture()`. None if it fails."""
+        try:
+            return self._draw() if self.works else None
+        except Exception as error:  # a guest may raise anything; the episode is worth seeing without pictures
+            log.warning("%s draws no pictures: %s: %s", self.env, type(error).__name__, error)
+            self.works = False
             return None
+
+    def _draw(self) -> bytes:
         inner: Any = self.env.unwrapped
         if hasattr(inner, "picture") and hasattr(inner, "snapshot"):
             return self._once(inner.snapshot().state, inner.picture)

@@ -1,0 +1,136 @@
+"""TensorBoard's pages beside the curves: probe states as pictures and text, an episode, settings with final numbers.
+
+Drawn with Pillow, which every installation has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from twosome.probes import Probes
+    from twosome.report.record import Recording
+
+PAPER, INK, FAINT, BAR, LINE = "#ffffff", "#222222", "#666666", "#3a6ea5", "#dddddd"
+WIDTH, MARGIN, ROW, TITLE = 760, 14, 34, 20  # pixels
+NAMES, SHARES = 250, 62  # pixels for the phrases on the left and the percentages on the right
+SHEET = (4, 3)  # columns and rows of an episode's contact sheet
+
+
+def probes(writer: Any, probes: Probes, step: int) -> None:
+    """For each probe state its distribution over time as a picture, and its present one as text."""
+    for k, decision in enumerate(probes.decisions):
+        history = np.array([entry["probs"][k] for entry in probes.history])  # [looks, A]
+        value = probes.history[-1]["values"][k]
+        picture = history_picture(decision.prompt, decision.menu, history, probes.history[-1]["step"])
+        writer.add_image(f"probe_states/{k + 1}", picture, step, dataformats="HWC")
+        order = np.argsort(-history[-1], kind="stable")
+        rows = "\n".join(f"| {decision.menu[i]} | {100 * history[-1][i]:.1f} % |" for i in order)
+        prompt = decision.prompt.replace("\n", "\n    ")
+        text = f"    {prompt}\n\n| action | probability |\n|---|---:|\n{rows}\n\nvalue {value:.3f}"
+        writer.add_text(f"probe_states/{k + 1}", text, step)
+
+
+def history_picture(prompt: str, menu: tuple[str, ...], history: np.ndarray, last_step: int) -> np.ndarray:
+    """A row per action: its phrase, its probability over time as columns, its probability now. uint8 [H, W, 3]."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    title, body = ImageFont.load_default(14), ImageFont.load_default(15)
+    lines = [line for part in prompt.splitlines() for line in _wrapped(part, title, WIDTH - 2 * MARGIN)]
+    top = MARGIN + TITLE * len(lines) + MARGIN
+    height = top + ROW * len(menu) + TITLE + 2 * MARGIN
+    image = Image.new("RGB", (WIDTH, height), PAPER)
+    draw = ImageDraw.Draw(image)
+    for k, line in enumerate(lines):
+        draw.text((MARGIN, MARGIN + k * TITLE), line, INK, title)
+    left, right = MARGIN + NAMES, WIDTH - MARGIN - SHARES
+    edges = np.linspace(left, right, len(history) + 1)
+    for a, phrase in enumerate(menu):
+        floor = top + (a + 1) * ROW - 4
+        draw.text((left - 10, floor - ROW / 2 + 2), _cut(phrase, body, NAMES - 14), INK, body, anchor="rm")
+        draw.line((left, floor, right, floor), LINE)
+        for t, p in enumerate(history[:, a]):
+            tall = (ROW - 8) * float(p)
+            if tall >= 0.5:
+                draw.rectangle((edges[t], floor - tall, max(edges[t], edges[t + 1] - 1), floor), BAR)
+        now = f"{100 * history[-1, a]:.1f} %"
+        draw.text((WIDTH - MARGIN, floor - ROW / 2 + 2), now, INK, body, anchor="rm")
+    draw.text((left, height - MARGIN), "start", FAINT, title, anchor="ls")
+    draw.text((right, height - MARGIN), f"step {last_step:,}", FAINT, title, anchor="rs")
+    return np.asarray(image)
+
+
+def episode(writer: Any, recording: Recording, step: int) -> None:
+    """The greedy episode: a contact sheet of its states where the environment draws itself, and a table."""
+    sheet = contact_sheet(recording)
+    if sheet is not None:
+        writer.add_image("episode/greedy", sheet, step, dataformats="HWC")
+    rows = [
+        f"| {k + 1} | {s.menu[s.chosen]} | {100 * s.probs[s.chosen]:.0f} % | {s.reward:+.3f} | {s.value:.3f} |"
+        for k, s in enumerate(recording.steps)
+    ]
+    head = "| | action | probability | reward | value |\n|---|---|---:|---:|---:|\n"
+    end = "goal reached" if recording.success else "goal not reached"
+    tail = f"\n\n{end}, discounted return {recording.discounted_return:.4f}"
+    writer.add_text("episode/greedy", head + "\n".join(rows) + tail, step)
+
+
+def contact_sheet(recording: Recording, width: int = 300) -> np.ndarray | None:
+    """The first states of an episode side by side, each above what was done there; None without pictures."""
+    from PIL import Image
+
+    from twosome.report.gif import frames
+
+    if recording.last_picture is None:
+        return None
+    columns, rows = SHEET
+    shown = [f.convert("RGB") for f in frames(recording, columns * rows - 1)]
+    height = round(width * shown[0].height / shown[0].width)
+    used = -(-len(shown) // columns)
+    sheet = Image.new("RGB", (columns * width, used * height), PAPER)
+    for k, frame in enumerate(shown):
+        sheet.paste(frame.resize((width - 6, height - 6)), (k % columns * width + 3, k // columns * height + 3))
+    return np.asarray(sheet)
+
+
+def hyperparameters(writer: Any, cfg: Any, summary: dict[str, Any]) -> None:
+    """The settings that are numbers or words, beside the final evaluation, for TensorBoard's table of runs."""
+    from omegaconf import OmegaConf
+
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    settings = {k: v for k, v in _flat(plain) if isinstance(v, (bool, int, float, str)) and not k.startswith("log.")}
+    final = {
+        f"final/{name}_{short}": float(summary["eval_after"][name][key])
+        for name in ("greedy", "sampled")
+        for short, key in (("return", "return_mean"), ("success", "success_rate"))
+    }
+    writer.add_hparams(settings, final, run_name=".")
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return pairs
+
+
+def _wrapped(text: str, font: Any, width: float) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _cut(text: str, font: Any, width: float) -> str:
+    """A phrase that fits, its end replaced by dots where it does not."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "...") > width:
+        text = text[:-1]
+    return text + "..."
