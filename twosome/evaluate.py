@@ -14,40 +14,51 @@ from twosome.types import ConfigError, Episode, Policy
 
 if TYPE_CHECKING:
     from twosome.config import EnvSettings
+    from twosome.rollout import Tolerance
 
 EVALUATION_STREAM = 1_000_003  # keeps the seeds of evaluation episodes apart from those of training
 
 
 def run_episodes(
     policy: Policy, env: EnvSettings, template: str, episodes: int, *, greedy: bool, seed: int, parallel: int = 8,
-    wrap: Any = None,
+    wrap: Any = None, tolerance: Tolerance | None = None,
 ) -> list[Episode]:
-    """Play whole episodes, `parallel` worlds at a time; equal decisions meet in one forward pass or in the reuse."""
+    """Play whole episodes, `parallel` worlds at a time; equal decisions meet in one forward pass or in the reuse.
+
+    `tolerance`: which share of episodes a faulty environment may spoil; those are replaced by others.
+    """
     import torch
 
-    from twosome.rollout import World, choose
+    from twosome.rollout import Tolerance, World, choose
+    from twosome.types import EnvironmentFault
 
     generator = None if greedy else torch.Generator().manual_seed(seed)
-    worlds = [World(env, template, seed + EVALUATION_STREAM, b, policy.view, wrap) for b in range(min(parallel, episodes))]
+    tolerance, must_fit, stream = tolerance or Tolerance(), getattr(policy, "must_fit", None), seed + EVALUATION_STREAM
+    worlds = [World(env, template, stream, b, policy.view, wrap, must_fit) for b in range(min(parallel, episodes))]
     waiting = episodes - len(worlds)
     for world in worlds:
-        world.reset()
+        tolerance.restart(world)
     finished: list[Episode] = []
     while worlds:
         log_probs = policy.log_probs([w.decision for w in worlds])
         going = []
         for world, position in zip(worlds, choose(log_probs, generator), strict=True):
-            *_, episode = world.step(position)
+            try:
+                *_, episode = world.step(position)
+            except EnvironmentFault as fault:
+                tolerance.forgive(world, fault)
+                episode = None
             if episode is None:
                 going.append(world)
                 continue
             finished.append(episode)
+            tolerance.finished += 1
             if waiting:
                 waiting -= 1
-                world.reset()
+                tolerance.restart(world)
                 going.append(world)
             else:
-                world.env.close()
+                world.close()
         worlds = going
     return finished
 
@@ -91,12 +102,13 @@ def bootstrap_interval(values: list[float], seed: int = 0, resamples: int = 2000
 
 
 def evaluate(
-    policy: Policy, env: EnvSettings, template: str, episodes: int, seed: int, wrap: Any = None
+    policy: Policy, env: EnvSettings, template: str, episodes: int, seed: int, wrap: Any = None, tolerance: Tolerance | None = None
 ) -> dict[str, dict[str, Any]]:
     """Greedy and sampled evaluation: `{"greedy": {...}, "sampled": {...}}`, see `summarize`. `wrap`: a gymnasium wrapper."""
     result = {}
     for name, greedy in (("greedy", True), ("sampled", False)):
-        result[name] = summarize(run_episodes(policy, env, template, episodes, greedy=greedy, seed=seed, wrap=wrap), seed)
+        played = run_episodes(policy, env, template, episodes, greedy=greedy, seed=seed, wrap=wrap, tolerance=tolerance)
+        result[name] = summarize(played, seed)
     return result
 
 
