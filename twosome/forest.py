@@ -4,22 +4,25 @@
             a b d                             │    └── 3 d
             a e                               └─ 4 e
 
-A node stands for the prefix from its root to itself. Nodes are numbered in preorder, so the subtree of node j is the range
-[j, end[j]) and "j is an ancestor of i, or i itself" is simply j <= i < end[j]: the whole ancestor mask follows from one
-vector. Positions are depths. One forward pass over the nodes with this mask computes for every node exactly the hidden
-state that its prefix has as a sequence of its own.
+A node stands for the prefix from its root to itself. Nodes are numbered in preorder, so the subtree of node j
+is the range [j, end[j]) and "j is an ancestor of i, or i itself" is simply j <= i < end[j]: the whole
+ancestor mask follows from one vector. Positions are depths. One forward pass over the nodes with this mask
+computes for every node exactly the hidden state that its prefix has as a sequence of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 
-class Forest(NamedTuple):
-    """`ids, depth, parent, end`: int64 [L], nodes in preorder, parent -1 at a root; `paths[i]`: the nodes of path i."""
+@dataclass(frozen=True)
+class Forest:
+    """`ids, depth, parent, end`: int64 [L], nodes in preorder, parent -1 at a root; `paths[i]`: the nodes of
+    path i.
+    """
 
     ids: np.ndarray
     depth: np.ndarray
@@ -61,7 +64,7 @@ def grow(paths: Sequence[tuple[int, ...]]) -> Forest:
         previous = path
     for node in branch:
         end[node] = len(ids)
-    return Forest(*(np.array(x, np.int64) for x in (ids, depth, parent, end)), nodes)
+    return Forest(np.array(ids), np.array(depth), np.array(parent), np.array(end), nodes)
 
 
 def common_prefix(a: tuple[int, ...], b: tuple[int, ...]) -> int:
@@ -82,12 +85,14 @@ def ancestor_mask(forest: Forest) -> np.ndarray:
     return (i[None, :] <= i[:, None]) & (i[:, None] < forest.end[None, :])
 
 
-def pack(groups: Sequence[Sequence[tuple[int, ...]]], budget: int, groups_per_row: int) -> list[list[list[int]]]:
+def pack(
+    groups: Sequence[Sequence[tuple[int, ...]]], budget: int, groups_per_row: int
+) -> list[list[list[int]]]:
     """Cut groups of paths (a group = the menu of one decision) into forward passes of rows of whole groups.
 
-    A row is a forest of at most `groups_per_row` similar groups (similar = neighbours in token order); a pass is a
-    batch of rows that, padded to the longest, holds at most `budget` tokens. Returns indices: passes > rows > groups.
-    A group larger than the budget has a pass of its own: a menu is never split.
+    A row is a forest of at most `groups_per_row` similar groups (similar = neighbours in token order); a pass
+    is a batch of rows that, padded to the longest, holds at most `budget` tokens. Returns indices: passes >
+    rows > groups. A group larger than the budget has a pass of its own: a menu is never split.
     """
     order = sorted(range(len(groups)), key=lambda g: min(groups[g]))
     rows: list[tuple[int, list[int]]] = []  # (upper bound of its tokens, its groups)
@@ -101,20 +106,34 @@ def pack(groups: Sequence[Sequence[tuple[int, ...]]], budget: int, groups_per_ro
         else:
             rows.append((size, [g]))
         previous = first
-    passes: list[list[list[int]]] = []
-    width = 0
-    for size, row in sorted(rows, key=lambda r: r[0], reverse=True):  # like with like: less padding
-        if passes and (len(passes[-1]) + 1) * width <= budget:
-            passes[-1].append(row)
+    return [[rows[r][1] for r in batch] for batch in batches([(1, size) for size, _ in rows], budget)]
+
+
+def batches(blocks: Sequence[tuple[int, int]], budget: int) -> list[list[int]]:
+    """Cut blocks of padded rows, each (its rows, their width in tokens), into forward passes of at most
+    `budget` tokens.
+
+    Like goes with like, for less padding. A block larger than the budget has a pass of its own.
+
+    >>> batches([(1, 3), (2, 4), (1, 4)], budget=12)
+    [[1, 2], [0]]
+    """
+    passes: list[list[int]] = []
+    height, width = 0, 0
+    for b in sorted(range(len(blocks)), key=lambda b: -blocks[b][1]):
+        if passes and (height + blocks[b][0]) * width <= budget:
+            passes[-1].append(b)
+            height += blocks[b][0]
         else:
-            passes.append([row])
-            width = size
+            passes.append([b])
+            height, width = blocks[b]
     return passes
 
 
 def _tokens(paths: Sequence[tuple[int, ...]]) -> int:
     """Nodes of a forest without growing it."""
-    total, previous = 0, ()
+    total = 0
+    previous: tuple[int, ...] = ()
     for path in sorted(paths):
         total += len(path) - common_prefix(previous, path)
         previous = path

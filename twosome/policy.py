@@ -1,24 +1,28 @@
-"""The policy of a language model over menus: what it would do, what it thinks a state is worth, and what it costs.
+"""The policy of a language model over menus: what it would do, what it thinks a state is worth, and what it
+costs.
 
-Nothing is computed twice: within one version of the weights a decision's distribution is a constant and is reused, equal
-decisions of a batch are one, and the features of the frozen backbone are kept for the life of the run.
+Nothing is computed twice: within one version of the weights a decision's distribution is a constant and is
+reused, equal decisions of a batch are one, and the features of the frozen backbone are kept for the life of
+the run.
 """
 
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from twosome import scoring, tokens
-from twosome.forest import pack
+from twosome import tokens
 from twosome.model import ValueHead, adapter_off, context_length, set_dropout
-from twosome.scorers import SCORERS, Probe, exceeds_window, probe, prompt_features
-from twosome.types import Decision, Sequence
+from twosome.passes import ScorerChoice, cut, score
+from twosome.probe import exceeds_window
+from twosome.scorers import SCORERS, Probe, prompt_features
+from twosome.types import Decision, NumericsError, Sequence
 
 if TYPE_CHECKING:
     from twosome.config import PolicySettings
@@ -26,14 +30,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PROBE_MENUS = 2  # menus on which the scorers are compared at load
-LONGEST_PROBE = 24  # actions of a menu that the probe looks at
+SMALLEST_BUDGET = 64  # tokens of a pass below which running out of memory is not a matter of its size
+NOT_FINITE = (
+    "Half precision overflowed or the adapter diverged: use model.dtype=bfloat16 or float32, or a lower "
+    "ppo.actor.learning_rate, and go on from an earlier checkpoint."
+)
 
 
 class LLMPolicy:
-    """A frozen causal LM with a LoRA adapter as actor, and a value head on the adapter-free backbone as critic.
+    """A frozen causal LM with a LoRA adapter as actor, and a value head on the adapter-free backbone as
+    critic.
 
-    `lm`: a PEFT model (or any causal LM, then without training); `tokenizer`: its tokenizer; `value_head`: see `ValueHead`.
+    `lm`: a PEFT model (or any causal LM, then without training); `tokenizer`: its tokenizer; `value_head`:
+    see `ValueHead`.
     """
 
     view = "text"  # what it reads of the world
@@ -42,34 +51,42 @@ class LLMPolicy:
         self.lm, self.tokenizer, self.value_head, self.settings = lm, tokenizer, value_head, settings
         self.token_budget = settings.token_budget
         self.max_tokens = context_length(lm)
-        self.probe: Probe | None = None if settings.scorer == "auto" else Probe(settings.scorer, 0.0, 0.0, {})
+        self.encoder = tokens.Encoder(tokenizer, self.max_tokens, keep=bool(settings.reuse))
         self.counts: Counter[str] = Counter()
         self.train_settings: Any = None  # the settings it was built from, where it was built from settings
+        self._choice = ScorerChoice(settings.scorer)
         self._adapter = [p for p in lm.parameters() if p.requires_grad]
-        self._sequences: OrderedDict[Decision, list[Sequence]] = OrderedDict()
+        self._tuned = [
+            m for m in lm.modules() if hasattr(m, "active_adapters") and hasattr(m, "disable_adapters")
+        ]
         self._features: OrderedDict[str, Tensor] = OrderedDict()
         self._distributions: OrderedDict[Decision, Tensor] = OrderedDict()
-        self._version: object = None
+        self._version: tuple[object, list[Tensor]] = (None, [])
 
-    # Acting ------------------------------------------------------------------------------------------------------------
+    # Acting -------------------------------------------------------------------------------------------------
 
     def log_probs(self, decisions: list[Decision]) -> list[Tensor]:
-        """For every decision the log-probabilities of its menu: 1-D, float32, on the CPU, without gradient."""
-        self._notice_new_weights()
+        """For every decision the log-probabilities of its menu: 1-D, float32, on the CPU, without gradient.
+
+        Raises `MenuError`, `ContextLengthError`, and `NumericsError` where the model gives a NaN or an
+        infinity.
+        """
+        if "distributions" in self.settings.reuse:
+            self._notice_new_weights()
         known = self._distributions
-        distinct = list(dict.fromkeys(decisions))
-        missing = [d for d in distinct if d not in known]
+        asked = list(dict.fromkeys(decisions)) if "decisions" in self.settings.reuse else decisions
+        missing = [d for d in asked if d not in known]
         self.counts["decisions"] += len(decisions)
         self.counts["decisions_computed"] += len(missing)
-        found = {d: known[d] for d in distinct if d in known}
-        with torch.no_grad():
-            for index, log_probs in self._passes(missing):
-                for i, row in zip(index, log_probs.cpu(), strict=True):
-                    found[missing[i]] = row[: len(missing[i].menu)].clone()
+        computed = self._complete(missing, self._passes)
+        fresh = {
+            d: self._checked(d, row[: len(d.menu)].clone()) for d, row in zip(missing, computed, strict=True)
+        }
+        result = [fresh[d] if d in fresh else known[d] for d in decisions]
         if "distributions" in self.settings.reuse:
-            for d in missing:
-                _keep(known, d, found[d], self.settings.reuse_capacity)
-        return [found[d] for d in decisions]
+            for d, row in fresh.items():
+                _keep(known, d, row, self.settings.reuse_capacity)
+        return result
 
     def values(self, prompts: list[str]) -> Tensor:
         """The value of every prompt: [N], float32, on the CPU, without gradient."""
@@ -77,32 +94,61 @@ class LLMPolicy:
             return self.value_head(self.features(prompts)).cpu()
 
     def features(self, prompts: list[str]) -> Tensor:
-        """What the critic sees: the adapter-free backbone's state at each prompt's last token, float32 [N, H]."""
-        missing = [p for p in dict.fromkeys(prompts) if p not in self._features]
-        found: dict[str, Tensor] = {}
+        """What the critic sees: the adapter-free backbone's state at each prompt's last token, float32 [N,
+        H].
+        """
+        asked = list(dict.fromkeys(prompts)) if "decisions" in self.settings.reuse else prompts
+        missing = [p for p in asked if p not in self._features]
         self.counts["prompts"] += len(prompts)
         self.counts["prompts_computed"] += len(missing)
-        if missing:
-            ids = [tokens.encode_prompt(self.tokenizer, p, self.max_tokens) for p in missing]
-            scorer = self._scorer([Decision(missing[0], ("wait", "look around"))])
-            with adapter_off(self.lm):
-                for group in pack([[i] for i in ids], self.token_budget, self.settings.menus_per_row):
-                    index = [i for row in group for i in row]
-                    for i, feature in zip(index, prompt_features(self.lm, scorer, [ids[i] for i in index]), strict=True):
-                        found[missing[i]] = feature
-        rows = [found[p] if p in found else self._features[p] for p in prompts]
+        with adapter_off(self.lm):
+            fresh = dict(zip(missing, self._complete(missing, self._feature_passes), strict=True))
+        for p, feature in fresh.items():
+            if not torch.isfinite(feature).all():
+                raise NumericsError(
+                    f"The frozen model's state after {p!r} holds a NaN or an infinity. {NOT_FINITE}"
+                )
+        rows = [fresh[p] if p in fresh else self._features[p] for p in prompts]
         if "features" in self.settings.reuse:
-            for p, feature in found.items():
+            for p, feature in fresh.items():
                 _keep(self._features, p, feature, self.settings.reuse_capacity)
         return torch.stack(rows)
 
-    # Learning ----------------------------------------------------------------------------------------------------------
+    def _complete(
+        self, items: list, passes: Callable[[list], Iterator[tuple[list[int], Tensor]]]
+    ) -> list[Tensor]:
+        """A row for every item, without gradient. After an out-of-memory error only what is still missing is
+        done again.
+        """
+        rows: list[Tensor | None] = [None] * len(items)
+        while missing := [i for i, row in enumerate(rows) if row is None]:
+            try:
+                with torch.no_grad():
+                    for index, found in passes([items[i] for i in missing]):
+                        for k, row in zip(index, found, strict=True):
+                            rows[missing[k]] = row
+            except torch.OutOfMemoryError as error:
+                self.halve_budget(error)
+        return [row for row in rows if row is not None]
+
+    @staticmethod
+    def _checked(decision: Decision, log_probs: Tensor) -> Tensor:
+        is_finite = torch.isfinite(log_probs)
+        if not is_finite.all():
+            worst = int((~is_finite).nonzero()[0])
+            raise NumericsError(
+                f"The model gives the log-probability {log_probs[worst].item()} to action "
+                f"{decision.menu[worst]!r} after the prompt {decision.prompt!r}. {NOT_FINITE}"
+            )
+        return log_probs
+
+    # Learning -----------------------------------------------------------------------------------------------
 
     def evaluate(self, decisions: list[Decision]) -> Iterator[tuple[list[int], Tensor]]:
         """Action log-probabilities with gradient, a forward pass at a time under the token budget.
 
-        Yields (indices into `decisions`, log-probabilities [n, M] padded with -inf). Call `backward` on what a pass gave
-        before taking the next: that is what bounds the memory.
+        Yields (indices into `decisions`, log-probabilities [n, M] padded with -inf). Call `backward` on what
+        a pass gave before taking the next: that is what bounds the memory.
         """
         set_dropout(self.lm, True)
         try:
@@ -135,14 +181,19 @@ class LLMPolicy:
         return self._adapter
 
     def halve_budget(self, error: Exception) -> None:
-        """After the accelerator ran out of memory: smaller passes from now on. Re-raises when they cannot get smaller."""
-        if self.token_budget < 64:
+        """After the accelerator ran out of memory: smaller passes from now on. Re-raises when they cannot get
+        smaller.
+        """
+        if self.token_budget <= SMALLEST_BUDGET:
             raise error
         self.token_budget //= 2
-        torch.cuda.empty_cache()
+        traceback.clear_frames(error.__traceback__)  # the failed pass's tensors, which its frames still hold
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.counts["out_of_memory"] += 1
         log.warning("Out of memory: policy.token_budget is now %d, the step is repeated.", self.token_budget)
 
-    # Looking -----------------------------------------------------------------------------------------------------------
+    # Looking ------------------------------------------------------------------------------------------------
 
     def inspect(self, prompt: str, menu: Any, *, normalization: str | None = None) -> ActionDistribution:
         """One decision taken apart: probabilities, scores, log-probabilities of every word and token, value.
@@ -152,90 +203,95 @@ class LLMPolicy:
         from twosome.distribution import ActionDistribution
 
         decision = Decision(prompt, tuple(menu))
-        sequences = self._encode(decision)
+        sequences = self.encoder(decision)
         plain = [*sequences, *tokens.unconditional(self.tokenizer, sequences)]
+        scorer = self._scorers([sequences])[0]
         with torch.no_grad():
-            token_log_probs = SCORERS[self._scorer_of([sequences])](self.lm, [[plain]]).cpu()
+            token_log_probs = SCORERS[scorer](self.lm, [[plain]]).cpu()
         value = self.values([prompt])[0].item()
         return ActionDistribution.of(
-            decision, sequences, token_log_probs, value, normalization or self.settings.normalization, self.tokenizer
+            decision,
+            sequences,
+            token_log_probs,
+            value,
+            normalization or self.settings.normalization,
+            self.tokenizer,
         )
 
     def describe_scorer(self) -> dict[str, Any]:
         """The outcome of the probe, for the log and `summary.json`."""
         if self.probe is None:
-            return {"name": "not probed yet"}
-        return self.probe._asdict() | {"token_budget": self.token_budget}
+            return {"scorer": "not probed yet", "token_budget": self.token_budget}
+        beyond = self._choice.beyond
+        extra = {"token_budget": self.token_budget, "beyond_window": beyond.scorer if beyond else None}
+        return self.probe._asdict() | extra
 
-    # Reuse -------------------------------------------------------------------------------------------------------------
+    @property
+    def probe(self) -> Probe | None:
+        """What the probe found on the first decisions; None before."""
+        return self._choice.inside or self._choice.beyond
+
+    @probe.setter
+    def probe(self, found: Probe) -> None:
+        self._choice.inside = found
+
+    # Reuse --------------------------------------------------------------------------------------------------
+
+    def must_fit(self, decision: Decision) -> None:
+        """Raises `MenuError` or `ContextLengthError` for a decision that cannot be scored."""
+        self.encoder(decision)
 
     def forget(self) -> None:
-        """Drop the distributions of this version, so that what follows does not depend on who was asked before."""
+        """Drop this version's distributions, so that what follows does not depend on who was asked before."""
         self._distributions.clear()
 
     def feature_cache(self) -> OrderedDict[str, Tensor]:
-        """The kept features by prompt; a checkpoint holds them so that a resumed run repeats the same bits."""
+        """The kept features by prompt; a checkpoint holds them: a resumed run repeats the same bits."""
         return self._features
 
     def _notice_new_weights(self) -> None:
-        """Drop the distributions if any adapter weight changed: its version counter, or its norm (which `.data` writes move)."""
-        norms = torch._foreach_norm(self._adapter) if self._adapter else []
-        version = ([p._version for p in self._adapter], torch.stack(norms).tolist() if norms else [])
-        if version != self._version:
-            self._version = version
+        """Drop the distributions exactly if an adapter weight changed, or another adapter is switched on.
+
+        The weights are compared with a copy: version counters miss what is written through `.data`.
+        """
+        switches = [(tuple(m.active_adapters), m.disable_adapters) for m in self._tuned[:1]]
+        old, weights = self._version
+        pairs = list(zip(self._adapter, weights, strict=False))
+        same = old == switches and not (pairs and torch.stack([(a != b).any() for a, b in pairs]).any())
+        if not same:
+            self._version = switches, [p.detach().clone() for p in self._adapter]
             self._distributions.clear()
 
-    def _encode(self, decision: Decision) -> list[Sequence]:
-        if decision not in self._sequences:
-            _keep(
-                self._sequences,
-                decision,
-                tokens.encode(self.tokenizer, decision, self.max_tokens),
-                self.settings.reuse_capacity,
-            )
-        return self._sequences[decision]
-
-    # Passes ------------------------------------------------------------------------------------------------------------
+    # Passes -------------------------------------------------------------------------------------------------
 
     def _passes(self, decisions: list[Decision]) -> Iterator[tuple[list[int], Tensor]]:
         """Score decisions pass by pass: (their indices, log-probabilities [n, M] padded with -inf)."""
         if not decisions:
             return
-        menus = [self._encode(d) for d in decisions]
-        extra = [tokens.unconditional(self.tokenizer, m) for m in menus] if self._corrects else [[] for _ in menus]
-        self._scorer(decisions)
-        paths = [[s.ids[:-1] for s in [*m, *e]] for m, e in zip(menus, extra, strict=True)]
-        for rows in pack(paths, self.token_budget, self.settings.menus_per_row):
-            index = [i for row in rows for i in row]
-            scorer = self._scorer_of([menus[i] for i in index])
-            batch = [[[*menus[i], *extra[i]] for i in row] for row in rows]
+        menus = [self.encoder(d) for d in decisions]
+        corrects = self.settings.normalization == "unconditional"
+        alone = [tokens.unconditional(self.tokenizer, m) if corrects else [] for m in menus]
+        limits = self.token_budget, self.settings.menus_per_row, self.settings.normalization
+        for index, log_probs in score(self.lm, menus, alone, self._scorers(menus), *limits):
             self.counts["passes"] += 1
-            token_log_probs = SCORERS[scorer](self.lm, batch)
-            yield index, self._to_log_probs(token_log_probs, [menus[i] for i in index])
+            yield index, log_probs if torch.is_grad_enabled() else log_probs.cpu()
 
-    @property
-    def _corrects(self) -> bool:
-        return self.settings.normalization == "unconditional"
+    def _feature_passes(self, prompts: list[str]) -> Iterator[tuple[list[int], Tensor]]:
+        """Features pass by pass: (indices of prompts, [n, H]). A forest where the probe found it exact."""
+        ids = [tokens.encode_prompt(self.tokenizer, p, self.max_tokens) for p in prompts]
+        as_menus = [[Sequence((*path, 0), len(path), ())] for path in ids]
+        probed = self._choice.inside
+        shares = probed is not None and probed.scorer == "forest"
+        fits = [shares and not exceeds_window(self.lm, len(path)) for path in ids]
+        names = ["forest" if f else "separate" for f in fits]
+        for name, rows in cut(as_menus, names, self.token_budget, self.settings.menus_per_row):
+            found = prompt_features(self.lm, name, [[ids[i] for i in row] for row in rows])
+            yield [i for row in rows for i in row], found
 
-    def _to_log_probs(self, token_log_probs: Tensor, menus: list[list[Sequence]]) -> Tensor:
-        return scoring.menu_log_probs(token_log_probs, menus, self.settings.normalization)
-
-    def _scorer(self, decisions: list[Decision]) -> str:
-        """The scorer the probe chose; the first call, with real prompts, is the load-time probe."""
-        if self.probe is None:
-            menus = [self._encode(d)[:LONGEST_PROBE] for d in decisions[:PROBE_MENUS]]
-            self.probe = probe(self.lm, menus)
-            log.info("Scorer: %s", self.probe)
-            if self.probe.refused:
-                log.warning("Scorer: %s", self.probe)
-        return self.probe.scorer
-
-    def _scorer_of(self, menus: list[list[Sequence]]) -> str:
-        """The probed scorer, or separate sequences where a path is longer than the model's attention window."""
-        if self.probe is None:
-            self.probe = probe(self.lm, [menus[0][:LONGEST_PROBE]])
-        longest = max(len(s.ids) - 1 for menu in menus for s in menu)
-        return "separate" if exceeds_window(self.lm, longest) else self.probe.scorer
+    def _scorers(self, menus: list[list[Sequence]]) -> list[str]:
+        """The scorer of every menu; the first call, on real prompts and as it is trained, is the probe."""
+        learns = bool(self._adapter)
+        return self._choice.of(self.lm, menus, with_gradient=learns, token_budget=self.token_budget)
 
 
 def _keep(cache: OrderedDict, key: Any, value: Any, capacity: int) -> None:

@@ -1,8 +1,9 @@
-"""Token log-probabilities -> action scores -> action log-probabilities. Pure; knows nothing of models or tokenizers.
+"""Token log-probabilities -> action scores -> action log-probabilities. Pure; knows nothing of models or
+tokenizers.
 
-    score(a) = sum of the log-probabilities of a's tokens / n(a)        n: words | tokens | 1
-    unconditional: (log p(a | prompt) - log p(a)) / words, what the prompt adds to the phrase
-    log pi(a) = score(a) - logsumexp over the menu of the scores
+score(a) = sum of the log-probabilities of a's tokens / n(a)        n: words | tokens | 1
+unconditional: (log p(a | prompt) - log p(a)) / words, what the prompt adds to the phrase
+log pi(a) = score(a) - logsumexp over the menu of the scores
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from twosome.types import Sequence
 
 
 def sum_tokens(
-    token_log_probs: Float[Tensor, "E"], owner: Int[Tensor, "E"], n_actions: int
-) -> Float[Tensor, "A"]:
+    token_log_probs: Float[Tensor, " E"], owner: Int[Tensor, " E"], n_actions: int
+) -> Float[Tensor, " A"]:
     """Sum every action's token log-probabilities; `owner` gives the action of each token."""
     return token_log_probs.new_zeros(n_actions).index_add(0, owner, token_log_probs)
 
 
 def menu_log_probs(
-    token_log_probs: Float[Tensor, "E"], menus: Seq[Seq[Sequence]], normalization: str
+    token_log_probs: Float[Tensor, " E"], menus: Seq[Seq[Sequence]], normalization: str
 ) -> Float[Tensor, "N M"]:
-    """Token log-probabilities, menu after menu and action after action, -> action log-probabilities of every menu.
+    """Token log-probabilities, menu after menu and action after action, -> action log-probabilities of every
+    menu.
 
     For `unconditional` each menu is followed by the same continuations scored after no prompt.
     """
@@ -37,19 +39,24 @@ def menu_log_probs(
     sums = sum_tokens(token_log_probs, owner, len(counts))
     sizes = [len(menu) for menu in menus]
     if doubled:
-        after_prompt, alone = zip(*(part.chunk(2) for part in sums.split([2 * n for n in sizes])), strict=True)
+        after_prompt, alone = zip(
+            *(part.chunk(2) for part in sums.split([2 * n for n in sizes])), strict=True
+        )
         sums = torch.cat(after_prompt) - torch.cat(alone)
     return log_softmax_menus(sums / lengths(menus, normalization).to(device), sizes)
 
 
-def lengths(menus: Seq[Seq[Sequence]], normalization: str) -> Float[Tensor, "A"]:
+def lengths(menus: Seq[Seq[Sequence]], normalization: str) -> Float[Tensor, " A"]:
     """What the sum of an action's token log-probabilities is divided by: its words, its tokens or 1."""
-    count = {"sum": lambda s: 1, "token": lambda s: len(s.continuation)}.get(normalization, lambda s: len(s.words))
+    count = {"sum": lambda s: 1, "token": lambda s: len(s.continuation)}.get(
+        normalization, lambda s: len(s.words)
+    )
     return torch.tensor([float(count(s)) for menu in menus for s in menu])
 
 
-def log_softmax_menus(scores: Float[Tensor, "A"], sizes: Seq[int]) -> Float[Tensor, "N M"]:
-    """Log-softmax of every menu. `scores` holds the menus one after another; rows are padded with -inf to the longest.
+def log_softmax_menus(scores: Float[Tensor, " A"], sizes: Seq[int]) -> Float[Tensor, "N M"]:
+    """Log-softmax of every menu. `scores` holds the menus one after another; rows are padded with -inf to the
+    longest.
 
     >>> log_softmax_menus(torch.zeros(3), [2, 1]).exp()
     tensor([[0.5000, 0.5000],
@@ -58,15 +65,15 @@ def log_softmax_menus(scores: Float[Tensor, "A"], sizes: Seq[int]) -> Float[Tens
     return pad_menus(scores, sizes).log_softmax(dim=1)
 
 
-def pad_menus(values: Float[Tensor, "A"], sizes: Seq[int]) -> Float[Tensor, "N M"]:
+def pad_menus(values: Float[Tensor, " A"], sizes: Seq[int]) -> Float[Tensor, "N M"]:
     """Menus one after another -> one row each, padded with -inf."""
     return torch.nn.utils.rnn.pad_sequence(
         list(values.split(list(sizes))), batch_first=True, padding_value=-torch.inf
     )
 
 
-def entropy(log_probs: Float[Tensor, "N M"]) -> Float[Tensor, "N"]:
-    """Entropy of every row in nats; an absent or impossible action (-inf) adds nothing, also to the gradient."""
+def entropy(log_probs: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:
+    """Entropy of every row in nats; an absent action (-inf) adds nothing, also to the gradient."""
     is_real = log_probs > -torch.inf
     finite = torch.where(is_real, log_probs, 0.0)
     return -(finite.exp() * finite * is_real).sum(dim=1)

@@ -1,22 +1,28 @@
 """Where the prompt ends and the action begins, in tokens; which tokens belong to which word.
 
-The whole text is encoded, once per action, and then cut at the prompt's end: the continuation is every token that covers at
-least one character after the prompt. So a piece that merges the prompt's last character with the action's first counts to
-the action, and `encode(prompt) + encode(action)`, which no model has seen, never arises.
+The whole text is encoded, once per action, and then cut at the prompt's end: the continuation is every token
+that covers at least one character after the prompt. So a piece that merges the prompt's last character with
+the action's first counts to the action, and `encode(prompt) + encode(action)`, which no model has seen, never
+arises.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections import OrderedDict
 from collections.abc import Sequence as Seq
 from typing import Any
 
 from twosome.types import ContextLengthError, Decision, MenuError, Sequence
 
+KEPT_IDS = 2_000_000  # token ids of encoded menus that are kept, about 80 MB
+
 
 def join(prompt: str, action: str) -> tuple[str, int]:
     """The text of an action after a prompt and the character where the prompt ends.
 
-    They are joined by one space unless the prompt already ends in white space; spaces at the prompt's end belong to the action.
+    They are joined by one space unless the prompt already ends in white space; spaces at the prompt's end
+    belong to the action.
 
     >>> join("Next action:", "chop the tomato")
     ('Next action: chop the tomato', 12)
@@ -32,20 +38,24 @@ def check_menu(decision: Decision) -> None:
     if not isinstance(prompt, str):
         raise MenuError(f"Expected the prompt as str, got {type(prompt).__name__}: {prompt!r}.")
     if isinstance(menu, str):
-        raise MenuError(f"Expected a menu, a sequence of action phrases, got one string {menu!r}. Put it in a list.")
+        raise MenuError(
+            f"Expected a menu, a sequence of action phrases, got one string {menu!r}. Put it in a list."
+        )
     if len(menu) == 0:
         raise MenuError(f"Empty menu: at least one legal action is needed. The prompt is {_short(prompt)}.")
     seen: dict[str, int] = {}
     for i, action in enumerate(menu):
         if not isinstance(action, str):
-            raise MenuError(f"Action {i} of the menu is {type(action).__name__} {action!r}, expected a phrase (str).")
+            raise MenuError(
+                f"Action {i} of the menu is {type(action).__name__} {action!r}, expected a phrase (str)."
+            )
         phrase = " ".join(action.split())
         if not phrase:
             raise MenuError(f"Action {i} of the menu is empty ({action!r}). The prompt is {_short(prompt)}.")
         if phrase in seen:
             raise MenuError(
-                f"Duplicate action {phrase!r} at {seen[phrase]} and {i} of the menu: their probabilities would be "
-                f"counted twice. Merge them, or word them apart. The prompt is {_short(prompt)}."
+                f"Duplicate action {phrase!r} at {seen[phrase]} and {i} of the menu: their probabilities "
+                f"would be counted twice. Merge them, or word them apart. The prompt is {_short(prompt)}."
             )
         seen[phrase] = i
 
@@ -53,8 +63,9 @@ def check_menu(decision: Decision) -> None:
 def encode(tokenizer: Any, decision: Decision, max_tokens: int | None = None) -> list[Sequence]:
     """The token sequence of every action of the menu.
 
-    Works with and without BOS, prefix space, offsets. Raises `MenuError` for a menu that cannot be scored (also an
-    action that encodes to nothing) and `ContextLengthError` when prompt + action exceed `max_tokens`.
+    Works with and without BOS, prefix space, offsets. Raises `MenuError` for a menu that cannot be scored
+    (also an action that encodes to nothing) and `ContextLengthError` when prompt + action exceed
+    `max_tokens`.
     """
     check_menu(decision)
     prompt = decision.prompt
@@ -68,18 +79,46 @@ def encode(tokenizer: Any, decision: Decision, max_tokens: int | None = None) ->
         else:
             ids, start, ends = _without_offsets(tokenizer, text, cut)
         if start == len(ids):
-            raise MenuError(f"Action {action!r} encodes to no token with this tokenizer; word it differently.")
+            raise MenuError(
+                f"Action {action!r} encodes to no token with this tokenizer; word it differently."
+            )
         if start == 0:
             ids, start = (_first_token(tokenizer, prompt), *ids), 1
             ends = (0, *ends)
         if max_tokens is not None and len(ids) > max_tokens:
             raise ContextLengthError(
-                f"Prompt and action need {len(ids)} tokens ({start} + {len(ids) - start}), the model's context holds "
-                f"{max_tokens}. Shorten the prompt or use a model with a longer context. Action {action!r}, prompt "
-                f"{_short(prompt)}."
+                f"Prompt and action need {len(ids)} tokens ({start} + {len(ids) - start}), the model's "
+                f"context holds {max_tokens}. Shorten the prompt or use a model with a longer context. "
+                f"Action {action!r}, prompt {_short(prompt)}."
             )
         sequences.append(Sequence(tuple(ids), start, _words(text, cut, ends[start:])))
     return sequences
+
+
+class Encoder:
+    """`encode` with a memory: decisions come again and again. `keep` False encodes every time.
+
+    Bounded by the token ids it holds; the oldest menus leave first.
+    """
+
+    def __init__(
+        self, tokenizer: Any, max_tokens: int | None = None, *, keep: bool = True, capacity: int = KEPT_IDS
+    ):
+        self.tokenizer, self.max_tokens, self.keep, self.capacity = tokenizer, max_tokens, keep, capacity
+        self.held = 0
+        self._kept: OrderedDict[Decision, list[Sequence]] = OrderedDict()
+
+    def __call__(self, decision: Decision) -> list[Sequence]:
+        """The token sequence of every action of the menu. Raises as `encode` does."""
+        if decision in self._kept:
+            return self._kept[decision]
+        sequences = encode(self.tokenizer, decision, self.max_tokens)
+        if self.keep:
+            self._kept[decision] = sequences
+            self.held += sum(len(s.ids) for s in sequences)
+            while self.held > self.capacity and len(self._kept) > 1:
+                self.held -= sum(len(s.ids) for s in self._kept.popitem(last=False)[1])
+        return sequences
 
 
 def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int | None = None) -> tuple[int, ...]:
@@ -87,8 +126,8 @@ def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int | None = None) ->
     ids = _encode_one(tokenizer, prompt.rstrip(" ")) or (_first_token(tokenizer, prompt),)
     if max_tokens is not None and len(ids) > max_tokens:
         raise ContextLengthError(
-            f"The prompt needs {len(ids)} tokens, the model's context holds {max_tokens}. Shorten it or use a model "
-            f"with a longer context. The prompt is {_short(prompt)}."
+            f"The prompt needs {len(ids)} tokens, the model's context holds {max_tokens}. Shorten it or use "
+            f"a model with a longer context. The prompt is {_short(prompt)}."
         )
     return ids
 
@@ -114,22 +153,34 @@ def _spans(tokenizer: Any, texts: Seq[str]) -> list[tuple[tuple[int, ...], tuple
 
 
 def _encode_one(tokenizer: Any, text: str) -> tuple[int, ...]:
-    """Ids of a text without the special tokens after its end."""
-    batch = tokenizer(text, return_special_tokens_mask=True)
-    ids, special = batch["input_ids"], batch["special_tokens_mask"]
-    n = len(ids)
-    while n and special[n - 1] and ids[n - 1] != tokenizer.bos_token_id:
-        n -= 1
-    return tuple(ids[:n])
+    """Ids of a text without the special tokens after its end. Special tokens that the text itself ends with
+    stay.
+    """
+    if tokenizer.is_fast:
+        return _spans(tokenizer, [text])[0][0]
+    ids = tuple(tokenizer(text)["input_ids"])
+    return ids[: len(ids) - _closing(tokenizer)]
+
+
+def _closing(tokenizer: Any) -> int:
+    """How many special tokens a slow tokenizer puts after a text: what two different texts end with alike."""
+    ends = zip(*(reversed(tokenizer(text)["input_ids"]) for text in ("a", "", "b")), strict=False)
+    return len(
+        list(itertools.takewhile(lambda ids: len(set(ids)) == 1 and ids[0] != tokenizer.bos_token_id, ends))
+    )
 
 
 def _without_offsets(tokenizer: Any, text: str, cut: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-    """For slow tokenizers: the boundary is where the prompt's tokens and the whole's part; ends by encoding prefixes."""
+    """For slow tokenizers: the boundary is where the prompt's tokens and the whole's part; ends by encoding
+    prefixes.
+    """
     ids = _encode_one(tokenizer, text)
 
     def shared(prefix: str) -> int:
         own = _encode_one(tokenizer, prefix)
-        return next((k for k, (a, b) in enumerate(zip(own, ids, strict=False)) if a != b), min(len(own), len(ids)))
+        return next(
+            (k for k, (a, b) in enumerate(zip(own, ids, strict=False)) if a != b), min(len(own), len(ids))
+        )
 
     start = shared(text[:cut])
     ends, position, done = [0] * start, cut, start
@@ -143,7 +194,7 @@ def _without_offsets(tokenizer: Any, text: str, cut: int) -> tuple[tuple[int, ..
 
 
 def _words(text: str, cut: int, ends: Seq[int]) -> tuple[tuple[int, int], ...]:
-    """For every word after `cut` the range of its tokens; a token counts to the word of its last character."""
+    """For every word after `cut` the range of its tokens; a token counts where its last character is."""
     spans = []
     position, token = cut, 0
     for word in text[cut:].split():
@@ -163,8 +214,8 @@ def _first_token(tokenizer: Any, prompt: str) -> int:
         if token is not None:
             return token
     raise MenuError(
-        f"The prompt {_short(prompt)} encodes to no token and this tokenizer has neither BOS nor EOS to begin with, so the "
-        "first token of an action has no probability. Give a prompt of at least one token."
+        f"The prompt {_short(prompt)} encodes to no token and this tokenizer has neither BOS nor EOS to "
+        "begin with, so the first token of an action has no probability. Give a prompt of at least one token."
     )
 
 

@@ -1,0 +1,149 @@
+"""Tiny random-weight models of many families, tokenizers of many kinds, random menus, and the slow obvious scorer."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import torch
+
+VOCAB = 97
+
+SMALL: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "max_position_embeddings": 128,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+    "tie_word_embeddings": False,
+}
+# family: (configuration class, settings on top of SMALL; None removes one)
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("LlamaConfig", {}),
+    "qwen2": ("Qwen2Config", {"head_dim": None}),
+    "qwen3": ("Qwen3Config", {}),
+    "mistral": ("MistralConfig", {"sliding_window": 64}),
+    "gemma": ("GemmaConfig", {}),
+    "gemma2": ("Gemma2Config", {"query_pre_attn_scalar": 8, "sliding_window": 64}),
+    "gemma3": ("Gemma3TextConfig", {"query_pre_attn_scalar": 8, "sliding_window": 64, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]}),
+    "phi3": ("Phi3Config", {"head_dim": None}),
+    "olmo2": ("Olmo2Config", {"head_dim": None}),
+    "gpt2": ("GPT2Config", {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 128}),
+    "gpt_neox": ("GPTNeoXConfig", {}),
+    "opt": ("OPTConfig", {"ffn_dim": 48, "word_embed_proj_dim": 32}),
+    "smollm3": ("SmolLM3Config", {"head_dim": None}),
+    "granite": ("GraniteConfig", {"head_dim": None, "logits_scaling": 2.0, "residual_multiplier": 0.7}),
+    "cohere": ("CohereConfig", {"head_dim": None}),
+    "falcon": ("FalconConfig", {"head_dim": None, "new_decoder_architecture": True, "num_kv_heads": 2}),
+}
+UNFIT: dict[str, tuple[str, dict[str, Any]]] = {  # families that cannot take an ancestor mask
+    "bloom": ("BloomConfig", {"n_layer": 3, "n_head": 4}),
+    "mpt": ("MptConfig", {"d_model": 32, "n_heads": 4, "n_layers": 3, "max_seq_len": 128}),
+    "mamba": ("MambaConfig", {"state_size": 4, "num_hidden_layers": 3}),
+    "mistral_short_window": ("MistralConfig", {"sliding_window": 7}),
+}
+
+
+def model(family: str, *, attention: str = "sdpa", seed: int = 0, **settings: Any) -> Any:
+    """A causal LM in evaluation mode with large random weights, so that a wrong mask shows."""
+    import transformers
+
+    name, own = {**FAMILIES, **UNFIT}[family]
+    merged = {k: v for k, v in {**SMALL, **own, **settings}.items() if v is not None}
+    config = getattr(transformers, name)(**merged)
+    torch.manual_seed(seed)
+    lm = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+    with torch.no_grad():
+        for parameter_name, parameter in lm.named_parameters():
+            if parameter.dim() > 1:
+                spread = 1.0 if "embed" in parameter_name or "wte" in parameter_name else 0.15
+                parameter.normal_(0.0, spread)
+            elif "bias" in parameter_name:
+                parameter.normal_(0.0, 0.1)
+    return lm.eval()
+
+
+def with_lora(lm: Any, targets: Any = "all-linear", rank: int = 4) -> Any:
+    """The model with a LoRA adapter whose two halves are random (PEFT starts one at zero)."""
+    from peft import LoraConfig, get_peft_model
+
+    lm.requires_grad_(False)
+    model = get_peft_model(lm, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, task_type="CAUSAL_LM"))
+    shake(model)
+    return model.eval()
+
+
+def shake(lm: Any, spread: float = 0.2, seed: int = 7) -> None:
+    """Give every trainable parameter random values."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in lm.parameters():
+            if parameter.requires_grad:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+
+
+def word_tokenizer(size: int = VOCAB) -> Any:
+    """One token per word: `w3 w4` is two tokens. Ids below `size`; BOS 1, EOS 2."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    vocab = {"<pad>": 0, "<s>": 1, "</s>": 2, "<unk>": 3, **{f"w{i}": i for i in range(4, size)}}
+    backend = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
+    )
+
+
+def random_batch(seed: int, size: int = 6, longest: int = 24) -> tuple[list[str], list[list[str]]]:
+    """Ragged prompts and menus with all that is awkward: duplicates, one action, one-token actions, nested actions."""
+    rng = random.Random(seed)
+
+    def phrase(low: int, high: int) -> str:
+        return " ".join(f"w{rng.randrange(4, 14)}" for _ in range(rng.randint(low, high)))
+
+    prompts = [phrase(1, longest) for _ in range(size)]
+    prompts += [prompts[0], prompts[1] + " w5 w6", prompts[1]]
+    menus = []
+    for _ in prompts:
+        menu = {phrase(1, 5) for _ in range(rng.randint(1, 6))}
+        longest_action = max(menu, key=len)
+        menu |= {longest_action + " w4", longest_action.split()[0]}
+        menus.append(rng.sample(sorted(menu), len(menu)))
+    menus[2] = menus[2][:1]
+    menus[-1] = menus[1]
+    menus[-3] = menus[0]
+    return prompts, menus
+
+
+def slow_log_probs(lm: Any, tokenizer: Any, prompt: str, menu: list[str], normalization: str = "word") -> torch.Tensor:
+    """The reference: the whole text of one action at a time, no padding, no cache. For one token per word and a BOS."""
+
+    def log_prob(context: str, action: str) -> torch.Tensor:
+        ids = tokenizer(f"{context} {action}".strip(), return_tensors="pt").input_ids.to(lm.device)
+        n = len(action.split())
+        logits = lm(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
+        return logits.gather(1, ids[0, 1:, None])[-n:].sum()
+
+    scores = []
+    for action in menu:
+        score = log_prob(prompt, action)
+        if normalization == "unconditional":
+            score = score - log_prob("", action)
+        n = {"sum": 1}.get(normalization, len(action.split()))
+        scores.append(score / n)
+    return torch.stack(scores).log_softmax(0)
+
+
+def gradient(lm: Any, log_probs: list[torch.Tensor]) -> torch.Tensor:
+    """The flat gradient, with respect to everything trainable, of a fixed uneven sum of the log-probabilities."""
+    loss = torch.stack([(x * torch.arange(1, len(x) + 1, device=x.device).cos()).sum() for x in log_probs]).sum()
+    weights = [p for p in lm.parameters() if p.requires_grad]
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)])
