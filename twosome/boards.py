@@ -1,4 +1,4 @@
-"""TensorBoard's pages beside the curves: probe states as pictures and text, an episode, settings with final numbers.
+"""TensorBoard's pages beside the curves: probe states in pictures and text, an episode, settings and results.
 
 Drawn with Pillow, which every installation has.
 """
@@ -13,10 +13,25 @@ if TYPE_CHECKING:
     from twosome.probes import Probes
     from twosome.report.record import Recording
 
-PAPER, INK, FAINT, BAR, LINE = "#ffffff", "#222222", "#666666", "#3a6ea5", "#dddddd"
-WIDTH, MARGIN, ROW, TITLE = 760, 14, 34, 20  # pixels
-NAMES, SHARES = 250, 62  # pixels for the phrases on the left and the percentages on the right
+PAPER, INK, FAINT, BAR, EMPTY = "#ffffff", "#222222", "#555555", "#3a6ea5", "#eeeeee"
+WIDTH, MARGIN, GAP = 440, 12, 8  # pixels; TensorBoard shows pictures about this wide
+SIZE, LEADING, TALL = 17, 21, 26  # of the letters, from line to line, of a bar at 100 %
 SHEET = (4, 3)  # columns and rows of an episode's contact sheet
+SETTINGS = (  # beginnings of their names
+    "env.id",
+    "method",
+    "model.name",
+    "model.dtype",
+    "model.quantization",
+    "model.lora.",
+    "model.value_head.",
+    "num_envs",
+    "policy.normalization",
+    "ppo.",
+    "rollout_steps",
+    "seed",
+    "total_steps",
+)
 
 
 def probes(writer: Any, probes: Probes, step: int) -> None:
@@ -34,31 +49,30 @@ def probes(writer: Any, probes: Probes, step: int) -> None:
 
 
 def history_picture(prompt: str, menu: tuple[str, ...], history: np.ndarray, last_step: int) -> np.ndarray:
-    """A row per action: its phrase, its probability over time as columns, its probability now. uint8 [H, W, 3]."""
+    """A row per action: its phrase, its probability over time in columns, and now. uint8 [H, W, 3]."""
     from PIL import Image, ImageDraw, ImageFont
 
-    title, body = ImageFont.load_default(14), ImageFont.load_default(15)
-    lines = [line for part in prompt.splitlines() for line in _wrapped(part, title, WIDTH - 2 * MARGIN)]
-    top = MARGIN + TITLE * len(lines) + MARGIN
-    height = top + ROW * len(menu) + TITLE + 2 * MARGIN
-    image = Image.new("RGB", (WIDTH, height), PAPER)
+    font = ImageFont.load_default(SIZE)
+    lines = [line for part in prompt.splitlines() for line in _wrapped(part, font, WIDTH - 2 * MARGIN)]
+    top = 2 * MARGIN + LEADING * len(lines)
+    image = Image.new("RGB", (WIDTH, top + (LEADING + TALL + GAP) * len(menu) + LEADING + MARGIN), PAPER)
     draw = ImageDraw.Draw(image)
     for k, line in enumerate(lines):
-        draw.text((MARGIN, MARGIN + k * TITLE), line, INK, title)
-    left, right = MARGIN + NAMES, WIDTH - MARGIN - SHARES
+        draw.text((MARGIN, MARGIN + k * LEADING), line, FAINT, font)
+    left, right = MARGIN, WIDTH - MARGIN
     edges = np.linspace(left, right, len(history) + 1)
     for a, phrase in enumerate(menu):
-        floor = top + (a + 1) * ROW - 4
-        draw.text((left - 10, floor - ROW / 2 + 2), _cut(phrase, body, NAMES - 14), INK, body, anchor="rm")
-        draw.line((left, floor, right, floor), LINE)
+        y = top + a * (LEADING + TALL + GAP)
+        draw.text((left, y), _cut(phrase, font, right - left - 80), INK, font)
+        draw.text((right, y), f"{100 * history[-1, a]:.1f} %", INK, font, anchor="ra")
+        floor = y + LEADING + TALL
+        draw.rectangle((left, floor - TALL, right, floor), EMPTY)
         for t, p in enumerate(history[:, a]):
-            tall = (ROW - 8) * float(p)
-            if tall >= 0.5:
-                draw.rectangle((edges[t], floor - tall, max(edges[t], edges[t + 1] - 1), floor), BAR)
-        now = f"{100 * history[-1, a]:.1f} %"
-        draw.text((WIDTH - MARGIN, floor - ROW / 2 + 2), now, INK, body, anchor="rm")
-    draw.text((left, height - MARGIN), "start", FAINT, title, anchor="ls")
-    draw.text((right, height - MARGIN), f"step {last_step:,}", FAINT, title, anchor="rs")
+            high = TALL * float(p)
+            if high >= 0.5:
+                draw.rectangle((edges[t], floor - high, max(edges[t], edges[t + 1] - 1), floor), BAR)
+    draw.text((left, image.height - MARGIN), "start", FAINT, font, anchor="ls")
+    draw.text((right, image.height - MARGIN), f"step {last_step:,}", FAINT, font, anchor="rs")
     return np.asarray(image)
 
 
@@ -68,7 +82,7 @@ def episode(writer: Any, recording: Recording, step: int) -> None:
     if sheet is not None:
         writer.add_image("episode/greedy", sheet, step, dataformats="HWC")
     rows = [
-        f"| {k + 1} | {s.menu[s.chosen]} | {100 * s.probs[s.chosen]:.0f} % | {s.reward:+.3f} | {s.value:.3f} |"
+        f"| {k + 1} | {s.menu[s.chosen]} | {s.probs[s.chosen]:.0%} | {s.reward:+.3f} | {s.value:.3f} |"
         for k, s in enumerate(recording.steps)
     ]
     head = "| | action | probability | reward | value |\n|---|---|---:|---:|---:|\n"
@@ -91,16 +105,23 @@ def contact_sheet(recording: Recording, width: int = 300) -> np.ndarray | None:
     used = -(-len(shown) // columns)
     sheet = Image.new("RGB", (columns * width, used * height), PAPER)
     for k, frame in enumerate(shown):
-        sheet.paste(frame.resize((width - 6, height - 6)), (k % columns * width + 3, k // columns * height + 3))
+        sheet.paste(
+            frame.resize((width - 6, height - 6)), (k % columns * width + 3, k // columns * height + 3)
+        )
     return np.asarray(sheet)
 
 
 def hyperparameters(writer: Any, cfg: Any, summary: dict[str, Any]) -> None:
-    """The settings that are numbers or words, beside the final evaluation, for TensorBoard's table of runs."""
+    """Settings beside the final evaluation, for TensorBoard's table of runs."""
     from omegaconf import OmegaConf
 
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    settings = {k: v for k, v in _flat(plain) if isinstance(v, (bool, int, float, str)) and not k.startswith("log.")}
+    baselines = ("baseline.",) if plain["method"] in ("mlp", "tabular") else ()
+    settings = {
+        key: value
+        for key, value in _flat(plain)
+        if isinstance(value, (bool, int, float, str)) and key.startswith((*SETTINGS, *baselines))
+    }
     final = {
         f"final/{name}_{short}": float(summary["eval_after"][name][key])
         for name in ("greedy", "sampled")

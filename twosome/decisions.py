@@ -1,6 +1,6 @@
-"""`decisions.jsonl`: a bounded sample of what a run was asked and what it did. Knows nothing of how it learns.
+"""`decisions.jsonl`: a bounded sample of what a run was asked and what it did.
 
-One line per decision; `pd.read_json(run / "decisions.jsonl", lines=True)` loads it. Its `step` is that of `metrics.jsonl`.
+One line per decision; `pd.read_json(run / "decisions.jsonl", lines=True)` loads it. `FIELDS` is its schema.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ FIELDS: dict[str, str] = {
 
 
 class DecisionLog:
-    """Writes `per_update` decisions of an update, of every so many updates that a whole run stays below `most`.
+    """Writes `per_update` decisions of an update, skipping updates where a run would write over `most`.
 
-    `seed`: of the choice, so that a resumed run writes the same lines. Raises `CheckpointError` when it cannot write.
+    `seed`: of the choice, so that a resumed run writes the same lines. Raises `CheckpointError`.
     """
 
     def __init__(self, path: Path, per_update: int, most: int, updates: int, seed: int, resume_step: int = 0):
@@ -44,14 +44,16 @@ class DecisionLog:
         cut_after(path, resume_step)
 
     def pick(self, rollout: Rollout, policy: Any, update: int) -> None:
-        """Choose decisions of a rollout, before the update changes the policy. `update`: how many were before it."""
+        """Choose decisions of a rollout, before the update changes the policy. `update`: its number."""
         self.picked = []
         if not self.per_update or update % self.every:
             return
         real = rollout.is_real.flatten().nonzero().flatten()
         order = torch.randperm(len(real), generator=torch.Generator().manual_seed(self.seed + update))
         n_worlds = rollout.actions.shape[1]
-        for row in sorted(order[: self.per_update].tolist()):  # `row` counts the real samples, as the batch does
+        for row in sorted(
+            order[: self.per_update].tolist()
+        ):  # `row` counts the real samples, as the batch does
             t, b = divmod(int(real[row]), n_worlds)
             decision: Decision = rollout.decisions[t][b]
             chosen = int(rollout.actions[t, b])
@@ -69,13 +71,15 @@ class DecisionLog:
             self.picked.append((row, record))
 
     def write(self, step: int, batch: Any) -> None:
-        """Write what was picked, with values and advantages of the update's batch (None where it has none)."""
+        """Write what was picked, with values and advantages of the update's batch, if it has one."""
         if not self.picked:
             return
         lines = []
         for row, record in self.picked:
             known = {} if batch is None else {"value": batch.values[row], "advantage": batch.advantages[row]}
-            numbers = {key: _number(float(known[key])) if key in known else None for key in ("value", "advantage")}
+            numbers = {
+                key: _number(float(known[key])) if key in known else None for key in ("value", "advantage")
+            }
             lines.append(json.dumps({"step": step, **record, **numbers}) + "\n")
         try:
             with self.path.open("a", encoding="utf-8") as file:

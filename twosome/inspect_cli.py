@@ -57,17 +57,17 @@ def reach(env: Any, template: str, seed: int, steps: list[int]) -> World:
 
     world = World(env, template, seed, 0)
     world.reset()
+    place = f"state={','.join(map(str, steps))}"
     for n, action in enumerate(steps):
         if action not in world.legal:
             menu = ", ".join(f"{i}: {a}" for i, a in zip(world.legal, world.decision.menu, strict=True))
             raise ConfigError(
-                f"state={','.join(map(str, steps))}: action {action} (the {n + 1}. one) is not allowed there. "
-                f"Allowed are {menu}."
+                f"{place}: action {action} (the {n + 1}. one) is not allowed there. Allowed are {menu}."
             )
         _, _, terminated, truncated, _, _ = world.step(world.legal.index(action))
         if terminated or truncated:
             raise ConfigError(
-                f"state={','.join(map(str, steps))}: the episode is over after {n + 1} actions, and an ended one "
+                f"{place}: the episode is over after {n + 1} actions, and an ended one "
                 "has no menu. Give fewer actions."
             )
     return world

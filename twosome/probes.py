@@ -1,7 +1,7 @@
-"""Fixed states whose policy is looked at again and again while a run learns; `probes.json` keeps what was seen.
+"""Fixed states whose policy is followed while a run learns; `probes.json` keeps what was seen.
 
-    {"decisions": [{"prompt": ..., "menu": [...]}, ...],
-     "history": [{"step": ..., "probs": [[...], ...], "values": [...]}, ...]}        one entry per look
+{"decisions": [{"prompt": ..., "menu": [...]}, ...],
+ "history": [{"step": ..., "probs": [[...], ...], "values": [...]}, ...]}        one entry per look
 """
 
 from __future__ import annotations

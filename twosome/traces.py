@@ -1,7 +1,7 @@
-"""What a run leaves behind for people to read: sampled decisions, probe states over time, TensorBoard's pictures.
+"""What a run leaves behind for people to read: sampled decisions, probe states, TensorBoard's pictures.
 
-It only looks: what it asks of the policy is asked of a version whose answers are already known or forgotten before the next
-rollout, so a run's numbers are the same with and without it.
+It only looks: what it asks of the policy is already known or is forgotten before the next rollout, so a run's
+numbers are the same with and without it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Traces:
         cfg, s = run.cfg, run.cfg.log
         updates = -(-cfg.total_steps // (cfg.num_envs * cfg.rollout_steps))
         path = run.folder / "decisions.jsonl"
-        self.decisions = DecisionLog(path, s.decisions_per_update, s.decisions_max, updates, cfg.seed, resume_step)
+        self.decisions = DecisionLog(
+            path, s.decisions_per_update, s.decisions_max, updates, cfg.seed, resume_step
+        )
         n = s.probe_states if policy.view == "text" else 0
         self.probes = Probes(run.folder / "probes.json", n, resume_step)
 

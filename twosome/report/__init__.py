@@ -1,7 +1,7 @@
 """Episodes as one self-contained HTML page (`write`) and as an animated picture (`write_gif`).
 
-The page needs no network and no other file: pictures are inside it, the script is its own, and a content policy in its
-head forbids everything else. Arrow keys and clicks move through it.
+The page needs no network and no other file: pictures are inside it, the script is its own, and a content
+policy in its head forbids everything else. Arrow keys and clicks move through it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def write(
     gae_lambda: float | None = None,
     max_pictures: int = MAX_PICTURES,
 ) -> list[Recording]:
-    """Record episodes (the first greedy, the others sampled) and write the page; beside it a GIF of one that succeeds.
+    """Record episodes (the first greedy, the others sampled) and write the page, and a GIF of one.
 
     `gae_lambda`: of the advantages shown; None takes that of the policy's training. Returns the recordings.
     """
@@ -69,7 +69,7 @@ def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int
 
 
 def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int) -> dict[str, Any]:
-    """What the page's script reads. Equal pictures are stored once; a step names its picture by number, -1 for none."""
+    """What the page's script reads. Equal pictures are stored once; a step names its own by number, -1: none."""
     from base64 import b64encode
 
     numbers: dict[bytes, int] = {}

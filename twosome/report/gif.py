@@ -32,7 +32,9 @@ def frames(recording: Recording, most: int) -> list[Any]:
         )
     shown = [_frame(s.picture, _lines(s)) for s in recording.steps[:most] if s.picture is not None]
     outcome = "goal reached" if recording.success else "time is up" if recording.truncated else "failed"
-    end = [(f"{outcome}, discounted return {recording.discounted_return:.3f}", None)]
+    end: list[tuple[str, float | None]] = [
+        (f"{outcome}, discounted return {recording.discounted_return:.3f}", None)
+    ]
     return [*shown, _frame(recording.last_picture, end)]
 
 

@@ -1,4 +1,4 @@
-"""Episodes played with everything that a person wants to see afterwards: what was shown, thought, done and gained."""
+"""Episodes with everything that a person wants to see afterwards: what was shown, thought, done and gained."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def record(
 ) -> list[Recording]:
     """Play episodes and keep what happened: the first takes the most probable actions, the others sample.
 
-    `advantage` is the generalised advantage estimate (see `twosome.returns.gae`) of the recorded episode. An episode
-    is cut after `max_steps` decisions.
+    `advantage` is the generalised advantage estimate (`twosome.returns.gae`) of the recorded episode. An episode is
+    cut after `max_steps` decisions.
     """
     import torch
 
@@ -169,7 +169,7 @@ class Camera:
         self.drawn: dict[Any, bytes] = {}
 
     def take(self) -> bytes | None:
-        """The present state; without the environment's own caption where it offers `picture()`. None if it fails."""
+        """The present state, without the environment's caption where it offers that; None if it fails."""
         try:
             return self._draw() if self.works else None
         except Exception as error:  # a guest may raise anything; the episode is worth seeing without pictures
