@@ -76,9 +76,17 @@ class OptimizerSettings:
 
 
 @dataclass
+class ImitationSettings:
+    weight: float
+    rollouts: int
+    samples: int
+
+
+@dataclass
 class PPOSettings:
     actor: OptimizerSettings
     critic: OptimizerSettings
+    imitation: ImitationSettings
     accumulation: int
     advantage: str
     advantage_normalization: str

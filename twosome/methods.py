@@ -15,11 +15,14 @@ def build(cfg: Any, generator: torch.Generator) -> tuple[Any, Any]:
         table = QTable(cfg)
         return table, QLearner(table, cfg)
     from twosome.ppo import Learner
+    from twosome.rollout import make_env
 
     if cfg.method == "mlp":
         from twosome.baselines.mlp import MLPPolicy
 
-        policy: Any = MLPPolicy(cfg)
+        env = make_env(cfg.env)
+        policy: Any = MLPPolicy(cfg, env.observation_space["vector"].high, int(env.action_space.n))  # type: ignore[index,attr-defined]
+        env.close()
     else:
         from twosome.api import build_policy
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from twosome import losses, scoring
+from twosome.imitation import Imitation, Sample
 from twosome.returns import gae, group_advantages
 from twosome.types import Decision, NumericsError, Rollout
 
@@ -74,6 +75,8 @@ class Learner:
             policy.value_head.parameters(), s.critic.learning_rate, eps=s.adam_eps, weight_decay=s.critic.weight_decay
         )
         self.optimizers = {"actor": self.actor, "critic": self.critic}
+        self.imitation = Imitation(s.imitation)
+        self.parts = {"imitation": self.imitation}  # what a checkpoint holds beside the optimisers
         self.updates = 0
         self.bad_updates = 0
         self.keep_bad_batch: KeepBatch | None = None
@@ -101,6 +104,7 @@ class Learner:
         elif len(batch):
             if self.updates > s.critic.warmup_updates:
                 metrics |= self._learn_values(batch)
+            self.imitation.add(batch)
             if self.updates > s.actor.warmup_updates:
                 metrics |= self._learn_policy(batch, entropy)
         return metrics
@@ -166,10 +170,14 @@ class Learner:
 
     def _gradient(self, batch: Batch, group: Tensor, advantages: Tensor, entropy: float) -> dict[str, float]:
         """Accumulate the gradient of one optimiser step over its passes; after an out-of-memory, again with smaller ones."""
+        past = self.imitation.draw(self.policy, self.generator)
         while True:
             self.actor.zero_grad(set_to_none=True)
             try:
-                return self._accumulate(batch, group, advantages, entropy)
+                metrics = self._accumulate(batch, group, advantages, entropy)
+                if past is not None:
+                    self._imitate(*past, spread=batch.advantages.std(correction=0).item())
+                return metrics
             except torch.OutOfMemoryError as error:
                 self.policy.halve_budget(error)
 
@@ -180,6 +188,14 @@ class Learner:
             loss = self._loss(batch, group[index], advantages, log_probs, entropy, sums)
             (loss / len(group)).backward()
         return {k: v if k == "policy/ratio_deviation" else v / len(group) for k, v in sums.items()}
+
+    def _imitate(self, samples: list[Sample], gains: Tensor, spread: float) -> None:
+        """Add the gradient of the self-imitation loss, pass by pass."""
+        weights = self.settings.imitation.weight * (gains / (spread + 1e-8)).clamp(max=3.0) / len(samples)
+        for index, log_probs in self.policy.evaluate([s.decision for s in samples]):
+            actions = torch.tensor([[samples[i].action] for i in index], device=log_probs.device)
+            chosen = log_probs.gather(1, actions).squeeze(1)
+            (-(weights[index].to(log_probs.device) * chosen).sum()).backward()
 
     def _loss(
         self, batch: Batch, index: Tensor, advantages: Tensor, log_probs: Tensor, entropy: float, sums: dict[str, float]

@@ -63,14 +63,14 @@ def _train(run: Run, interrupt: Interrupt) -> dict[str, Any]:
     def save() -> None:
         def write(folder: Path) -> None:
             files.write_policy(folder, policy, to_yaml(cfg))
-            files.write_training(folder, policy, learner, generators, {"worlds": worlds, "stats": stats})
+            files.write_training(folder, policy, learner, generators, {"worlds": worlds, "stats": stats, **learner.parts})
 
         files.save(run.checkpoint_folder(stats.steps), write)
         files.keep_last(run.folder, cfg.log.keep_checkpoints, stats.best_checkpoint(run))
 
     if run.checkpoint is not None:
         files.read_policy(run.checkpoint, policy)
-        files.read_training(run.checkpoint, policy, learner, generators, {"worlds": worlds, "stats": stats})
+        files.read_training(run.checkpoint, policy, learner, generators, {"worlds": worlds, "stats": stats, **learner.parts})
         stats.best_checkpoint(run)
         console.resumed(stats)
     else:

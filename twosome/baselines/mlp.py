@@ -10,25 +10,21 @@ from torch import Tensor, nn
 
 from twosome.baselines.common import Baseline, numbers
 from twosome.model import ValueHead
-from twosome.rollout import make_env
 from twosome.types import Decision
 
 
 class MLPPolicy(Baseline):
-    """Observation scaled to [0, 1] -> tanh layers (`baseline.widths`) -> a logit per action, softmax over the legal ones."""
+    """Observation divided by `high`, its space's bounds -> tanh layers (`baseline.widths`) -> a logit for each of `n_actions`."""
 
-    def __init__(self, cfg: Any):
+    def __init__(self, cfg: Any, high: Any, n_actions: int):
         super().__init__()
         torch.manual_seed(cfg.seed)
-        env = make_env(cfg.env)
-        box = env.observation_space["vector"]  # type: ignore[index]
-        self.high = torch.as_tensor(box.high, dtype=torch.float32).clamp(min=1.0).flatten()
+        self.high = torch.as_tensor(high, dtype=torch.float32).clamp(min=1.0, max=1e3).flatten()
         sizes = [len(self.high), *cfg.baseline.widths]
         layers: list[nn.Module] = []
         for a, b in zip(sizes, sizes[1:], strict=False):
             layers += [nn.Linear(a, b), nn.Tanh()]
-        self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], int(env.action_space.n)))  # type: ignore[attr-defined]
-        env.close()
+        self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], n_actions))
         self.value_head = ValueHead(len(self.high), cfg.model.value_head)
 
     def log_probs(self, decisions: list[Decision]) -> list[Tensor]:

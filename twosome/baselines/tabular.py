@@ -52,6 +52,7 @@ class QLearner:
     def __init__(self, policy: QTable, cfg: Any):
         self.policy, self.settings = policy, cfg.baseline
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.parts: dict[str, Any] = {}
         self.updates = self.bad_updates = 0
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:

@@ -1,0 +1,72 @@
+"""Learning again from one's own better past: self-imitation (Oh et al. 2018), from the environment's reward alone.
+
+    loss = - weight * mean over samples of (gain / spread) log pi(a | s)            gain = max(0, target - V(s))
+
+Samples are drawn from the last rollouts in proportion to their gain, so an action that once did better than the critic now
+expects of its state is learnt again until the critic expects it. `target` is the value target of that rollout, `spread` the
+standard deviation of the present advantages, which puts both losses on one scale. Old rollouts leave, and a target that was
+too hopeful with them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from twosome.types import Decision
+
+if TYPE_CHECKING:
+    from twosome.config import ImitationSettings
+    from twosome.policy import LLMPolicy
+    from twosome.ppo import Batch
+
+
+class Sample(NamedTuple):
+    """A past decision, the position of the action taken, and the value target it had."""
+
+    decision: Decision
+    action: int
+    target: float
+
+
+class Imitation:
+    """The samples of the last `settings.rollouts` rollouts that did better than expected."""
+
+    def __init__(self, settings: ImitationSettings):
+        self.settings = settings
+        self.rollouts: deque[list[Sample]] = deque(maxlen=settings.rollouts)
+
+    def add(self, batch: Batch) -> None:
+        """Keep what did better than the critic expected, each decision and action once, with its best target."""
+        best: dict[tuple[Decision, int], float] = {}
+        rows = zip(batch.decisions, batch.actions.tolist(), batch.targets.tolist(), batch.values.tolist(), strict=True)
+        for decision, action, target, value in rows:
+            if target > value:
+                best[decision, action] = max(target, best.get((decision, action), target))
+        self.rollouts.append([Sample(decision, action, target) for (decision, action), target in best.items()])
+
+    def draw(self, policy: LLMPolicy, generator: torch.Generator) -> tuple[list[Sample], Tensor] | None:
+        """Some samples in proportion to their gain over the present critic, and those gains [N]; None where nothing gains."""
+        samples = [s for rollout in self.rollouts for s in rollout]
+        if not samples or self.settings.weight == 0:
+            return None
+        values = policy.values([s.decision.prompt for s in samples])
+        gains = (torch.tensor([s.target for s in samples]) - values).clamp(min=0)
+        count = min(self.settings.samples, int((gains > 0).sum()))
+        if count == 0:
+            return None
+        index = torch.multinomial(gains, count, generator=generator)
+        return [samples[i] for i in index.tolist()], gains[index]
+
+    def state(self) -> list[Any]:
+        """The samples as JSON, for a checkpoint."""
+        return [[[s.decision.prompt, list(s.decision.menu), s.action, s.target] for s in rollout] for rollout in self.rollouts]
+
+    def restore(self, state: list[Any]) -> None:
+        """The inverse of `state`."""
+        self.rollouts.clear()
+        for rollout in state:
+            self.rollouts.append([Sample(Decision(prompt, tuple(menu)), action, target) for prompt, menu, action, target in rollout])
