@@ -39,7 +39,7 @@ class DecisionLog:
 
     def __init__(self, path: Path, per_update: int, most: int, updates: int, seed: int, resume_step: int = 0):
         self.path, self.per_update, self.seed = path, min(per_update, most), seed
-        self.every = max(1, math.ceil(updates * self.per_update / max(most, 1)))
+        self.every = max(1, math.ceil(updates / max(1, most // max(1, self.per_update))))
         self.picked: list[tuple[int, dict[str, Any]]] = []
         cut_after(path, resume_step)
 
@@ -51,9 +51,7 @@ class DecisionLog:
         real = rollout.is_real.flatten().nonzero().flatten()
         order = torch.randperm(len(real), generator=torch.Generator().manual_seed(self.seed + update))
         n_worlds = rollout.actions.shape[1]
-        for row in sorted(
-            order[: self.per_update].tolist()
-        ):  # `row` counts the real samples, as the batch does
+        for row in sorted(order[: self.per_update].tolist()):  # `row` counts the real samples, as the batch does
             t, b = divmod(int(real[row]), n_worlds)
             decision: Decision = rollout.decisions[t][b]
             chosen = int(rollout.actions[t, b])
@@ -77,9 +75,7 @@ class DecisionLog:
         lines = []
         for row, record in self.picked:
             known = {} if batch is None else {"value": batch.values[row], "advantage": batch.advantages[row]}
-            numbers = {
-                key: _number(float(known[key])) if key in known else None for key in ("value", "advantage")
-            }
+            numbers = {key: _number(float(known[key])) if key in known else None for key in ("value", "advantage")}
             lines.append(json.dumps({"step": step, **record, **numbers}) + "\n")
         try:
             with self.path.open("a", encoding="utf-8") as file:

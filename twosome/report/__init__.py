@@ -69,7 +69,7 @@ def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int
 
 
 def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int) -> dict[str, Any]:
-    """What the page's script reads. Equal pictures are stored once; a step names its own by number, -1: none."""
+    """What the page's script reads. Equal pictures are stored once and named by number; -1 is none."""
     from base64 import b64encode
 
     numbers: dict[bytes, int] = {}

@@ -1,4 +1,4 @@
-"""Episodes with everything that a person wants to see afterwards: what was shown, thought, done and gained."""
+"""Episodes with all that a person wants to see afterwards: what was shown, thought, done and gained."""
 
 from __future__ import annotations
 

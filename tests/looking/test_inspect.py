@@ -1,0 +1,83 @@
+"""`twosome-inspect`: the table of a state, and one paragraph for every mistake."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from twosome.inspect_cli import main, parse_state
+from twosome.types import ConfigError
+
+
+def test_the_start_state_of_an_environment(capsys):
+    main(["env=food_preparation"])
+    out = capsys.readouterr().out
+    for expected in ("Goal:", "Scene:", "entropy", "word*", "uncond.", "not possible here"):
+        assert expected in out
+
+
+def test_actions_lead_to_a_state(capsys):
+    main(["env=tomato_salad", "state=0,2", "json=true"])
+    there = json.loads(capsys.readouterr().out)
+    main(["env=tomato_salad", "json=true"])
+    start = json.loads(capsys.readouterr().out)
+    assert there["scene"] != start["scene"]
+    assert there["goal"] == start["goal"]
+    assert sum(there["probs"]) == pytest.approx(1)
+
+
+def test_a_checkpoint_brings_its_environment_and_shows_what_the_adapter_changed(run_dir, capsys):
+    main([f"checkpoint={run_dir}"])
+    out = capsys.readouterr().out
+    assert "chopped tomato" in out
+    assert "adapter off" in out
+    main([f"checkpoint={run_dir}", "compare=false", "normalization=token"])
+    out = capsys.readouterr().out
+    assert "adapter off" not in out
+    assert "token*" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["env=tomato_sald"], "Did you mean 'tomato_salad'"),
+        (["env=tomato_salad", "stat=start"], "Did you mean 'state'"),
+        (["env=tomato_salad", "state=begin"], "expected `start`"),
+        (["env=tomato_salad", "state=77"], "action 77 (the 1. one) is not allowed there"),
+        (["env=tomato_salad", "normalization=wrd"], "Did you mean 'word'"),
+        (["env=tomato_salad", "policy.scorer=tree"], "policy.scorer='tree' is unknown"),
+        (["env=tomato_salad", "checkpoint=/there/is/none"], "/there/is/none"),
+        ([], "env=... is missing"),
+    ],
+)
+def test_a_mistake_is_one_paragraph(arguments, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_states_are_read():
+    assert parse_state("start") == []
+    assert parse_state(" 4, 0,12 ") == [4, 0, 12]
+    for wrong in ("", "1,", "a,b", "-1"):
+        with pytest.raises(ConfigError):
+            parse_state(wrong)
+
+
+def test_the_command_answers_soon():
+    """10 seconds of processor time at most, on any machine: imports, model, probe and table."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "twosome.inspect_cli", "env=tomato_salad"]
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime - before.ru_utime
+    assert used < 10, f"{used:.1f} s of processor time, {time.perf_counter() - started:.1f} s by the clock"
