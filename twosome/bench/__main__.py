@@ -1,0 +1,38 @@
+"""`python -m twosome.bench throughput|learning ...`; each takes `--help`."""
+
+from __future__ import annotations
+
+import sys
+
+from twosome.config import near
+from twosome.types import TwosomeError
+
+BENCHES = ("throughput", "learning")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Hand the rest of the command line to one bench. Exits with 2 for a name or setting that cannot work."""
+    argv = sys.argv[1:] if argv is None else argv
+    name = argv[0] if argv else ""
+    if name in ("", "-h", "--help"):
+        print(f"usage: python -m twosome.bench {{{','.join(BENCHES)}}} [options]; each takes --help")
+        return
+    try:
+        if name == "throughput":
+            from twosome.bench import throughput
+
+            throughput.main(argv[1:])
+        elif name == "learning":
+            from twosome.bench import learning
+
+            learning.main(argv[1:])
+        else:
+            print(f"Unknown bench {name!r}.{near(name, list(BENCHES))} Known: {', '.join(BENCHES)}.", file=sys.stderr)
+            raise SystemExit(2)
+    except TwosomeError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""How fast the worlds alone are: random legal actions; scene, goal, menu and vector included; one core.
+
+Three numbers per environment, since the worlds are deterministic and remember what they computed. None is lazy: every step hands
+out its text; `played` and `bare` look it up where the state was met before.
+    played   through `gymnasium.make`, after a warm-up: as in training
+    bare     the same on `env.unwrapped`, without gymnasium's order check
+    anew     memory emptied before every step, so that transition, scene, menu and vector are computed from the state
+
+Per second of this process's processor time, which others on the machine do not take from it; wall time stands in the JSON.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import gymnasium
+
+from twosome.bench.measure import spread
+
+MODES = ("played", "bare", "anew")
+
+
+def measure(cfg: Any, steps: int, repetitions: int) -> list[dict[str, Any]]:
+    """Decisions per second of one environment in every mode, interleaved."""
+    envs = {mode: _make(cfg) for mode in MODES}
+    for mode in MODES:
+        _play(envs[mode], steps // 4, cfg.seed, mode)
+    speeds: dict[str, list[float]] = {mode: [] for mode in MODES}
+    wall: dict[str, list[float]] = {mode: [] for mode in MODES}
+    primitive: dict[str, float] = {}
+    for r in range(repetitions):
+        for mode in MODES:
+            n = max(1, steps // 20) if mode == "anew" else steps
+            on_clock, on_processor = time.perf_counter(), time.process_time()
+            durations = _play(envs[mode], n, cfg.seed + r, mode)
+            speeds[mode].append(n / (time.process_time() - on_processor))
+            wall[mode].append(n / (time.perf_counter() - on_clock))
+            primitive[mode] = durations / n
+    return [
+        {
+            "environment": cfg.env.id.split("/")[-1],
+            "mode": mode,
+            "per_second": spread(speeds[mode]),
+            "per_second_wall": spread(wall[mode]),
+            "primitive_steps_per_action": primitive[mode],
+        }
+        for mode in MODES
+    ]
+
+
+def _make(cfg: Any) -> gymnasium.Env:
+    return gymnasium.make(cfg.env.id, disable_env_checker=True, **dict(cfg.env.kwargs))
+
+
+def _play(env: gymnasium.Env, steps: int, seed: int, mode: str) -> int:
+    """Random legal actions; returns the primitive steps they took."""
+    world: Any = env if mode == "played" else env.unwrapped
+    forget = _forgetter(env.unwrapped) if mode == "anew" else None
+    rng = random.Random(seed).random
+    legal: dict[bytes, list[int]] = {}  # so that the choice costs less than the step
+    _, info = world.reset(seed=seed)
+    durations = 0
+    for _ in range(steps):
+        if forget is not None:
+            forget()
+        mask = info["action_mask"]
+        key = mask.tobytes()
+        if (choices := legal.get(key)) is None:
+            choices = legal[key] = mask.nonzero()[0].tolist()
+        _, _, terminated, truncated, info = world.step(choices[int(rng() * len(choices))])
+        durations += info["duration"]
+        if terminated or truncated:
+            _, info = world.reset()
+    return durations
+
+
+def _forgetter(env: Any) -> Any:
+    """Empties every memory of computed answers that an environment of ours has."""
+    caches = [c for c in (getattr(env, "_views", None), getattr(env, "_moves", None)) if c is not None]
+    world = getattr(env, "world", None) or getattr(env, "_world", None)
+    cached = [f.cache_clear for f in vars(world).values() if hasattr(f, "cache_clear")] if world is not None else []
+
+    def forget() -> None:
+        for cache in caches:
+            cache.clear()
+        for clear in cached:
+            clear()
+
+    return forget

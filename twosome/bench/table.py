@@ -1,0 +1,146 @@
+"""The measurements as tables: markdown for a README, rich for a terminal. Both show the same cells."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Row = dict[str, Any]
+
+
+class Table(NamedTuple):
+    """A title, column names and rows of text."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Every table that the measurements give."""
+    found = []
+    for model in result["models"]:
+        rows = model["rows"]
+        shown = (("passes", _passes), ("updates", _updates), ("counts", _counts), ("utilisation", _utilisation))
+        found += [t for _, make in shown if (t := make(model["description"], rows)).rows]
+    if result["environments"]:
+        found.append(_environments(result["environments"]))
+    return found
+
+
+def _passes(model: str, rows: list[Row]) -> Table:
+    """Per pass: one line per environment and scheme, acting and training side by side."""
+    columns = ["environment", "scheme", "tokens per decision, acting / training", "GFLOPs per decision", "acting, decisions/s",
+               "+ value, decisions/s", "training, samples/s", "peak MB beyond weights, acting / training", "x tokens",
+               "x acting", "x acting + value", "x training"]  # fmt: skip
+    lines = []
+    for score in (r for r in rows if r["mode"] == "score"):
+        act, train = (_find(rows, score, mode) for mode in ("act", "train"))
+        per = score["decisions"]
+        lines.append([
+            score["environment"], score["label"],
+            f"{score['tokens'] / per:,.0f} / {train['tokens'] / per:,.0f}",
+            f"{_giga(score, per)} / {_giga(train, per)}",
+            _number(score["per_second"]), _number(act["per_second"]), _number(train["per_second"], train),
+            f"{_mega(score)} / {_mega(train)}",
+            f"{_ratio(score, 'tokens')} / {_ratio(train, 'tokens')}", _spread(score), _spread(act), _spread(train),
+        ])  # fmt: skip
+    return Table(f"One pass without reuse. {model}", columns, lines)
+
+
+def _updates(model: str, rows: list[Row]) -> Table:
+    """Whole updates: one line per environment and scheme."""
+    columns = ["environment", "scheme", "tokens per update", "TFLOPs, first update", "acting, decisions/s", "learning, samples/s",
+               "seconds per update", "x tokens", "x wall", "x wall in all", "x processor time in all"]  # fmt: skip
+    lines = []
+    for r in (r for r in rows if r["mode"] == "update"):
+        n, ratios = r["decisions"] * r["updates"], r["times_less_than_published"]
+        lines.append([
+            r["environment"], r["label"], f"{r['tokens']:,.0f}", f"{r['flops'] / 1e12:.3f}" if r["flops"] else "-",
+            _number(n / sum(r["acting_seconds"])), _number(n / sum(r["learning_seconds"])),
+            f"{sum(r['seconds']) / r['updates']:.2f}", _ratio(r, "tokens"), _spread(r),
+            f"{ratios['seconds']['of_sums']:.1f}", f"{ratios['cpu_seconds']['of_sums']:.1f}",
+        ])  # fmt: skip
+    return Table(f"Whole updates from cold caches. {model}", columns, lines)
+
+
+def _counts(model: str, rows: list[Row]) -> Table:
+    lines = [
+        [r["environment"], r["label"], str(r["updates"]), f"{r['tokens']:,.0f}", _ratio(r, "tokens")]
+        for r in rows if r["mode"] == "count"
+    ]  # fmt: skip
+    return Table(
+        f"Tokens forwarded over many updates. {model}", ["environment", "scheme", "updates", "tokens per update", "x tokens"], lines
+    )
+
+
+def _utilisation(model: str, rows: list[Row]) -> Table:
+    lines = [
+        [r["environment"], r["mode"], r["label"], f"{r['utilisation']:.1%}", f"{r['peak_total'] / 2**30:.2f}" if r.get("peak_total") else "-",
+         str(r["token_budget"] or "-")]
+        for r in rows if r.get("utilisation")
+    ]  # fmt: skip
+    columns = ["environment", "pass", "scheme", "FLOPs utilisation", "peak GiB with weights", "token budget"]
+    return Table(f"Accelerator. {model}", columns, lines)
+
+
+def _environments(rows: list[Row]) -> Table:
+    lines = [
+        [r["environment"], r["mode"], f"{r['per_second']['median']:,.0f}", f"{r['per_second']['min']:,.0f}-{r['per_second']['max']:,.0f}",
+         f"{r['primitive_steps_per_action']:.2f}"]
+        for r in rows
+    ]  # fmt: skip
+    return Table(
+        "Environments alone, one core, random legal actions, text included (played: through gymnasium.make; bare: unwrapped; anew: "
+        "nothing remembered)",
+        ["environment", "how", "actions/s of processor time", "range", "primitive steps per action"], lines,
+    )  # fmt: skip
+
+
+def markdown(table: Table) -> str:
+    """GitHub's markdown: words to the left, numbers to the right."""
+    lines = [f"**{table.title}**", "", "| " + " | ".join(table.columns) + " |"]
+    lines.append("|" + "|".join("---" if i < 2 else "---:" for i in range(len(table.columns))) + "|")
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in table.rows)])
+
+
+def show(table: Table) -> None:
+    """Print it for a person."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console()
+    drawn = RichTable(title=table.title)
+    for i, column in enumerate(table.columns):
+        drawn.add_column(column, justify="left" if i < 2 else "right", no_wrap=False)
+    for row in table.rows:
+        drawn.add_row(*row)
+    console.print(drawn)
+
+
+def _find(rows: list[Row], like: Row, mode: str) -> Row:
+    return next(r for r in rows if r["mode"] == mode and (r["environment"], r["scheme"]) == (like["environment"], like["scheme"]))
+
+
+def _number(value: float | None, row: Row | None = None) -> str:
+    if value is None:
+        return "out of memory" if row is not None and row.get("failed") else "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _giga(row: Row, per: int) -> str:
+    return f"{row['flops'] / per / 1e9:.3g}" if row["flops"] else "-"
+
+
+def _mega(row: Row) -> str:
+    return f"{row['peak_memory'] / 1e6:,.0f}" if row["peak_memory"] else "-"
+
+
+def _ratio(row: Row, name: str) -> str:
+    value = row["times_less_than_published"].get(name)
+    return f"{value:.1f}" if value else "-"
+
+
+def _spread(row: Row) -> str:
+    """Median (least to most) of the ratios of the rounds."""
+    s = row["times_less_than_published"].get("seconds")
+    return f"{s['median']:.1f} ({s['min']:.1f}-{s['max']:.1f})" if s else "-"

@@ -1,0 +1,213 @@
+"""`python -m twosome.bench throughput`: what a decision costs, side by side in one run.
+
+Our scorer, our scorer with each shortcut off, prompt-KV sharing, separate sequences and the published scheme, on the same
+decisions of the same environments with the same model: tokens forwarded, FLOPs, decisions per second (acting, no gradient),
+samples per second (forward and backward), peak memory, and how many times less than the published scheme each needs.
+
+    python -m twosome.bench throughput                                  the embedded model, four environments
+    python -m twosome.bench throughput --model 25m --env tomato_salad,tomato_lettuce_salad
+    python -m twosome.bench throughput --model 7b --device cuda --memory-gib 40
+    python -m twosome.bench throughput --model mini --modes count --updates 20     tokens of a longer run, nothing timed
+    python -m twosome.bench throughput --environments                   the worlds alone
+
+Schemes take turns within a round, ratios are taken within a round, and processor time stands beside wall time: on a machine
+that others use too, trust the ratios and the processor time. The JSON holds every single time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from twosome.types import ConfigError
+
+ENVIRONMENTS = ("tomato_salad", "tomato_lettuce_salad", "food_preparation", "entertainment")
+MODES = ("pass", "update", "count")
+RESULTS = Path("notebooks/results")
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m twosome.bench throughput", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument(
+        "--model", default="tiny", help="tiny; 25m, 7b or mini (random weights); a folder or a hub name; several with commas"
+    )
+    p.add_argument("--env", default=",".join(ENVIRONMENTS), help="names in conf/env, with commas")
+    p.add_argument("--modes", default="pass,update", help="pass (no reuse), update (with reuse), count (tokens of many updates)")
+    p.add_argument("--schemes", default=None, help="keys with commas, such as ours,published; default all")
+    p.add_argument("--repetitions", type=int, default=5, help="timed rounds of a pass")
+    p.add_argument("--updates", type=int, default=3, help="whole updates of 4 x 32 steps")
+    p.add_argument("--no-flops", action="store_true", help="do not count the FLOPs of an update, which costs one more update")
+    p.add_argument("--threads", type=int, default=1, help="CPU threads")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
+    p.add_argument("--dtype", default=None, help="float32 | bfloat16 | float16; default float32, bfloat16 for 7b")
+    p.add_argument("--quantization", default=None, help="none, int8, nf4, with commas; default none, all three for 7b")
+    p.add_argument("--checkpointing", action="store_true", help="gradient checkpointing")
+    p.add_argument("--vocabulary", type=int, default=None, help="of a random-weight model; default 1280 for 25m, 32000 for 7b")
+    p.add_argument("--token-budget", type=int, default=None, help="of a forward pass; default that of conf/policy")
+    p.add_argument("--memory-gib", type=float, default=None, help="use no more of the accelerator's memory than this")
+    p.add_argument("--peak-tflops", type=float, default=None, help="of the accelerator, for the utilisation; default by its name")
+    p.add_argument("--environments", action="store_true", help="measure the worlds alone instead")
+    p.add_argument("--steps", type=int, default=20000, help="with --environments: actions of a round")
+    p.add_argument(
+        "--output", type=Path, default=None, help="of the JSON; default throughput_<model>.json in notebooks/results, or here"
+    )
+    p.add_argument("--markdown", action="store_true", help="print markdown instead of drawn tables")
+    return p
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure, print, write the JSON. Raises `ConfigError` for options that cannot work."""
+    argv = sys.argv[1:] if argv is None else argv
+    options = parser().parse_args(argv)
+    _check(options)
+    import torch
+
+    from twosome.bench import table
+    from twosome.run import versions
+
+    torch.set_num_threads(options.threads)
+    result: dict[str, Any] = {
+        "bench": "throughput",
+        "command": "python -m twosome.bench throughput " + " ".join(argv),
+        "date": f"{datetime.now():%Y-%m-%d %H:%M}",
+        "machine": versions() | _accelerator(options),
+        "threads": options.threads,
+        "seed": options.seed,
+        "load_average": {"before": os.getloadavg()},
+        "models": [] if options.environments else _models(options),
+        "environments": _environments(options) if options.environments else [],
+    }
+    result["load_average"]["after"] = os.getloadavg()
+    for drawn in table.tables(result):
+        print(table.markdown(drawn) + "\n") if options.markdown else table.show(drawn)
+    path = options.output or _default_output(options)
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"Written to {path}")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from twosome.bench.schemes import PER_PASS, PER_UPDATE
+    from twosome.config import conf_dir, near
+
+    known_schemes = sorted({s.key for s in (*PER_PASS, *PER_UPDATE)})
+    known_envs = sorted(p.stem for p in (conf_dir() / "env").glob("*.yaml"))
+    for what, text, known in (
+        ("mode", options.modes, list(MODES)),
+        ("scheme", options.schemes, known_schemes),
+        ("env", options.env, known_envs),
+    ):
+        for name in text.split(",") if text else ():
+            if name not in known:
+                raise ConfigError(f"Unknown {what} {name!r}.{near(name, known)} Known: {', '.join(known)}.")
+    for name in ("repetitions", "updates", "threads", "steps"):
+        if getattr(options, name) < 1:
+            raise ConfigError(f"--{name} {getattr(options, name)} cannot work: expected 1 or more.")
+
+
+def settings(options: argparse.Namespace, env: str, model: str, quantization: str) -> Any:
+    """The paper's settings with this environment and model; the KL guard off, so that every update is a whole one."""
+    from twosome.bench import models
+    from twosome.config import compose
+
+    dtype = options.dtype or ("bfloat16" if model == "7b" else "float32")
+    chosen = models.overrides(
+        model, dtype=dtype, quantization=quantization, device=options.device, checkpointing=options.checkpointing
+    )
+    budget = [f"policy.token_budget={options.token_budget}"] if options.token_budget else []
+    fixed = ["ppo=published", "ppo.target_kl=null", "num_envs=4", "rollout_steps=32", f"seed={options.seed}"]
+    return compose([f"env={env}", *chosen, f"model.threads={options.threads}", *fixed, *budget])
+
+
+def _models(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every model in every quantisation, one in memory at a time."""
+    import torch
+
+    measured = []
+    for model in options.model.split(","):
+        for quantization in (options.quantization or ("none,nf4,int8" if model == "7b" else "none")).split(","):
+            measured.append(_model(options, model, quantization))
+            _borrow_flops(measured[-1], measured)
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+    return measured
+
+
+def _model(options: argparse.Namespace, model: str, quantization: str) -> dict[str, Any]:
+    """All modes of one model in all environments."""
+    from omegaconf import OmegaConf
+
+    from twosome.bench import accelerator, models, passes
+
+    keys = options.schemes.split(",") if options.schemes else None
+    modes = options.modes.split(",")
+    envs = options.env.split(",")
+    cfg = settings(options, envs[0], model, quantization)
+    with accelerator.memory_limit(options.memory_gib, options.device):
+        built = models.build(model, cfg.model, options.seed, options.vocabulary)
+        held = accelerator.held(options.device)
+        rows: list[dict[str, Any]] = []
+        for env in envs:
+            cfg = settings(options, env, model, quantization)
+            if "pass" in modes:
+                rows += passes.per_pass(built, cfg, keys, options.repetitions)
+            if "update" in modes:
+                rows += passes.per_update(built, cfg, keys, options.updates, not options.no_flops)
+            if "count" in modes:
+                rows += passes.count_updates(built, cfg, options.updates)
+    for row in rows:
+        row["peak_total"] = held + row["peak_memory"] if held and row["peak_memory"] else None
+    return {
+        "model": model,
+        "quantization": quantization,
+        "description": built.description,
+        "settings": OmegaConf.to_container(cfg, resolve=True),
+        "held_bytes": held,
+        "memory_gib": options.memory_gib,
+        "peak_tflops": options.peak_tflops or accelerator.peak_tflops(options.device),
+        "plan": accelerator.plan(cfg),
+        "rows": rows,
+    }
+
+
+def _borrow_flops(result: dict[str, Any], measured: list[dict[str, Any]]) -> None:
+    """FLOPs of a quantised model are those of the same model in full, if it was measured; then the utilisation."""
+    full = next((m for m in measured if m["model"] == result["model"] and m["quantization"] == "none"), None)
+    counted = {(r["environment"], r["mode"], r["scheme"]): r["flops"] for r in full["rows"]} if full else {}
+    for row in result["rows"]:
+        row["flops"] = row["flops"] or counted.get((row["environment"], row["mode"], row["scheme"]))
+        if row["flops"] and row["per_second"] and result["peak_tflops"] and row["mode"] != "update":
+            row["utilisation"] = row["flops"] * row["per_second"] / row["decisions"] / (result["peak_tflops"] * 1e12)
+
+
+def _environments(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from twosome.bench import environments
+    from twosome.config import compose
+
+    rows = []
+    for env in options.env.split(","):
+        rows += environments.measure(compose([f"env={env}", f"seed={options.seed}"]), options.steps, options.repetitions)
+    return rows
+
+
+def _accelerator(options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    if not options.device.startswith("cuda"):
+        return {}
+    p = torch.cuda.get_device_properties(0)
+    return {"accelerator": p.name, "accelerator_gib": p.total_memory / 2**30, "cuda": torch.version.cuda}
+
+
+def _default_output(options: argparse.Namespace) -> Path:
+    name = "environments" if options.environments else options.model.replace("/", "_").replace(",", "_")
+    return (RESULTS if RESULTS.is_dir() else Path()) / f"throughput_{name}.json"
