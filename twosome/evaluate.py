@@ -244,7 +244,7 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     for i, r in enumerate(rows):
         if r["of_optimum"]:
             optimum = r["return"] / r["of_optimum"]
-            axes.hlines(optimum, i - 0.45, i + 0.45, color="black", linestyles="dashed", label="optimum" if i == 0 else None)
+            axes.hlines(optimum, i - 0.45, i + 0.45, color="black", linestyles="dashed", label="optimum" if i == 0 else "")
     axes.set_xticks(range(len(rows)), labels, fontsize=8, rotation=0 if len(rows) < 9 else 60)
     axes.set_ylabel("discounted return")
     if any(r["of_optimum"] for r in rows):

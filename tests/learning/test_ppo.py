@@ -138,7 +138,7 @@ def test_the_kl_guard_drops_the_pending_step():
     metrics = learner.update(rollout, 0.0)
     assert (metrics["policy/steps"], metrics["policy/kl_stop"]) == (1, 1)  # at the first step old and new are equal: KL 0
     after_one = copied(policy.adapter_parameters())
-    cfg1, policy1, learner1, _ = learner_of("method=mlp", "ppo.target_kl=null", "ppo.actor.minibatch=64", "ppo.actor.epochs=1")
+    _cfg1, policy1, learner1, _ = learner_of("method=mlp", "ppo.target_kl=null", "ppo.actor.minibatch=64", "ppo.actor.epochs=1")
     learner1.update(rollout, 0.0)
     assert all(torch.equal(a, b) for a, b in zip(after_one, policy1.adapter_parameters(), strict=True))
 
@@ -163,7 +163,7 @@ def test_rates_and_entropy_follow_their_schedules():
 
 
 def test_published_normalisation_is_within_the_minibatch():
-    cfg, policy, learner, worlds = learner_of("method=mlp", "ppo.advantage_normalization=minibatch", "ppo.actor.minibatch=4")
+    _cfg, _policy, learner, _worlds = learner_of("method=mlp", "ppo.advantage_normalization=minibatch", "ppo.actor.minibatch=4")
     advantages = torch.randn(64, generator=torch.Generator().manual_seed(1))
     order = torch.randperm(64, generator=torch.Generator().manual_seed(2))
     normalized = learner._normalized(advantages, order)
@@ -173,7 +173,7 @@ def test_published_normalisation_is_within_the_minibatch():
 
 
 def test_death_and_bootstrap_differ_only_at_truncations():
-    cfg, policy, learner, worlds = learner_of("method=mlp")
+    cfg, policy, _learner, worlds = learner_of("method=mlp")
     rollout = rollout_of(cfg, policy, worlds)
     with torch.no_grad():
         policy.value_head.layers[-1].bias.fill_(1.0)

@@ -84,7 +84,7 @@ def test_a_macro_action_of_k_steps_is_k_primitive_steps_at_lambda_one():
 
 
 def test_lambda_zero_is_the_td_error():
-    rewards, values, next_values, discounts, terminated, truncated = args = case(3)
+    rewards, values, next_values, discounts, terminated, _truncated = args = case(3)
     advantages, _ = gae(*args, 0.0)
     torch.testing.assert_close(advantages, rewards + discounts * ~terminated * next_values - values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ class MLPPolicy(Baseline):
         self.high = torch.as_tensor(high, dtype=torch.float32).clamp(min=1.0, max=1e3).flatten()
         sizes = [len(self.high), *cfg.baseline.widths]
         layers: list[nn.Module] = []
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in itertools.pairwise(sizes):
             layers += [nn.Linear(a, b), nn.Tanh()]
         self.network = nn.Sequential(*layers, nn.Linear(sizes[-1], n_actions))
         self.value_head = ValueHead(len(self.high), cfg.model.value_head)

@@ -55,7 +55,7 @@ def bench(cfg: Any) -> dict[str, Any]:
 def _run_all(cfg: Any, jobs: list[tuple[str, str, int]]) -> None:
     """Each run in a process of its own, `cfg.workers` at a time; forked where possible, so that imports are paid once."""
     kinds = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
+    context: Any = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
     if "fork" in kinds:
         import peft  # noqa: F401
         import transformers  # noqa: F401
