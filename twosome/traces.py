@@ -31,9 +31,7 @@ class Traces:
         cfg, s = run.cfg, run.cfg.log
         updates = -(-cfg.total_steps // (cfg.num_envs * cfg.rollout_steps))
         path = run.folder / "decisions.jsonl"
-        self.decisions = DecisionLog(
-            path, s.decisions_per_update, s.decisions_max, updates, cfg.seed, resume_step
-        )
+        self.decisions = DecisionLog(path, s.decisions_per_update, s.decisions_max, updates, cfg.seed, resume_step)
         n = s.probe_states if policy.view == "text" else 0
         self.probes = Probes(run.folder / "probes.json", n, resume_step)
 
@@ -41,14 +39,14 @@ class Traces:
         """Before the update: choose decisions while the policy that took them is still there."""
         with _uncounted(self.policy):
             self.decisions.pick(rollout, self.policy, update)
-            if not self.probes.decisions:
-                self.probes.choose(rollout)
-                self.probes.look(0, self.policy)
-                self._show(0)
+            if self.probes.n and not self.probes.decisions:
+                self.probes.choose(rollout, self.policy)
 
     def write(self, step: int, update: int, batch: Any) -> None:
         """After the update, the `update`-th: write the decisions, look at the probe states now and then."""
         self.decisions.write(step, batch)
+        if self.probes.complete(batch):
+            self._show(0)
         if self.probes.decisions and update % self.cfg.log.probe_interval == 0:
             with _uncounted(self.policy):
                 self.probes.look(step, self.policy)
