@@ -182,10 +182,9 @@ def write_training(
         tensors["features"] = torch.stack(list(features.values()))
     disk.write_tensors(folder / "training.safetensors", tensors)
     counters = {"updates": learner.updates, "bad_updates": learner.bad_updates, "token_budget": policy.token_budget}
-    probe = getattr(policy, "probe", None)
     everything = {
         "counters": counters,
-        "probe": None if probe is None else {"device": policy.device.type, "found": probe._asdict()},
+        "probes": _probes(policy),
         "prompts": list(features),
         "run": {name: part.state() for name, part in parts.items()},
     }
@@ -209,12 +208,7 @@ def read_training(
         learner.updates, learner.bad_updates = saved["counters"]["updates"], saved["counters"]["bad_updates"]
         policy.token_budget = saved["counters"]["token_budget"]
         _restore_features(policy, saved["prompts"], tensors.get("features"))
-        probe = saved["probe"]
-        if probe is not None and probe["device"] == policy.device.type:  # elsewhere it is probed anew
-            from twosome.scorers import SCORERS, Probe
-
-            policy.probe = Probe(**probe["found"])
-            SCORERS[policy.probe.scorer]
+        _restore_probes(policy, saved["probes"])
         for name, part in parts.items():
             part.restore(saved["run"][name])
         torch.set_rng_state(tensors["generator.global"])
@@ -231,6 +225,24 @@ def read_training(
         raise CheckpointError(f"The training state in {folder} cannot be used: {type(error).__name__}: {said}.") from error
 
 
+def _probes(policy: LLMPolicy) -> dict[str, Any]:
+    """Which scorer the load-time probe chose: a resumed run must not choose another because it probes other prompts."""
+    choice = getattr(policy, "_choice", None)
+    found = {name: getattr(choice, name, None) for name in ("inside", "beyond")}
+    return {"device": policy.device.type} | {name: p and p._asdict() for name, p in found.items()}
+
+
+def _restore_probes(policy: LLMPolicy, saved: dict[str, Any]) -> None:
+    choice = getattr(policy, "_choice", None)
+    if choice is None or saved["device"] != policy.device.type:  # on another device it is probed anew
+        return
+    from twosome.scorers import SCORERS, Probe
+
+    for name in ("inside", "beyond"):
+        if saved[name] is not None and saved[name]["scorer"] in SCORERS:
+            setattr(choice, name, Probe(**saved[name]))
+
+
 def _restore_optimizer(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, torch.Tensor]) -> None:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     entries: dict[int, dict[str, torch.Tensor]] = {}
@@ -242,14 +254,18 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, name: str, tensors: dic
         if value.shape not in (torch.Size(), parameters[index].shape) or not torch.isfinite(value).all():
             raise ValueError(f"{key} has shape {tuple(value.shape)} or numbers that are not finite")
         entries.setdefault(index, {})[entry] = value
+    if any(entry.keys() != {"step", "exp_avg", "exp_avg_sq"} for entry in entries.values()):
+        raise ValueError(f"the state of the optimiser {name!r} is not that of AdamW")
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _restore_features(policy: LLMPolicy, prompts: list[str], features: torch.Tensor | None) -> None:
     cache = policy.feature_cache()
     cache.clear()
-    if features is None:
+    if features is None and not prompts:
         return
+    if features is None:
+        raise ValueError(f"no features for {len(prompts)} prompts")
     with torch.no_grad():
         policy.value_head(features[:1].to(policy.device))  # raises where they have another width
     for prompt, feature in zip(prompts, features, strict=True):

@@ -46,9 +46,9 @@ def check_override(override: str, config_name: str) -> str | None:
     if override.startswith("~"):
         return f"{override!r} would remove a setting; a setting can be changed, or set to null where it may be."
     group = _key(override)
-    if value.strip() in ("", "null", "None") or not re.fullmatch(r"[\w./,\[\]'\" -]+", value):
-        if (config.conf_dir() / group).is_dir() and group != "experiment":
-            return _unknown_option(group, value)
+    is_group = (config.conf_dir() / group).is_dir() and group != "experiment"
+    if is_group and (value.strip() in ("", "null", "None") or "[" in value):
+        return _unknown_option(group, value)
     return None
 
 

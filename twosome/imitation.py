@@ -10,6 +10,7 @@ too hopeful with them.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -69,4 +70,7 @@ class Imitation:
         """The inverse of `state`."""
         self.rollouts.clear()
         for rollout in state:
+            for prompt, menu, action, target in rollout:
+                if not isinstance(prompt, str) or type(action) is not int or not 0 <= action < len(menu) or not math.isfinite(target):
+                    raise ValueError(f"a remembered sample is {(prompt, menu, action, target)!r:.200}")
             self.rollouts.append([Sample(Decision(prompt, tuple(menu)), action, target) for prompt, menu, action, target in rollout])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class Metrics:
             if tensorboard:
                 from torch.utils.tensorboard import SummaryWriter
 
+                threading.excepthook = _unless_written_later
                 events = run_dir / "tensorboard"
                 self.writer = SummaryWriter(str(events), purge_step=resume_step + 1 if events.exists() else None)
         except OSError as error:
@@ -89,6 +91,12 @@ class Metrics:
                     part.close()
                 except OSError as error:
                     log.warning("The last metrics are lost: %s", error)
+
+
+def _unless_written_later(args: threading.ExceptHookArgs) -> None:
+    """TensorBoard writes in a thread of its own and hands a full disk on to the next call: no traceback of that thread."""
+    if not (isinstance(args.exc_value, OSError) and type(args.thread).__name__ == "_AsyncWriterThread"):
+        threading.__excepthook__(args)
 
 
 def read(path: Path) -> list[dict[str, float]]:

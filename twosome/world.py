@@ -96,7 +96,7 @@ class World:
             observation, reward, terminated, truncated, info = self.env.step(action)
         except (Exception, SystemExit) as error:  # a guest may raise anything; it is reported, with its replay
             raise self._fault(f"raised {type(error).__name__}: {_said(error)}") from error
-        if not isinstance(reward, (int, float, np.integer, np.floating)) or not abs(reward) < LARGEST_REWARD:
+        if not isinstance(reward, (int, float, np.integer, np.floating)) or not -LARGEST_REWARD < reward < LARGEST_REWARD:
             raise self._fault(f"gave the reward {_short(reward)}, expected a finite number")
         for name, flag in (("terminated", terminated), ("truncated", truncated)):
             if not isinstance(flag, (bool, int, np.bool_, np.integer)):
@@ -179,8 +179,8 @@ class World:
         menu = tuple(actions[i] for i in self.legal)
         if not menu:
             raise self._fault("gave an empty menu: info['action_mask'] allows no action, expected at least one")
-        wrong = next((a for a in menu if not isinstance(a, str) or not a.strip()), None)
-        if wrong is not None or len({" ".join(a.split()) for a in menu}) < len(menu):
+        is_text = all(isinstance(a, str) and a.strip() for a in menu)
+        if not is_text or len({" ".join(a.split()) for a in menu}) < len(menu):
             raise self._fault(f"gave the menu {_short(menu)}, expected distinct, non-empty phrases")
         self.turns.append("\n".join(f"  {i:2d} {_one_line(phrase)}" for i, phrase in zip(self.legal, menu, strict=True)))
         return menu if self.view == "text" else tuple(map(str, self.legal))

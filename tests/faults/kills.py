@@ -5,6 +5,7 @@ The libraries are imported once, here; every run is a forked child, so that a ki
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -19,12 +20,12 @@ from typing import Any
 
 from tests.faults import Count
 
-BASE = ["experiment=debug", "log.eval_episodes=2", "log.eval_episodes_final=2"]
+BASE = ["experiment=debug", "ppo.actor.warmup_updates=1", "log.eval_episodes=2", "log.eval_episodes_final=2"]
 VARIANTS = {
     "plain": ["env=food_preparation", "log.checkpoint_interval=1"],
     "dropout": ["env=food_preparation", "model.lora.dropout=0.1", "ppo.actor.epochs=2", "log.eval_interval=0"],
     "kl stop": ["env=food_preparation", "ppo.target_kl=1e-6", "ppo.actor.epochs=3", "log.keep_checkpoints=1", "log.eval_interval=1"],
-    "small caches": ["env=tomato_salad", "policy.reuse_capacity=3", "num_envs=2", "rollout_steps=32", "log.tensorboard=false"],
+    "small caches": ["env=tomato_salad", "policy.reuse_capacity=3", "num_envs=2", "rollout_steps=32", "ppo.actor.epochs=2", "log.tensorboard=false"],
     "no reuse": ["env=food_preparation", "policy.reuse=[]", "total_steps=256", "log.checkpoint_interval=1"],
     "mlp": ["method=mlp", "env=tomato_salad", "total_steps=4096"],
     "tabular": ["method=tabular", "env=tomato_salad", "total_steps=4096"],
@@ -81,14 +82,16 @@ def warm_up() -> None:
     import peft  # noqa: F401
     import torch
     import transformers  # noqa: F401
+    import twosome_envs  # noqa: F401
     from torch.utils.tensorboard import SummaryWriter  # noqa: F401
 
-    import twosome.methods
-    import twosome.train  # noqa: F401
     from twosome.config import compose
+    from twosome.methods import build
 
     torch.set_num_threads(1)
-    compose([])
+    build(compose(["env=food_preparation"]), torch.Generator())
+    for module in ("baselines.mlp", "baselines.tabular", "checkpoint", "console", "evaluate", "metrics", "rollout", "run", "train"):
+        importlib.import_module(f"twosome.{module}")
 
 
 def outcome(run_dir: Path) -> dict[str, Any]:
@@ -99,6 +102,8 @@ def outcome(run_dir: Path) -> dict[str, Any]:
     found["state"] = without_times(json.loads((newest / "state.json").read_text()))
     found["metrics"] = [without_times(json.loads(line)) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     found["summary"] = without_times(json.loads((run_dir / "summary.json").read_text()))
+    for name in ("decisions.jsonl", "probes.json"):
+        found[name] = (run_dir / name).read_bytes() if (run_dir / name).exists() else None
     best = run_dir / "best.json"
     found["best"] = json.loads(best.read_text()) if best.exists() else None
     found["left behind"] = sorted(p.name for p in run_dir.rglob(".*"))
