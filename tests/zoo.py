@@ -74,7 +74,11 @@ def with_lora(lm: Any, targets: Any = "all-linear", rank: int = 4) -> Any:
     from peft import LoraConfig, get_peft_model
 
     lm.requires_grad_(False)
-    model = get_peft_model(lm, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, task_type="CAUSAL_LM"))
+    transposed = any(type(m).__name__ == "Conv1D" for m in lm.modules())
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=targets, task_type="CAUSAL_LM", fan_in_fan_out=transposed
+    )
+    model = get_peft_model(lm, config)
     shake(model)
     return model.eval()
 

@@ -23,6 +23,7 @@ LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, Type
 HUB_SECONDS = 5.0  # how long the hub may take to answer at all before only its local cache is asked
 
 log = logging.getLogger(__name__)
+warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm's, in a notebook without widgets
 
 
 def load_lm(settings: ModelSettings) -> tuple[Any, Any]:
@@ -58,6 +59,21 @@ def load_lm(settings: ModelSettings) -> tuple[Any, Any]:
     return lm, tokenizer
 
 
+def read_config(settings: ModelSettings) -> Any:
+    """The model's configuration alone. Raises `ModelError` where there is no such model."""
+    from transformers import AutoConfig
+
+    quiet()
+    place = _place(settings.name)
+    remote: dict[str, Any] = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
+    if not Path(place).exists():
+        remote["local_files_only"] = not _hub_answers()
+    try:
+        return AutoConfig.from_pretrained(place, **remote)
+    except LOADING_ERRORS as error:
+        raise ModelError(_explain(settings, place, remote, error, "configuration")) from error
+
+
 def _from_pretrained(
     settings: ModelSettings, place: str, quantization: Any, device: torch.device, remote: dict
 ) -> Any:
@@ -89,7 +105,6 @@ def quiet() -> None:
 
     transformers.logging.disable_progress_bar()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
 
 
 def choose_device(name: str) -> torch.device:

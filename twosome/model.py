@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -67,9 +68,12 @@ def add_adapter(lm: Any, settings: LoraSettings, gradient_checkpointing: bool = 
         lora_dropout=settings.dropout,
         target_modules=targets,
         task_type="CAUSAL_LM",
+        fan_in_fan_out=any(type(m).__name__ == "Conv1D" for m in lm.modules()),  # GPT-2's layers are transposed
     )
     try:
-        model = get_peft_model(lm, config)
+        with warnings.catch_warnings():  # PEFT 0.21 asks transformers by a name that is on its way out
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            model = get_peft_model(lm, config)
     except ValueError as error:
         linear = sorted(
             {
@@ -94,7 +98,8 @@ def prepare(model: Any, gradient_checkpointing: bool = False) -> None:
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     if gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
     model.train()
     set_dropout(model, False)
 

@@ -1,0 +1,91 @@
+"""Token log-probabilities -> action log-probabilities, against numbers worked out by hand."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twosome.scoring import entropy, lengths, log_softmax_menus, menu_log_probs, pad_menus, sum_tokens
+from twosome.types import Sequence
+
+
+def sequence(tokens: int, words: int) -> Sequence:
+    """A continuation of so many tokens and words after one token of context."""
+    spans = (*((k, k + 1) for k in range(words - 1)), (words - 1, tokens))
+    return Sequence(tuple(range(tokens + 1)), 1, spans)
+
+
+MENU = [sequence(3, 2), sequence(1, 1)]  # "chop tomato" in 3 tokens, "wait" in 1
+TOKENS = torch.tensor([-1.0, -2.0, -3.0, -2.5])
+
+
+@pytest.mark.parametrize(("normalization", "scores"), [("word", (-3.0, -2.5)), ("token", (-2.0, -2.5)), ("sum", (-6.0, -2.5))])
+def test_analytic(normalization, scores):
+    expected = torch.tensor(scores).log_softmax(0)
+    got = menu_log_probs(TOKENS, [MENU], normalization)
+    torch.testing.assert_close(got, expected[None])
+    others = [n for n in ("word", "token", "sum") if n != normalization]
+    assert all(not torch.allclose(got, menu_log_probs(TOKENS, [MENU], n)) for n in others)
+
+
+def test_unconditional_subtracts_what_the_phrase_has_without_the_prompt():
+    alone = torch.tensor([-4.0, -1.0, -1.0, -3.0])
+    got = menu_log_probs(torch.cat([TOKENS, alone]), [MENU], "unconditional")
+    expected = torch.tensor([(-6.0 + 6.0) / 2, -2.5 + 3.0]).log_softmax(0)
+    torch.testing.assert_close(got, expected[None])
+
+
+def test_unconditional_over_two_menus_takes_each_its_own():
+    one = menu_log_probs(torch.tensor([-1.0, -2.0, -0.5, -0.25]), [[sequence(1, 1), sequence(1, 1)]], "unconditional")
+    two = menu_log_probs(
+        torch.tensor([-1.0, -2.0, -0.5, -0.25, -3.0, -7.0]),
+        [[sequence(1, 1), sequence(1, 1)], [sequence(1, 1)]],
+        "unconditional",
+    )
+    torch.testing.assert_close(two[0], one[0])
+    assert two[1].tolist() == [0.0, -math.inf]
+
+
+def test_padding_is_impossible_and_changes_nothing():
+    short, long = [sequence(1, 1)] * 2, [sequence(1, 1)] * 5
+    tokens = torch.arange(7.0)
+    both = menu_log_probs(tokens, [short, long], "sum")
+    torch.testing.assert_close(both[0, :2], menu_log_probs(tokens[:2], [short], "sum")[0])
+    torch.testing.assert_close(both[1], menu_log_probs(tokens[2:], [long], "sum")[0])
+    assert (both[0, 2:] == -torch.inf).all()
+    torch.testing.assert_close(both.exp().sum(1), torch.ones(2))
+
+
+def test_a_menu_of_one_is_certain():
+    assert menu_log_probs(torch.tensor([-9.0]), [[sequence(1, 1)]], "word").item() == 0.0
+
+
+@given(st.lists(st.floats(-50, 0), min_size=1, max_size=8), st.floats(-20, 20))
+def test_shift_and_order(scores, shift):
+    x = torch.tensor(scores, dtype=torch.float64)
+    a = log_softmax_menus(x, [len(x)])[0]
+    torch.testing.assert_close(log_softmax_menus(x + shift, [len(x)])[0], a)
+    torch.testing.assert_close(log_softmax_menus(x.flip(0), [len(x)])[0].flip(0), a)
+
+
+def test_gradient_of_padding_is_zero_and_finite():
+    x = torch.zeros(4, requires_grad=True)
+    log_probs = log_softmax_menus(x, [1, 3])
+    (log_probs[:, 0].sum() + entropy(log_probs).sum()).backward()
+    assert torch.isfinite(x.grad).all()
+    assert x.grad[0] == 0
+    torch.testing.assert_close(x.grad[1:].sum(), torch.tensor(0.0), atol=1e-7, rtol=0)
+
+
+def test_entropy():
+    log_probs = torch.tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]).log()
+    torch.testing.assert_close(entropy(log_probs), torch.tensor([math.log(2), 0.0, math.log(3)]))
+
+
+def test_parts():
+    assert sum_tokens(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 1, 0]), 3).tolist() == [5.0, 2.0, 0.0]
+    assert lengths([MENU, MENU[:1]], "token").tolist() == [3.0, 1.0, 3.0]
+    assert lengths([MENU], "unconditional").tolist() == lengths([MENU], "word").tolist() == [2.0, 1.0]
+    assert pad_menus(torch.arange(3.0), [1, 2]).tolist() == [[0.0, -math.inf], [1.0, 2.0]]
