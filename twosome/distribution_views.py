@@ -239,7 +239,7 @@ def plot_comparison(c: Comparison, ax: Any = None) -> Any:
         for y, p in zip(at, shares, strict=True):
             ax.text(p + 0.01, y, percent(p), va="center", fontsize=8)
     _finish(ax, list(names))
-    ax.legend(loc="lower right", frameon=False, fontsize=9)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(parts), frameon=False, fontsize=9)
     return ax
 
 
