@@ -51,9 +51,7 @@ def plain(ids: list[int]) -> Row:
 
 def branching(prompt: list[int], actions: list[list[int]], weight: float) -> Row:
     """A prompt with its actions; together they weigh `weight` per token of an action of average length."""
-    row = Row(
-        list(prompt), [0] * len(prompt), [(i, t, 1.0) for i, t in enumerate(prompt[1:])], len(prompt) - 1
-    )
+    row = Row(list(prompt), [0] * len(prompt), [(i, t, 1.0) for i, t in enumerate(prompt[1:])], len(prompt) - 1)
     for number, action in enumerate(actions, 1):
         source = row.end
         for token in [*action, EOS]:
@@ -86,10 +84,8 @@ def collate(rows: list[Row]) -> Batch:
     )
 
 
-def batches(
-    texts: Iterator[Text], tokenizer: PreTrainedTokenizerFast, tokens: int, weight: float, rng: Random
-) -> Iterator[Batch]:
-    """Batches of about `tokens` tokens, each of rows of similar length. `weight` of actions against other tokens."""
+def batches(texts: Iterator[Text], tokenizer: PreTrainedTokenizerFast, tokens: int, weight: float, rng: Random) -> Iterator[Batch]:
+    """Batches of about `tokens` tokens, of rows of similar length. `weight` of actions against other text."""
 
     @cache
     def action_ids(action: str) -> list[int]:

@@ -19,7 +19,7 @@ corpus and nothing else; it is not a general assistant.
 | parameters | {parameters:,}: {layers} layers, {width} wide, {heads} heads, context 512, untied, float32 |
 | vocabulary | {vocabulary:,} tokens, `<s>` in front of every text; every string round-trips |
 | weights | {megabytes:.1f} MB safetensors |
-| training | {steps:,} steps, {tokens:,} tokens, {minutes:.0f} minutes on one thread of a busy machine |
+| training | {steps:,} steps, {tokens:,} tokens, {minutes:.0f} minutes of one core |
 | made by | `python -m twosome.tiny.train --out <folder>`: same seed and versions, same weights |
 | licence | that of the project |
 
@@ -83,7 +83,5 @@ def card(facts: dict[str, Any]) -> str:
     mix = "| source | share of texts |\n|---|---|\n"
     mix += "\n".join(f"| {name} | {share:.0%} |" for name, share in facts["mix"].items())
     held = "| text | loss | perplexity |\n|---|---|---|\n"
-    held += "\n".join(
-        f"| {name} | {loss:.3f} | {math.exp(loss):.2f} |" for name, loss in facts["held"].items()
-    )
+    held += "\n".join(f"| {name} | {loss:.3f} | {math.exp(loss):.2f} |" for name, loss in facts["held"].items())
     return CARD.format(**{**facts, "curve": curve, "mix": mix, "held": held, "mark": MARK})

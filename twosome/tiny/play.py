@@ -104,12 +104,7 @@ KINDS = {
 @cache
 def _nouns(text: str) -> tuple[tuple[str, str], ...]:
     """The replaceable nouns of a text with their kinds, longest first."""
-    here = [
-        (noun, kind)
-        for kind, (nouns, _) in KINDS.items()
-        for noun in nouns
-        if re.search(rf"\b{noun}", text, re.I)
-    ]
+    here = [(noun, kind) for kind, (nouns, _) in KINDS.items() for noun in nouns if re.search(rf"\b{noun}", text, re.I)]
     return tuple(sorted(here, key=lambda pair: -len(pair[0])))
 
 

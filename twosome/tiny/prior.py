@@ -54,9 +54,7 @@ class Prior:
         width = max(map(len, rows))
         ids = torch.tensor([r + [0] * (width - len(r)) for r in rows])
         logp = self.model(ids).logits.log_softmax(-1)
-        return [
-            sum(float(logp[n, t - 1, r[t]]) for t in range(len(head), len(r))) for n, r in enumerate(rows)
-        ]
+        return [sum(float(logp[n, t - 1, r[t]]) for t in range(len(head), len(r))) for n, r in enumerate(rows)]
 
     def _probabilities(self, goal: str, scene: str, actions: tuple[str, ...]) -> tuple[float, ...]:
         sums = self.log_probs(PROMPT.format(goal=goal, scene=scene), actions)

@@ -63,20 +63,12 @@ def _scene(rng: Random, h: _Home) -> str:
                 ]
             )
         )
-    parts.append(
-        rng.choice([f"you are in the {h.room}", f"you stand in the {h.room}", f"this is the {h.room}"])
-    )
+    parts.append(rng.choice([f"you are in the {h.room}", f"you stand in the {h.room}", f"this is the {h.room}"]))
     seen = [f"the {x}" for x in [*h.things, *h.fixtures] if x not in h.held]
     if seen:
-        parts.append(
-            rng.choice(["you see ", "you notice ", "here you find ", "around you are "]) + listing(seen)
-        )
+        parts.append(rng.choice(["you see ", "you notice ", "here you find ", "around you are "]) + listing(seen))
     else:
-        parts.append(
-            rng.choice(
-                ["nothing here is of use", "you notice nothing useful", "there is nothing useful here"]
-            )
-        )
+        parts.append(rng.choice(["nothing here is of use", "you notice nothing useful", "there is nothing useful here"]))
     if h.near:
         seat = h.fixtures.get(h.near) == "seat" and h.is_on[h.near]
         close = rng.choice(["near", "close to", "next to", "by"])
@@ -92,20 +84,12 @@ def _scene(rng: Random, h: _Home) -> str:
             )
         )
     elif seen and rng.random() < 0.7:
-        parts.append(
-            rng.choice(["you are near none of them", "nothing is near you", "none of them is close"])
-        )
+        parts.append(rng.choice(["you are near none of them", "nothing is near you", "none of them is close"]))
     if h.held:
         what = listing([f"the {x}" for x in h.held])
-        parts.append(
-            rng.choice(
-                [f"you hold {what}", f"you have {what} in your hands", f"in your hand you have {what}"]
-            )
-        )
+        parts.append(rng.choice([f"you hold {what}", f"you have {what} in your hands", f"in your hand you have {what}"]))
     else:
-        parts.append(
-            rng.choice(["your hands are empty", "you hold nothing", "you have nothing in your hands"])
-        )
+        parts.append(rng.choice(["your hands are empty", "you hold nothing", "you have nothing in your hands"]))
     for x, f in h.lying.items():
         parts.append(f"the {x} {is_are(x)} {'in' if h.fixtures[f] == 'container' else 'on'} the {f}")
     for f, kind in h.fixtures.items():
@@ -158,9 +142,5 @@ def _facts(h: _Home) -> tuple[tuple[str, str], ...]:
             facts.append((f"Is the {f} open?", "yes" if h.is_on[f] else "no"))
         if kind == "device":
             facts.append((f"Is the {f} on?", "yes" if h.is_on[f] else "no"))
-    facts += [
-        (f"Where {is_are(x)} the {x}?", f"on the {f}")
-        for x, f in h.lying.items()
-        if h.fixtures[f] == "surface"
-    ]
+    facts += [(f"Where {is_are(x)} the {x}?", f"on the {f}") for x, f in h.lying.items() if h.fixtures[f] == "surface"]
     return tuple(facts)

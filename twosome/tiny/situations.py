@@ -87,11 +87,7 @@ def worktop(rng: Random) -> Situation:
     foods = rng.sample(pool, rng.randint(1, 4))
     vessel = "bowl" if rng.random() < 0.5 else rng.choice(w.VESSELS)
     board = "cutting board" if rng.random() < 0.5 else rng.choice(w.BOARDS)
-    boards = (
-        [board]
-        if rng.random() < 0.5
-        else [f"{o} {board}" for o in rng.choice([("first", "second"), ("left", "right")])]
-    )
+    boards = [board] if rng.random() < 0.5 else [f"{o} {board}" for o in rng.choice([("first", "second"), ("left", "right")])]
     chopped = {x: rng.random() < 0.5 for x in foods}
     at = {x: rng.choice(["table", "table", "unseen", "vessel" if chopped[x] else "table"]) for x in foods}
     held = rng.choice([None, vessel, rng.choice(foods)])
@@ -127,9 +123,7 @@ def _worktop_scene(rng, foods, chopped, at, vessel, vessel_at, boards, here, hel
     parts = []
     if rng.random() < 0.7:
         where = rng.choice(["in the room", "in the kitchen", "here", "in this kitchen"])
-        one, many = (
-            ("there is one", "there are two") if rng.random() < 0.5 else ("you see one", "you see two")
-        )
+        one, many = ("there is one", "there are two") if rng.random() < 0.5 else ("you see one", "you see two")
         base = boards[0].split(" ", 1)[1] if len(boards) == 2 else boards[0]
         parts.append(f"{many} {base}s {where}" if len(boards) == 2 else f"{one} {base} {where}")
     lying = [a(_state(x, chopped, raw)) if rng.random() < 0.5 else a(x) for x in foods if at[x] == "table"]
@@ -146,9 +140,7 @@ def _worktop_scene(rng, foods, chopped, at, vessel, vessel_at, boards, here, hel
             )
         )
     for b in boards:
-        on = [a(_state(x, chopped, raw)) for x in foods if at[x] == b] or (
-            [a(_load(vessel, inside))] if vessel_at == b else []
-        )
+        on = [a(_state(x, chopped, raw)) for x in foods if at[x] == b] or ([a(_load(vessel, inside))] if vessel_at == b else [])
         if on:
             parts.append(rng.choice([f"on the {b} lies {listing(on)}", f"{listing(on)} is on the {b}"]))
         elif rng.random() < 0.2:
@@ -191,9 +183,7 @@ def _worktop_menu(rng, foods, chopped, at, vessel, inside, boards, here, held) -
     for b in boards:
         loose = held is not None and not chopped.get(held, False)
         menu.append(f"{put} the {held} on the {b}" if loose else f"{rng.choice(['walk', 'go'])} to the {b}")
-    menu.append(
-        rng.choice(["serve the dish", "hand over the dish", "deliver the dish"]) if held else "serve nothing"
-    )
+    menu.append(rng.choice(["serve the dish", "hand over the dish", "deliver the dish"]) if held else "serve nothing")
     cut = rng.choice(["chop", "cut", "slice"])
     ready = [x for x in foods if here is not None and at[x] == here]
     menu.append(f"{cut} the {ready[0]}" if ready else f"{cut} nothing")
@@ -214,7 +204,5 @@ def _worktop_facts(foods, chopped, at, vessel, vessel_at, boards, here, held, in
         elif at[x] == "hand":
             facts.append((f"Where is the {x}?", "in your hand"))
     if vessel_at == "hand":
-        facts.append(
-            (f"What is in the {vessel}?", listing([f"chopped {x}" for x in inside]) if inside else "nothing")
-        )
+        facts.append((f"What is in the {vessel}?", listing([f"chopped {x}" for x in inside]) if inside else "nothing"))
     return tuple(facts)

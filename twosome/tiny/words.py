@@ -77,9 +77,7 @@ safe""")
 SURFACES = split("""coffee table|table|counter|shelf|desk|bench|kitchen table|nightstand|stool
 windowsill|sideboard|workbench|bookcase|dresser|side table|dining table|mat|rug""")
 SEATS = split("""sofa|chair|armchair|couch|rocking chair|bench|stool|bed|bean bag|cushion""")
-DEVICES = split(
-    "TV|radio|lamp|fan|computer|heater|stereo|kettle|light|projector|record player|air conditioner"
-)
+DEVICES = split("TV|radio|lamp|fan|computer|heater|stereo|kettle|light|projector|record player|air conditioner")
 BOARDS = ["cutting board", "chopping board", "board", "wooden board", "chopping block", "work board"]
 VESSELS = ["bowl", "plate", "dish", "pot", "pan", "basket", "tray", "box", "salad bowl", "deep plate"]
 ROOMS = split("""kitchen|living room|bathroom|bedroom|garage|hallway|study|dining room|cellar
