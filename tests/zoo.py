@@ -31,7 +31,10 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "mistral": ("MistralConfig", {"sliding_window": 64}),
     "gemma": ("GemmaConfig", {}),
     "gemma2": ("Gemma2Config", {"query_pre_attn_scalar": 8, "sliding_window": 64}),
-    "gemma3": ("Gemma3TextConfig", {"query_pre_attn_scalar": 8, "sliding_window": 64, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]}),
+    "gemma3": (
+        "Gemma3TextConfig",
+        {"query_pre_attn_scalar": 8, "sliding_window": 64, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]},
+    ),
     "phi3": ("Phi3Config", {"head_dim": None}),
     "olmo2": ("Olmo2Config", {"head_dim": None}),
     "gpt2": ("GPT2Config", {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 128}),
@@ -75,9 +78,7 @@ def with_lora(lm: Any, targets: Any = "all-linear", rank: int = 4) -> Any:
 
     lm.requires_grad_(False)
     transposed = any(type(m).__name__ == "Conv1D" for m in lm.modules())
-    config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, target_modules=targets, task_type="CAUSAL_LM", fan_in_fan_out=transposed
-    )
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, task_type="CAUSAL_LM", fan_in_fan_out=transposed)
     model = get_peft_model(lm, config)
     shake(model)
     return model.eval()

@@ -89,11 +89,7 @@ def plan(cfg: Any) -> Plan | None:
         "slack": slack,
     }
     name = "tiny" if cfg.model.name == TINY else cfg.model.name
-    kind = (
-        cfg.model.dtype
-        if cfg.model.quantization == "none"
-        else f"{cfg.model.quantization}, {cfg.model.dtype}"
-    )
+    kind = cfg.model.dtype if cfg.model.quantization == "none" else f"{cfg.model.quantization}, {cfg.model.dtype}"
     return Plan(parts, free_bytes(device), str(device), f"{name} ({kind})")
 
 
@@ -103,11 +99,7 @@ def must_fit(cfg: Any) -> Plan | None:
     if made is None or made.fits:
         return made
     remedies = _remedies(cfg)
-    advice = (
-        f"What would fit: {' | '.join(remedies)}."
-        if remedies
-        else "Nothing here makes it fit; take a smaller model."
-    )
+    advice = f"What would fit: {' | '.join(remedies)}." if remedies else "Nothing here makes it fit; take a smaller model."
     raise ConfigError(f"{made.table()}\nThis cannot fit. {advice}")
 
 
@@ -190,21 +182,15 @@ def _passes(lm: Any, cfg: Any, device: str) -> dict[str, int]:
     linear = list(_linear(m for layer in stack for m in layer.modules()))
     shapes = [m.weight.shape for m in linear]
     per_token = sum(min(s) if 0 in s else _out(m) for m, s in zip(linear, shapes, strict=True)) * b
-    per_token += depth * (
-        _widest(linear) * b + 2 * width * (4 if b < 4 else b)
-    )  # an activation; what two norms read
+    per_token += depth * (_widest(linear) * b + 2 * width * (4 if b < 4 else b))  # an activation; what two norms read
     adapted = [m for layer in stack for m in layer.modules() if hasattr(m, "lora_A")]
     per_token += sum(int(cast(Any, m).in_features) for m in adapted) * (4 if b < 4 else 1)
-    attention = (
-        row * heads * (b + 4) if cfg.model.attention == "eager" else (row * b if device == "cuda" else 0)
-    )
+    attention = row * heads * (b + 4) if cfg.model.attention == "eager" else (row * b if device == "cuda" else 0)
     layers = per_token + depth * attention
     kept = layers / depth + depth * width * b if cfg.model.gradient_checkpointing else layers
     backward = 1.5 * layers / depth
     head = PREDICTING * lm.get_output_embeddings().weight.shape[0] * (b + 3 * 4)
-    largest = (
-        max((m.weight.numel() for m in linear), default=0) * 2 if cfg.model.quantization != "none" else 0
-    )
+    largest = max((m.weight.numel() for m in linear), default=0) * 2 if cfg.model.quantization != "none" else 0
     return {
         f"activations of {tokens} tokens": int(tokens * (kept + backward) + largest),
         "LM head and attention masks": int(tokens * head + 3 * tokens * row),
@@ -226,11 +212,7 @@ def _caches(lm: Any, cfg: Any) -> dict[str, int]:
 def _linear(modules: Any) -> Any:
     """The layers that multiply by a matrix, without the halves of an adapter."""
     for m in modules:
-        if (
-            type(m).__name__ in ("Linear", "Conv1D")
-            and getattr(m, "weight", None) is not None
-            and not m.weight.requires_grad
-        ):
+        if type(m).__name__ in ("Linear", "Conv1D") and getattr(m, "weight", None) is not None and not m.weight.requires_grad:
             yield m
 
 

@@ -56,9 +56,7 @@ class LLMPolicy:
         self.train_settings: Any = None  # the settings it was built from, where it was built from settings
         self._choice = ScorerChoice(settings.scorer)
         self._adapter = [p for p in lm.parameters() if p.requires_grad]
-        self._tuned = [
-            m for m in lm.modules() if hasattr(m, "active_adapters") and hasattr(m, "disable_adapters")
-        ]
+        self._tuned = [m for m in lm.modules() if hasattr(m, "_disable_adapters")]
         self._features: OrderedDict[str, Tensor] = OrderedDict()
         self._distributions: OrderedDict[Decision, Tensor] = OrderedDict()
         self._version: tuple[object, list[Tensor]] = (None, [])
@@ -79,10 +77,8 @@ class LLMPolicy:
         self.counts["decisions"] += len(decisions)
         self.counts["decisions_computed"] += len(missing)
         computed = self._complete(missing, self._passes)
-        fresh = {
-            d: self._checked(d, row[: len(d.menu)].clone()) for d, row in zip(missing, computed, strict=True)
-        }
-        result = [fresh[d] if d in fresh else known[d] for d in decisions]
+        fresh = {d: self._checked(d, row[: len(d.menu)].clone()) for d, row in zip(missing, computed, strict=True)}
+        result = [(fresh[d] if d in fresh else known[d]).clone() for d in decisions]
         if "distributions" in self.settings.reuse:
             for d, row in fresh.items():
                 _keep(known, d, row, self.settings.reuse_capacity)
@@ -105,18 +101,14 @@ class LLMPolicy:
             fresh = dict(zip(missing, self._complete(missing, self._feature_passes), strict=True))
         for p, feature in fresh.items():
             if not torch.isfinite(feature).all():
-                raise NumericsError(
-                    f"The frozen model's state after {p!r} holds a NaN or an infinity. {NOT_FINITE}"
-                )
+                raise NumericsError(f"The frozen model's state after {p!r} holds a NaN or an infinity. {NOT_FINITE}")
         rows = [fresh[p] if p in fresh else self._features[p] for p in prompts]
         if "features" in self.settings.reuse:
             for p, feature in fresh.items():
                 _keep(self._features, p, feature, self.settings.reuse_capacity)
         return torch.stack(rows)
 
-    def _complete(
-        self, items: list, passes: Callable[[list], Iterator[tuple[list[int], Tensor]]]
-    ) -> list[Tensor]:
+    def _complete(self, items: list, passes: Callable[[list], Iterator[tuple[list[int], Tensor]]]) -> list[Tensor]:
         """A row for every item, without gradient. After an out-of-memory error only what is still missing is
         done again.
         """
@@ -254,7 +246,7 @@ class LLMPolicy:
 
         The weights are compared with a copy: version counters miss what is written through `.data`.
         """
-        switches = [(tuple(m.active_adapters), m.disable_adapters) for m in self._tuned[:1]]
+        switches = [(tuple(m.active_adapters), m._disable_adapters) for m in self._tuned[:1]]
         old, weights = self._version
         pairs = list(zip(self._adapter, weights, strict=False))
         same = old == switches and not (pairs and torch.stack([(a != b).any() for a, b in pairs]).any())

@@ -268,9 +268,7 @@ def test_the_gradient_is_compared_although_an_adapter_starts_at_zero():
 def test_the_token_budget_bounds_every_pass(llama, scorer, budget):
     fed = []
     layers = llama.get_base_model().model
-    hook = layers.register_forward_pre_hook(
-        lambda m, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True
-    )
+    hook = layers.register_forward_pre_hook(lambda m, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True)
     prompts, menus = zoo.random_batch(11, size=12)
     try:
         with torch.no_grad():
@@ -306,9 +304,7 @@ def test_leaves_are_not_fed_and_only_predicting_nodes_reach_the_head(llama):
     fed, rows = [], []
     base = llama.get_base_model()
     hooks = [
-        base.model.register_forward_pre_hook(
-            lambda m, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True
-        ),
+        base.model.register_forward_pre_hook(lambda m, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True),
         base.lm_head.register_forward_hook(lambda m, args, out: rows.append(out.shape[-2])),
     ]
     try:

@@ -1,0 +1,112 @@
+"""The two functions for everybody: `score_actions` and `load`, from the outside."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+import zoo
+
+import twosome
+from twosome.types import ConfigError, ContextLengthError, MenuError
+
+TOKENIZER = zoo.word_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return zoo.model("llama")
+
+
+def test_the_documented_call(lm):
+    rows = twosome.score_actions(lm, TOKENIZER, ["w4 w5"], [["w6", "w7 w8"]])
+    assert len(rows) == 1
+    assert rows[0].dtype == torch.float32
+    assert rows[0].shape == (2,)
+    torch.testing.assert_close(rows[0].exp().sum(), torch.tensor(1.0))
+    assert rows[0].requires_grad, "differentiable in the model's own weights"
+    assert twosome.score_actions(lm, TOKENIZER, [], []) == []
+    assert twosome.score_actions(lm, TOKENIZER, ["w4"], [["w6"]])[0].tolist() == [0.0]
+
+
+def test_menus_may_be_any_sequences(lm):
+    prompts = ("w4 w5", "w6")
+    a = twosome.score_actions(lm, TOKENIZER, prompts, (("w6", "w7"), ["w8", "w9"]))
+    b = twosome.score_actions(lm, TOKENIZER, list(prompts), [["w6", "w7"], ("w8", "w9")])
+    assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "menus", "options", "kind", "said"),
+    [
+        ("w4", [["w5"]], {}, MenuError, "got one text"),
+        (["w4"], [], {}, MenuError, "1 prompts and 0 menus"),
+        (["w4"], ["w5"], {}, MenuError, "got one string 'w5'"),
+        (["w4"], [[]], {}, MenuError, "Empty menu"),
+        (["w4"], [["w5", "w5"]], {}, MenuError, "Duplicate action 'w5'"),
+        (["w4"], [["w5"]], {"normalization": "words"}, ConfigError, "Did you mean 'word'"),
+        (["w4"], [["w5"]], {"scorer": "forrest"}, ConfigError, "Did you mean 'forest'"),
+        (["w4 " * 127], [["w5 w6"]], {}, ContextLengthError, r"need 130 tokens \(128 \+ 2\).* holds 128"),
+    ],
+)
+def test_errors(lm, prompts, menus, options, kind, said):
+    with pytest.raises(kind, match=said):
+        twosome.score_actions(lm, TOKENIZER, prompts, menus, **options)
+
+
+def test_the_probe_is_run_once_for_a_model_and_mode(lm, monkeypatch):
+    import twosome.passes
+
+    calls = []
+    original = twosome.passes.probe
+    monkeypatch.setattr(twosome.passes, "probe", lambda *a, **k: calls.append(k) or original(*a, **k))
+    model = zoo.model("qwen2")
+    for _ in range(2):
+        twosome.score_actions(model, TOKENIZER, ["w4"], [["w5", "w6"]])
+    assert len(calls) == 1
+    with torch.no_grad():
+        twosome.score_actions(model, TOKENIZER, ["w4"], [["w5", "w6"]])
+    assert [c["with_gradient"] for c in calls] == [True, False]
+    model.train()
+    twosome.score_actions(model, TOKENIZER, ["w4"], [["w5", "w6"]])
+    assert len(calls) == 3
+
+
+def test_a_scored_graph_survives_a_later_probe():
+    """The probe writes into zero adapter halves for a moment; a graph made before must still run backward."""
+    from peft import LoraConfig, get_peft_model
+
+    base = zoo.model("llama")
+    base.requires_grad_(False)
+    model = get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    first = twosome.score_actions(model, TOKENIZER, ["w4 w5"], [["w6", "w7 w8"]])[0]
+    model.train()
+    twosome.score_actions(model, TOKENIZER, ["w4 w5"], [["w6", "w7 w8"]])
+    first[0].backward()
+    assert any(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+def test_importing_is_quick():
+    """`import twosome` brings neither torch nor transformers."""
+    code = "import sys, twosome; print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_load_tiny():
+    policy = twosome.load("tiny")
+    seen = policy.inspect("You are hungry. Next action:", ["eat an apple", "sleep"])
+    assert abs(sum(float(p) for p in seen.probs) - 1) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "said"),
+    [
+        ("tiny", ["model.lora.rnk=3"], "Did you mean 'model.lora.rank'"),
+        ("tiny", ["policy.scorer=forrest"], "forest"),
+        ("tiny", ["model.device=cuda:9"], "not available here"),
+    ],
+)
+def test_load_refuses_settings(name, overrides, said):
+    with pytest.raises(ConfigError, match=said):
+        twosome.load(name, overrides=overrides)

@@ -1,0 +1,403 @@
+"""The policy: nothing computed twice and nothing stale, memory bounded, nothing lost, no number that is none."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+import zoo
+
+from twosome.config import PolicySettings
+from twosome.model import ValueHead, adapter_off, add_adapter
+from twosome.policy import LLMPolicy
+from twosome.ppo import Learner
+from twosome.types import Decision, NumericsError, Rollout
+
+ALL = ["distributions", "decisions", "features"]
+TOKENIZER = zoo.word_tokenizer()
+
+
+def make(
+    family="llama", *, reuse=ALL, capacity=1000, budget=512, scorer="auto", normalization="word", checkpointing=False, dropout=0.0
+):
+    lm = zoo.model(family, attention="eager" if family in ("bloom", "gemma2") else "sdpa")
+    lm.requires_grad_(False)
+    lora = SimpleNamespace(rank=4, alpha=8, dropout=dropout, targets="all-linear")
+    torch.manual_seed(1)
+    lm = add_adapter(lm, lora, checkpointing)
+    head = ValueHead(32, SimpleNamespace(kind="mlp", widths=[8], layer_norm=True))
+    torch.nn.init.normal_(head.layers[-1].weight)
+    settings = PolicySettings(normalization, "", scorer, budget, 8, list(reuse), capacity)
+    return LLMPolicy(lm, TOKENIZER, head, settings)
+
+
+def decisions(seed=0, size=6):
+    prompts, menus = zoo.random_batch(seed, size)
+    return [Decision(p, tuple(m)) for p, m in zip(prompts, menus, strict=True)]
+
+
+def worst(a, b):
+    return max((x - y).abs().max().item() for x, y in zip(a, b, strict=True))
+
+
+def slow(policy, some):
+    with torch.no_grad():
+        return [zoo.slow_log_probs(policy.lm, TOKENIZER, d.prompt, list(d.menu)) for d in some]
+
+
+# Reuse ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reuse", [[], ["distributions"], ["decisions"], ["features"], ALL])
+def test_reuse_changes_no_number(reuse):
+    policy, some = make(reuse=reuse), decisions()
+    zoo.shake(policy.lm)
+    for _ in range(2):
+        assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
+        with torch.no_grad(), adapter_off(policy.lm):
+            expected = [_feature(policy, d.prompt) for d in some]
+        assert worst(policy.features([d.prompt for d in some]), expected) < 1e-4
+    distinct = len(set(some))
+    computed = {False: 2 * distinct, True: distinct}["distributions" in reuse]
+    if "decisions" in reuse:
+        assert policy.counts["decisions_computed"] == computed
+        assert policy.counts["decisions"] == 2 * len(some)
+    if not reuse:
+        assert policy.counts["decisions_computed"] == policy.counts["decisions"] == 2 * len(some)
+        assert policy.counts["prompts_computed"] == policy.counts["prompts"]
+
+
+def _feature(policy, prompt):
+    ids = TOKENIZER(prompt, return_tensors="pt").input_ids
+    return policy.lm(input_ids=ids, output_hidden_states=True).hidden_states[-1][0, -1]
+
+
+def _in_place(w):
+    with torch.no_grad():
+        w.view(-1)[3] += 1e-4
+
+
+def _through_data(w):
+    w.data.view(-1)[3] += 1e-4
+
+
+def _swapped(w):
+    """Two entries change places: the norm stays."""
+    w.data.view(-1)[:2] = w.data.view(-1)[:2].flip(0)
+
+
+@pytest.mark.parametrize("change", [_in_place, _through_data, _swapped])
+def test_one_changed_adapter_weight_is_seen(change):
+    policy, some = make(), decisions()
+    zoo.shake(policy.lm)
+    before = policy.log_probs(some)
+    n = policy.counts["decisions_computed"]
+    policy.log_probs(some)
+    assert policy.counts["decisions_computed"] == n, "nothing changed, nothing computed"
+    change(policy.adapter_parameters()[-1])
+    after = policy.log_probs(some)
+    assert policy.counts["decisions_computed"] > n
+    assert worst(after, slow(policy, some)) < 1e-5
+    assert worst(after, before) > 0
+
+
+def test_an_optimiser_step_and_a_loaded_state_are_seen():
+    policy, some = make(), decisions()
+    first = policy.log_probs(some)
+    saved = {k: v.clone() for k, v in policy.lm.state_dict().items()}
+    optimizer = torch.optim.AdamW(policy.adapter_parameters(), lr=0.05)
+    for _, log_probs in policy.evaluate(some):
+        log_probs[:, 0].sum().backward()
+    optimizer.step()
+    second = policy.log_probs(some)
+    assert worst(first, second) > 1e-3
+    assert worst(second, slow(policy, some)) < 1e-5
+    policy.lm.load_state_dict(saved)
+    assert worst(policy.log_probs(some), first) < 1e-6
+
+
+def test_the_adapter_switched_off_is_another_policy():
+    policy, some = make(), decisions()
+    zoo.shake(policy.lm)
+    on = policy.log_probs(some)
+    with adapter_off(policy.lm):
+        off = policy.log_probs(some)
+        assert worst(off, slow(policy, some)) < 1e-5
+    assert worst(on, off) > 1e-2
+    assert worst(policy.log_probs(some), on) < 1e-6
+
+
+def test_features_outlive_every_change_of_the_adapter():
+    policy, some = make(), [d.prompt for d in decisions()]
+    first = policy.features(some)
+    n = policy.counts["prompts_computed"]
+    zoo.shake(policy.lm)
+    assert torch.equal(policy.features(some), first)
+    assert policy.counts["prompts_computed"] == n
+    fresh = make()
+    zoo.shake(fresh.lm)
+    torch.testing.assert_close(fresh.features(some), first, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+def test_memory_is_bounded_and_eviction_breaks_no_call(capacity):
+    policy, some = make(capacity=capacity), decisions(size=8)
+    for order in (some, some[::-1], some[3:] + some[:3]):
+        assert worst(policy.log_probs(order), slow(policy, order)) < 1e-5
+        features = policy.features([d.prompt for d in order])
+        assert features.shape == (len(order), 32)
+        assert len(policy._distributions) <= capacity
+        assert len(policy.feature_cache()) <= capacity
+    for index, log_probs in policy.evaluate(some):
+        assert log_probs.shape[0] == len(index)
+
+
+def test_what_is_returned_is_the_callers():
+    """Writing into an answer must not change the next one."""
+    policy, some = make(), decisions()
+    first = [x.clone() for x in policy.log_probs(some)]
+    policy.log_probs(some)[0].fill_(7.0)
+    assert worst(policy.log_probs(some), first) < 1e-6
+
+
+# Acting and learning are the same function --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reuse", [[], ALL])
+@pytest.mark.parametrize(("family", "checkpointing"), [("llama", False), ("llama", True), ("gemma2", False), ("bloom", False)])
+def test_evaluate_equals_acting(family, checkpointing, reuse):
+    policy = make(family, reuse=reuse, checkpointing=checkpointing, budget=60)
+    some = [*decisions(), *decisions()]
+    zoo.shake(policy.lm)
+    acted = policy.log_probs(some)
+    seen = {}
+    for index, log_probs in policy.evaluate(some):
+        log_probs[:, 0].sum().backward()
+        seen |= {i: row[: len(some[i].menu)].detach() for i, row in zip(index, log_probs, strict=True)}
+    assert sorted(seen) == list(range(len(some)))
+    assert worst([seen[i] for i in range(len(some))], acted) < 1e-5
+    assert all(p.grad is not None and p.grad.any() for p in policy.adapter_parameters())
+
+
+def learner_and_rollout(policy, steps=4, worlds=4):
+    pool = decisions(3, size=steps * worlds)[: steps * worlds]
+    grid = [pool[t * worlds : (t + 1) * worlds] for t in range(steps)]
+    chosen = policy.log_probs(pool)
+    actions = torch.tensor([k % len(d.menu) for k, d in enumerate(pool)])
+    taken = torch.stack([row[a] for row, a in zip(chosen, actions, strict=True)])
+    shape = (steps, worlds)
+    zeros = torch.zeros(shape)
+    rollout = Rollout(
+        decisions=grid,
+        next_prompts=[[d.prompt + " w4" for d in row] for row in grid],
+        actions=actions.view(shape),
+        log_probs=taken.view(shape),
+        rewards=torch.randn(shape, generator=torch.Generator().manual_seed(0)),
+        discounts=zeros + 0.9,
+        terminated=zeros.bool(),
+        truncated=zeros.bool(),
+        is_real=~zeros.bool(),
+        episodes=[],
+    )
+    from twosome.config import compose
+
+    cfg = compose(["ppo.actor.minibatch=8", "ppo.critic.minibatch=8", "ppo.actor.epochs=1", "ppo.actor.warmup_updates=0"])
+    return Learner(policy, cfg.ppo, torch.Generator().manual_seed(0)), rollout
+
+
+@pytest.mark.parametrize("budget", [4096, 40])
+def test_the_first_ratio_is_one(budget):
+    policy = make(budget=budget)
+    zoo.shake(policy.lm)
+    learner, rollout = learner_and_rollout(policy)
+    metrics = learner.update(rollout, 0.0)
+    assert metrics["policy/ratio_deviation_first"] < 1e-5
+    assert metrics["policy/steps"] == 2
+
+
+# Out of memory ------------------------------------------------------------------------------------------------
+
+
+class Failing:
+    """Makes the model run out of memory for the first `times` passes of more than `above` tokens."""
+
+    def __init__(self, policy, times, above=0):
+        self.left, self.above = times, above
+        self.hook = policy.lm.get_base_model().model.register_forward_pre_hook(self, with_kwargs=True)
+
+    def __call__(self, module, args, kwargs):
+        if self.left and kwargs["input_ids"].numel() > self.above:
+            self.left -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory (as a test)")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_acting_loses_nothing_when_memory_runs_out(times, caplog):
+    some = decisions(size=10)
+    expected, features = make().log_probs(some), make().features([d.prompt for d in some])
+    policy = make(budget=4096)
+    policy.log_probs(some[:1])
+    Failing(policy, times, above=30)
+    with caplog.at_level(logging.WARNING):
+        assert worst(policy.log_probs(some), expected) < 1e-5
+    assert policy.token_budget == 4096 // 2**times
+    assert caplog.text.count("Out of memory") == times
+    Failing(policy, times, above=30)
+    torch.testing.assert_close(policy.features([d.prompt for d in some]), features, atol=1e-5, rtol=1e-5)
+    assert policy.token_budget == 4096 // 4**times
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_the_probe_survives_it_too(times):
+    policy, some = make(), decisions()
+    Failing(policy, times)
+    assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
+    assert policy.describe_scorer()["scorer"] == "forest"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_learning_repeats_the_step_with_the_same_result(times):
+    results = []
+    for failing in (0, times):
+        policy = make(budget=256)
+        zoo.shake(policy.lm)
+        learner, rollout = learner_and_rollout(policy)
+        Failing(policy, failing, above=100)
+        metrics = learner.update(rollout, 0.0)
+        assert metrics["policy/ratio_deviation_first"] < 1e-5
+        results.append([p.detach().clone() for p in policy.adapter_parameters()])
+    assert policy.token_budget < 256
+    assert worst(*results) < 1e-5
+
+
+def test_memory_that_never_suffices_is_an_error():
+    policy = make()
+    Failing(policy, 10**6)
+    with pytest.raises(torch.OutOfMemoryError):
+        policy.log_probs(decisions())
+
+
+def test_the_failed_pass_is_let_go():
+    """The frames of the failed pass hold its tensors; they must be free before the next one begins."""
+    import gc
+    import weakref
+
+    policy = make()
+    alive = []
+
+    def work(items):
+        tensor = torch.zeros(10)
+        alive.append(weakref.ref(tensor))
+        if len(alive) == 1:
+            raise torch.OutOfMemoryError
+        gc.collect()
+        assert alive[0]() is None
+        yield list(range(len(items))), tensor[: len(items)]
+
+    assert len(policy._complete([1, 2], work)) == 2
+
+
+# The probe ----------------------------------------------------------------------------------------------------
+
+
+def test_the_outcome_of_the_probe(caplog):
+    policy = make()
+    assert policy.describe_scorer() == {"scorer": "not probed yet", "token_budget": 512}
+    with caplog.at_level(logging.INFO):
+        policy.log_probs(decisions())
+    assert caplog.text.count("Scorer: forest") == 1
+    found = policy.describe_scorer()
+    assert found["scorer"] == "forest"
+    assert found["value_error"] < 5e-5
+    assert 0 <= found["gradient_error"] < 1e-3
+    assert found["refused"] == {}
+
+
+def test_it_is_run_as_the_model_is_used_later(monkeypatch):
+    """In train mode, with gradients, the adapters trainable, and on the environment's own prompts."""
+    import twosome.passes
+
+    seen = []
+    original = twosome.passes.probe
+
+    def spy(lm, menus, **options):
+        seen.append((lm.training, sum(p.requires_grad for p in lm.parameters()), options["with_gradient"], menus[0][0].ids))
+        return original(lm, menus, **options)
+
+    monkeypatch.setattr(twosome.passes, "probe", spy)
+    policy, some = make(), decisions()
+    policy.log_probs(some)
+    policy.log_probs(decisions(5))
+    list(policy.evaluate(some))
+    assert [s[:3] for s in seen] == [(True, len(policy.adapter_parameters()), True)]
+    assert seen[0][3] == policy.encoder(some[0])[0].ids
+
+
+@pytest.mark.parametrize("family", ["bloom", "mistral_short_window"])
+def test_a_fallback_is_said_once(family, caplog):
+    policy, some = make(family), decisions()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            policy.forget()
+            assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
+    assert caplog.text.count("forest refused") == 1
+
+
+def test_adapters_stay_trainable_after_every_call():
+    """PEFT's own switch unfreezes the base (PEFT issue 3447)."""
+    policy, some = make(), decisions()
+    trainable = [p.requires_grad for p in policy.lm.parameters()]
+    policy.values([d.prompt for d in some])
+    policy.log_probs(some)
+    list(policy.evaluate(some))
+    policy.inspect(some[0].prompt, some[0].menu)
+    assert [p.requires_grad for p in policy.lm.parameters()] == trainable
+    assert sum(trainable) == len(policy.adapter_parameters())
+
+
+def test_dropout_is_on_only_while_learning():
+    policy, some = make(dropout=0.5), decisions()
+    zoo.shake(policy.lm)
+    assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
+    learnt = [row for _, rows in policy.evaluate(some) for row in rows]
+    assert len(learnt) == len(some)
+    policy.forget()
+    assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
+
+
+# Numbers that are none ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_nan_is_never_returned(value):
+    policy, some = make(), decisions()
+    policy.log_probs(some)
+    policy.adapter_parameters()[0].data.fill_(value)
+    with pytest.raises(NumericsError, match=r"log-probability nan to action 'w.*after the prompt 'w") as error:
+        policy.log_probs(some)
+    assert any(repr(a) in str(error.value) for d in some for a in d.menu)
+
+
+def test_a_broken_backbone_is_named_too():
+    policy = make()
+    policy.lm.get_base_model().lm_head.register_forward_pre_hook(lambda m, args: (args[0] * torch.nan,))
+    with pytest.raises(NumericsError, match="after 'w4 w5'"):
+        policy.values(["w4 w5"])
+
+
+def test_values_do_not_depend_on_the_scorer_or_company():
+    policy = make()
+    prompts = [d.prompt for d in decisions()]
+    before = policy.values(prompts)
+    policy = make(scorer="separate")
+    alone = torch.cat([policy.values([p]) for p in prompts])
+    torch.testing.assert_close(before, alone, atol=1e-5, rtol=1e-4)
+    policy = make(reuse=[])
+    policy.log_probs(decisions())
+    torch.testing.assert_close(policy.values(prompts), alone, atol=1e-5, rtol=1e-4)
+
+
+def test_an_empty_batch():
+    policy = make()
+    assert policy.log_probs([]) == []
+    assert list(policy.evaluate([])) == []
