@@ -92,7 +92,12 @@ def score_actions(
 
 def _menu(menu: Seq[str]) -> tuple[str, ...]:
     """A menu as a tuple; one string stays what it is, for `encode` to complain about."""
-    return cast(tuple[str, ...], menu) if isinstance(menu, str) else tuple(menu)
+    if isinstance(menu, str):
+        return cast(tuple[str, ...], menu)
+    try:
+        return tuple(menu)
+    except TypeError:
+        raise MenuError(f"Expected a menu, a sequence of action phrases, got {type(menu).__name__} {menu!r}.") from None
 
 
 def _choice(model: Any, scorer: str) -> ScorerChoice:
@@ -117,9 +122,9 @@ def _checkpoints(model: Any) -> bool:
     return any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
-def build_policy(cfg: Any) -> LLMPolicy:
+def build_policy(cfg: Any, *, adapter: bool = True) -> LLMPolicy:
     """A fresh policy from settings (`model`, `policy`, `seed`): the model, a new LoRA adapter, a new value
-    head.
+    head. Without the `adapter` it cannot learn, but is ready sooner: a new one changes no score.
     """
     from twosome.model import ValueHead, add_adapter, compile_layers, load_lm
     from twosome.policy import LLMPolicy
@@ -130,7 +135,8 @@ def build_policy(cfg: Any) -> LLMPolicy:
     lm, tokenizer = load_lm(cfg.model)
     width = lm.get_output_embeddings().weight.shape[-1]
     device = lm.get_input_embeddings().weight.device
-    lm = add_adapter(lm, cfg.model.lora, cfg.model.gradient_checkpointing)
+    if adapter:
+        lm = add_adapter(lm, cfg.model.lora, cfg.model.gradient_checkpointing)
     value_head = ValueHead(width, cfg.model.value_head).to(device)
     if cfg.model.compile:
         compile_layers(lm)

@@ -138,6 +138,7 @@ class TrainSettings:
     run_dir: str | None
     resume: str | None
     plan: bool
+    deterministic: bool
     env: EnvSettings
     model: ModelSettings
     policy: PolicySettings

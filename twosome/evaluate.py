@@ -140,9 +140,12 @@ def _evaluate_one(cfg: Any, source: str, env_name: str | None, out: Path) -> dic
     """One checkpoint in one environment."""
     from twosome.api import load
     from twosome.config import compose
+    from twosome.saved import must_be_trusted
 
     policy = load(source, checkpoint=cfg.which, overrides=list(cfg.overrides))
     settings = policy.train_settings
+    if env_name is None:
+        must_be_trusted(settings, cfg.overrides, f"The saved settings of {source}", runs_environment=True)
     env = settings.env if env_name is None else compose([f"env={env_name}"]).env
     evaluation = evaluate(policy, env, policy.settings.prompt, cfg.episodes, cfg.seed)
     if cfg.report:

@@ -7,6 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from twosome.saved import must_be_trusted
 from twosome.types import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def _job(cfg: Any) -> None:
             "env=... is missing: a name of conf/env such as env=tomato_salad, or checkpoint=RUN."
         )
     policy = _policy(cfg)
+    if cfg.env is None and cfg.checkpoint is not None:
+        who = f"The saved settings of {cfg.checkpoint}"
+        must_be_trusted(policy.train_settings, cfg.overrides, who, runs_environment=True)
     world = reach(cfg.env or policy.train_settings.env, policy.settings.prompt, cfg.seed, steps)
     show(policy, world, cfg)
 
@@ -77,7 +81,7 @@ def _policy(cfg: Any) -> LLMPolicy:
     from twosome.api import build_policy, load
 
     if cfg.checkpoint is None:
-        return build_policy(cfg)
+        return build_policy(cfg, adapter=False)
     return load(cfg.checkpoint, checkpoint=cfg.which, overrides=list(cfg.overrides))
 
 

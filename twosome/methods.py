@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ import torch
 
 def build(cfg: Any, generator: torch.Generator) -> tuple[Any, Any]:
     """The policy and the learner of `cfg.method`. `generator` orders what is random in learning."""
+    if cfg.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+        torch.use_deterministic_algorithms(True)
     if cfg.method == "tabular":
         from twosome.baselines.tabular import QLearner, QTable
 

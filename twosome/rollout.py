@@ -22,13 +22,14 @@ __all__ = ["Tolerance", "World", "Worlds", "choose", "collect", "make_env"]
 
 log = logging.getLogger(__name__)
 
+FEWEST = 20  # episodes over which the share of failures is judged at least
 MOST_RESETS = 10  # in a row that may fail before even a tolerant run gives up
 
 
 class Tolerance:
     """How many episodes a faulty environment may spoil. `failed` counts them, `finished` the others.
 
-    `share`: of all episodes that may fail; the first failure is forgiven at any share above 0. `keep`: is given every fault to
+    `share`: of all episodes, of 20 at least, that may fail; one is forgiven at any share above 0. `keep`: is given every fault to
     keep its transcript, and answers where it lies.
     """
 
@@ -40,7 +41,7 @@ class Tolerance:
         for _ in range(MOST_RESETS):
             self.failed += 1
             kept = "" if self.keep is None else self.keep(fault)
-            if self.failed > max(self.share * (self.finished + self.failed), float(self.share > 0)):
+            if self.failed > max(self.share * max(self.finished + self.failed, FEWEST), float(self.share > 0)):
                 raise EnvironmentFault(
                     f"{fault}{kept} {self.failed} of {self.finished + self.failed} episodes failed; log.max_failed_episodes={self.share} "
                     "is the share that may be dropped."

@@ -72,58 +72,61 @@ class Run:
 
 def open_run(cfg: Any) -> Run:
     """Create the folder, or find the run in it that is to be continued. Raises `CheckpointError`, `ConfigError`."""
-    if cfg.resume is not None:
-        return _resume(cfg)
-    folder = Path(cfg.run_dir).expanduser() if cfg.run_dir is not None else _new_folder(cfg)
-    _must_be_unfinished(folder)
+    resumes = cfg.resume is not None
+    if resumes:
+        path = Path(cfg.resume).expanduser()
+        folder = path.parent.parent if (path / files.MANIFEST).is_file() else path
+        if not (folder / "config.yaml").is_file():
+            raise CheckpointError(f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint in one.")
+    else:
+        folder = Path(cfg.run_dir).expanduser() if cfg.run_dir is not None else _new_folder(cfg)
+    if (folder / "summary.json").exists():
+        raise ConfigError(f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again.")
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        lock = _enter(folder)
-        if (folder / "config.yaml").exists():
-            must_agree(folder, cfg)
-            return Run(folder, _good_checkpoint(folder), cfg, lock)
-        disk.write_json(folder / "environment.json", versions())
-        disk.write_text(folder / "config.yaml", to_yaml(cfg))
-    except (OSError, ValueError) as error:
-        if isinstance(error, (CheckpointError, ConfigError)):
+        lock = disk.lock(folder)
+    except OSError as error:
+        if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(
             f"The run folder {folder} cannot be written: {error}. Choose one that can: run_dir=PATH, or free space on the disk."
         ) from error
-    return Run(folder, None, cfg, lock)
+    run = Run(folder, None, cfg, lock)
+    try:
+        disk.tidy(folder)
+        disk.tidy(folder / "checkpoints")
+        run.checkpoint = _resume(path, folder) if resumes else _start(folder, cfg)
+    except BaseException:
+        run.close()
+        raise
+    cfg.run_dir = str(folder) if resumes else cfg.run_dir
+    return run
 
 
-def _resume(cfg: Any) -> Run:
-    path = Path(cfg.resume).expanduser()
-    is_checkpoint = (path / files.MANIFEST).is_file()
-    folder = path.parent.parent if is_checkpoint else path
-    if not (folder / "config.yaml").is_file():
-        raise CheckpointError(f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint (manifest.json) in one.")
-    _must_be_unfinished(folder)
-    lock = _enter(folder)
-    if is_checkpoint:
-        files.verify(path)
-        for later in files.checkpoints(folder):
-            if int(later.name.removeprefix("step-")) > int(path.name.removeprefix("step-")):
-                _set_aside(later, "it is later than the checkpoint to continue from")
-    checkpoint = path if is_checkpoint else _good_checkpoint(folder)
-    if checkpoint is None:
-        raise CheckpointError(f"{folder} holds no usable checkpoint to resume from. Run its command line again with run_dir={folder}.")
-    cfg.run_dir = str(folder)
-    return Run(folder, checkpoint, cfg, lock)
+def _start(folder: Path, cfg: Any) -> Path | None:
+    """A run by its command line: the checkpoint to continue from, None where it begins."""
+    if (folder / "config.yaml").exists():
+        must_agree(folder, cfg)
+        return _good_checkpoint(folder)
+    disk.write_json(folder / "environment.json", versions())
+    disk.write_text(folder / "config.yaml", to_yaml(cfg))
+    return None
 
 
-def _must_be_unfinished(folder: Path) -> None:
-    if (folder / "summary.json").exists():
-        raise ConfigError(f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again.")
-
-
-def _enter(folder: Path) -> int | None:
-    """Take hold of a run's folder and clear what a kill left behind."""
-    lock = disk.lock(folder)
-    disk.tidy(folder)
-    disk.tidy(folder / "checkpoints")
-    return lock
+def _resume(path: Path, folder: Path) -> Path:
+    """A run by its folder, or by a checkpoint in it, to which it then goes back."""
+    if path == folder:
+        newest = _good_checkpoint(folder)
+        if newest is None:
+            raise CheckpointError(f"{folder} holds no usable checkpoint to resume from. Run its command line again with run_dir={folder}.")
+        return newest
+    if path not in files.checkpoints(folder):
+        raise CheckpointError(f"resume={path} is not named step-<number>, as the checkpoints of a run are. Give it its name back.")
+    files.verify(path)
+    for later in files.checkpoints(folder):
+        if int(later.name.removeprefix("step-")) > int(path.name.removeprefix("step-")):
+            _set_aside(later, "it is later than the checkpoint to continue from")
+    return path
 
 
 def _good_checkpoint(folder: Path) -> Path | None:

@@ -65,7 +65,7 @@ def must_be_trusted(cfg: Any, overrides: Seq[str], who: str, *, runs_environment
     if runs_environment and module not in TRUSTED_MODULES and not asked & {"env.id", "env"}:
         raise CheckpointError(
             f"{who} ask to import the Python module {module!r} for their environment. If you trust it, say so yourself: add "
-            f"env.id={cfg.env.id}."
+            f"env.id={cfg.env.id} (in twosome-eval and twosome-inspect: 'overrides=[env.id={cfg.env.id}]')."
         )
 
 

@@ -41,6 +41,7 @@ def check_menu(decision: Decision) -> None:
         raise MenuError(
             f"Expected a menu, a sequence of action phrases, got one string {menu!r}. Put it in a list."
         )
+    _check_text(prompt, "The prompt")
     if len(menu) == 0:
         raise MenuError(f"Empty menu: at least one legal action is needed. The prompt is {_short(prompt)}.")
     seen: dict[str, int] = {}
@@ -49,6 +50,7 @@ def check_menu(decision: Decision) -> None:
             raise MenuError(
                 f"Action {i} of the menu is {type(action).__name__} {action!r}, expected a phrase (str)."
             )
+        _check_text(action, f"Action {i} of the menu")
         phrase = " ".join(action.split())
         if not phrase:
             raise MenuError(f"Action {i} of the menu is empty ({action!r}). The prompt is {_short(prompt)}.")
@@ -58,6 +60,17 @@ def check_menu(decision: Decision) -> None:
                 f"would be counted twice. Merge them, or word them apart. The prompt is {_short(prompt)}."
             )
         seen[phrase] = i
+
+
+def _check_text(text: str, what: str) -> None:
+    """Half a surrogate pair is no text: UTF-8 cannot write it, and tokenizers raise whatever comes to their mind."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise MenuError(
+            f"{what} holds half a surrogate pair at character {error.start}, which is no text: {_short(text)}. "
+            "Decode it properly where it comes from."
+        ) from None
 
 
 def encode(tokenizer: Any, decision: Decision, max_tokens: int | None = None) -> list[Sequence]:

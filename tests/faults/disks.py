@@ -53,13 +53,14 @@ def _limited(overrides: list[str], log: Path, largest: int) -> int:
 class Disks:
     """One uninterrupted run to compare with, and the cases."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, extra: tuple[str, ...] = ()):
         kills.warm_up()
+        self.overrides = [*RUN, *extra]
         self.rng = random.Random(seed)
         self.place = Path(tempfile.mkdtemp(prefix="twosome-disks-"))
         started = time.monotonic()
         self.whole = self.place / "whole"
-        if code := kills.finish(kills.start([*RUN, f"run_dir={self.whole}"], self.place / "whole.log")):
+        if code := kills.finish(kills.start([*self.overrides, f"run_dir={self.whole}"], self.place / "whole.log")):
             raise RuntimeError(f"the uninterrupted run ended with {code}: {(self.place / 'whole.log').read_text()}")
         self.seconds = time.monotonic() - started
         self.expected = kills.outcome(self.whole)
@@ -67,7 +68,7 @@ class Disks:
 
     def continues(self, run_dir: Path, log: Path) -> str | None:
         """What is wrong with the run after it is started again; None where it ends in the same bits."""
-        if code := kills.finish(kills.start([*RUN, f"run_dir={run_dir}"], log)):
+        if code := kills.finish(kills.start([*self.overrides, f"run_dir={run_dir}"], log)):
             return f"continued, it ended with {code}: {complaint(log)}"
         odd = kills.differences(self.expected, kills.outcome(run_dir))
         return f"continued, it differs in {', '.join(odd)}" if odd else None
@@ -81,7 +82,7 @@ class Disks:
             (disk / "ballast").write_bytes(bytes(2 * self.size - size))
             run_dir, log = disk / "run", self.place / "full.log"
             log.unlink(missing_ok=True)
-            code = kills.finish(kills.start([*RUN, f"run_dir={run_dir}"], log))
+            code = kills.finish(kills.start([*self.overrides, f"run_dir={run_dir}"], log))
             if code != 1:
                 return f"{size} bytes free: ended with {code}: {complaint(log)}"
             wrong = self._is_clear(log) or self._has_whole_checkpoints(run_dir)
@@ -92,7 +93,7 @@ class Disks:
         run_dir, log = self.place / "limited", self.place / "limited.log"
         log.unlink(missing_ok=True)
         try:
-            code = _limited([*RUN, f"run_dir={run_dir}"], log, self.rng.randrange(2_000, 1_000_000))
+            code = _limited([*self.overrides, f"run_dir={run_dir}"], log, self.rng.randrange(2_000, 1_000_000))
             return (f"ended with {code}" if code != 1 else None) or self._is_clear(log) or self.continues(run_dir, log)
         finally:
             shutil.rmtree(run_dir, ignore_errors=True)
@@ -102,7 +103,7 @@ class Disks:
         run_dir, log = self.place / "vanishing", self.place / "vanishing.log"
         log.unlink(missing_ok=True)
         try:
-            child = kills.start([*RUN, f"run_dir={run_dir}"], log)
+            child = kills.start([*self.overrides, f"run_dir={run_dir}"], log)
             while not any(run_dir.glob("checkpoints/step-*")):
                 time.sleep(0.01)
             away = self.place / "elsewhere"
@@ -126,7 +127,7 @@ class Disks:
             else:
                 (run_dir / place).parent.mkdir(parents=True, exist_ok=True)
                 (run_dir / place).write_text("in the way")
-            code = kills.finish(kills.start([*RUN, f"run_dir={run_dir}"], log))
+            code = kills.finish(kills.start([*self.overrides, f"run_dir={run_dir}"], log))
             wrong = f"ended with {code}" if code not in (1, 2) else self._is_clear(log)
             return f"{place}: {wrong}" if wrong else None
         finally:
@@ -158,7 +159,7 @@ class Disks:
         run_dir, log = self.place / "signalled", self.place / "signalled.log"
         log.unlink(missing_ok=True)
         try:
-            child = kills.start([*RUN, f"run_dir={run_dir}"], log)
+            child = kills.start([*self.overrides, f"run_dir={run_dir}"], log)
             code = kills.kill_after(child, self.rng.uniform(0.1, 0.8 * self.seconds), number)
             if code is None:
                 if twice:
@@ -189,10 +190,10 @@ class Disks:
 CASES = ("full", "file_too_large", "vanished", "obstructed", "damaged", "signalled")
 
 
-def run(n: int, seed: int = 0, cases: tuple[str, ...] = CASES) -> Count:
+def run(n: int, seed: int = 0, cases: tuple[str, ...] = CASES, extra: tuple[str, ...] = ()) -> Count:
     """`n` cases in turn."""
     count = Count("full disks, vanished and obstructed folders, damaged checkpoints, signals")
-    disks = Disks(seed)
+    disks = Disks(seed, extra)
     try:
         for i in range(n):
             case = cases[i % len(cases)]

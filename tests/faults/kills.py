@@ -30,6 +30,7 @@ VARIANTS = {
     "mlp": ["method=mlp", "env=tomato_salad", "total_steps=4096"],
     "tabular": ["method=tabular", "env=tomato_salad", "total_steps=4096"],
 }
+SHORT = ["total_steps=192", "log.eval_interval=0", "log.eval_episodes_final=1", "model.lora.dropout=0.1", "log.checkpoint_interval=1"]
 TIMES = ("wall_seconds", "speed/steps_per_second", "speed/seconds", "memory/peak_gib", "versions")
 
 
@@ -48,6 +49,8 @@ def start(overrides: list[str], log: Path) -> int:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  pytest has put its own in their places
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
         cli.run("train", _job, overrides)
         code = 0
     except SystemExit as leaving:
@@ -120,7 +123,7 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     return [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
 
 
-def run(kills: int, seed: int = 0, variants: list[str] | None = None, per_run: int = 4) -> Count:
+def run(kills: int, seed: int = 0, variants: list[str] | None = None, per_run: int = 4, extra: tuple[str, ...] = ()) -> Count:
     """Kill runs of every variant in turn, at most `per_run` times each, until so many kills have struck."""
     warm_up()
     count = Count("SIGKILL at a random instant, continued by the same command line")
@@ -133,7 +136,7 @@ def run(kills: int, seed: int = 0, variants: list[str] | None = None, per_run: i
     try:
         while count.made < kills:
             name = names[runs % len(names)]
-            overrides = [*BASE, *VARIANTS[name]]
+            overrides = [*BASE, *VARIANTS[name], *extra]
             if name not in expected:
                 started = time.monotonic()
                 whole = place / name.replace(" ", "_")

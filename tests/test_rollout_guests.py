@@ -1,0 +1,107 @@
+"""Environments are guests: what they break is reported with a replay, dropped within a share, and never the end of a resume."""
+
+import logging
+import re
+
+import pytest
+import torch
+
+from tests.faults import guests
+from twosome.baselines.random import RandomPolicy
+from twosome.config import compose
+from twosome.evaluate import evaluate
+from twosome.rollout import Tolerance, Worlds, collect
+from twosome.run import Run
+from twosome.types import EnvironmentFault
+
+
+class Anyone(RandomPolicy):
+    view = "text"
+
+
+@pytest.fixture
+def env():
+    guests.register()
+    settings = compose(["env=own", "env.id=faulty/Misbehaving-v0"]).env
+
+    def of(fault, at=2, every=1):
+        settings.kwargs = {"fault": fault, "at": at, "every": every}
+        return settings
+
+    return of
+
+
+def roll(env, tolerance=None, steps=12, seed=0):
+    worlds = Worlds(env, "{goal} {scene} Next:", seed, 2, tolerance)
+    return worlds, collect(worlds, RandomPolicy(), steps, 0.99, torch.Generator().manual_seed(0))
+
+
+def test_the_message_names_environment_step_seed_and_actions(env):
+    with pytest.raises(EnvironmentFault) as caught:
+        roll(env("raises ValueError", at=3))
+    said = str(caught.value)
+    assert re.search(r"faulty/Misbehaving-v0 raised ValueError: broken in two paragraphs\. It happened at step 3 of episode 0", said)
+    assert re.search(r"episode seed \d+\); the actions that led there: \[\d, \d, \d\]", said)
+    assert "log.max_failed_episodes=0.0" in said
+
+
+def test_the_transcript_plays_again(env, tmp_path):
+    from twosome.session import replay
+
+    run = Run(tmp_path, None, None)
+    with pytest.raises(EnvironmentFault, match=r"twosome-play replay=.*\.txt"):
+        roll(env("reward nan", at=3), Tolerance(keep=run.keep_fault))
+    [path] = (tmp_path / "faults").iterdir()
+    told = path.read_text()
+    assert len(re.findall(r"^> \d+ ", told, flags=re.M)) == 3
+    assert "fault: Environment faulty/Misbehaving-v0 gave the reward nan" in told
+    assert replay(path) == 1  # it plays; the end differs, since the player does not check rewards
+
+
+def test_a_share_of_episodes_may_fail(env, caplog):
+    with caplog.at_level(logging.WARNING):
+        worlds, rollout = roll(env("raises KeyError", at=2, every=3), Tolerance(0.9), steps=40)
+    assert worlds.failed == int((~rollout.is_real).sum()) > 0
+    assert "An episode is dropped" in caplog.text
+    with pytest.raises(EnvironmentFault, match=r"of \d+ episodes failed; log\.max_failed_episodes=0\.1"):
+        roll(env("raises KeyError", at=2, every=2), Tolerance(0.1), steps=60)
+
+
+def test_an_environment_that_never_begins_ends_even_a_tolerant_run(env):
+    with pytest.raises(EnvironmentFault):
+        roll(env("raises KeyError", at=0), Tolerance(1.0))
+
+
+def test_evaluation_replaces_failed_episodes(env):
+    result = evaluate(Anyone(), env("raises KeyError", at=2, every=3), "{scene}", 10, 0, tolerance=Tolerance(0.9))
+    assert result["greedy"]["episodes"] == result["sampled"]["episodes"] == 10
+    with pytest.raises(EnvironmentFault):
+        evaluate(Anyone(), env("raises KeyError", at=2, every=1), "{scene}", 10, 0)
+
+
+def test_the_number_of_transcripts_is_bounded(env, tmp_path):
+    run = Run(tmp_path, None, None)
+    for k in range(120):
+        fault = EnvironmentFault("It failed.")
+        fault.name, fault.transcript = f"fault{k}", "told"
+        run.keep_fault(fault)
+    assert len(list((tmp_path / "faults").iterdir())) == 100
+
+
+def test_worlds_come_back_by_replay(env):
+    worlds, _ = roll(env("raises KeyError", at=9), steps=9)
+    again = Worlds(env("raises KeyError", at=9), "{goal} {scene} Next:", 0, 2)
+    again.restore(worlds.state())
+    assert [w.decision for w in again.worlds] == [w.decision for w in worlds.worlds]
+    assert again.state() == worlds.state()
+
+
+def test_an_environment_that_does_not_repeat_itself_costs_its_episode_not_the_run(env, caplog):
+    worlds, _ = roll(env("raises KeyError", at=9), steps=9)
+    state = worlds.state()
+    state["worlds"][0]["prompt"] = "Elsewhere."
+    with caplog.at_level(logging.WARNING):
+        worlds.restore(state)
+    assert "is not reproducible" in caplog.text
+    assert worlds.worlds[0].episode == state["worlds"][0]["episode"] + 1
+    assert worlds.worlds[0].actions == []
