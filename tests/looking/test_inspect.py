@@ -62,6 +62,14 @@ def test_a_mistake_is_one_paragraph(arguments, said, capsys):
     assert len(err.strip().splitlines()) == 1
 
 
+def test_without_a_checkpoint_the_numbers_are_those_of_the_untrained_policy(policy, capsys):
+    main(["env=tomato_salad", "json=true"])
+    shown = json.loads(capsys.readouterr().out)
+    d = policy.inspect(shown["prompt"], shown["actions"])
+    assert shown["probs"] == pytest.approx(list(d.probs), abs=1e-5)
+    assert shown["value"] == pytest.approx(d.value, abs=1e-6)
+
+
 def test_states_are_read():
     assert parse_state("start") == []
     assert parse_state(" 4, 0,12 ") == [4, 0, 12]
