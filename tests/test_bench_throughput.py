@@ -145,8 +145,9 @@ def test_lm_head_at_every_position_costs_its_positions_more(built, cfg, decision
     menus = [encode(built.tokenizer, d) for d in decisions]
     fed = {s.ids[:k] for menu in menus for s in menu for k in range(1, len(s.ids))}
     parents = {s.ids[:k] for menu in menus for s in menu for k in range(s.start, len(s.ids))}
-    head = built.lm.get_output_embeddings().weight
-    assert extra == 2 * head.numel() * (len(fed) - len(parents))
+    head = built.lm.get_output_embeddings()
+    width = built.lm.config.hidden_size
+    assert extra == (len(fed) - len(parents)) * measure.flops(lambda: head(torch.zeros(1, 1, width)))
 
 
 def test_peak_memory_sees_a_large_tensor():
@@ -267,3 +268,16 @@ def test_the_memory_limit_and_peak_speed_leave_a_cpu_alone():
     with accelerator.memory_limit(40, "cpu"):
         assert accelerator.held("cpu") is None
     assert accelerator.peak_tflops("cpu") is None
+
+
+def test_the_plan_of_a_model_stands_beside_its_peaks(built, cfg):
+    planned = accelerator.plan(cfg, built.lm)
+    shaped = compose(["env=tomato_salad", "model=hf", "model.name=7b", "model.device=cpu"])
+    for found in (planned, accelerator.plan(shaped, built.lm)):  # a shape's plan is that of the model built
+        assert found["bytes"] == sum(found["parts"].values()) > 0
+        assert found["parts"]["weights"] == planned["parts"]["weights"]
+    row = {"environment": "E", "mode": "train", "label": "ours", "peak_total": 2**30, "utilisation": 0.5, "token_budget": 4096}
+    model = {"description": "7b", "plan": planned, "memory_gib": 40, "rows": [row]}
+    drawn = table._accelerator(model)
+    assert "limit 40 GiB" in drawn.title
+    assert drawn.rows == [["E", "train: ours", "50.0%", "1.00", "4096"]]

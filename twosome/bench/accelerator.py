@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
+
+from twosome.bench.models import SHAPES
 
 # Dense bfloat16, without sparsity, from the makers' data sheets. TFLOPs.
 PEAK_TFLOPS = {"H200": 989, "H100": 989, "B200": 2250, "A100": 312, "L40S": 362, "L4": 121, "A10": 125, "4090": 165, "3090": 71}
@@ -40,10 +44,14 @@ def peak_tflops(device: str) -> float | None:
     return next((float(t) for known, t in PEAK_TFLOPS.items() if known in name), None)
 
 
-def plan(cfg: Any) -> Any:
-    """What `twosome.plan` expects this model to need, where that module is present."""
-    try:
-        module = importlib.import_module("twosome.plan")
-    except ImportError:
-        return None
-    return str(module.plan(cfg))
+def plan(cfg: Any, lm: Any) -> dict[str, Any] | None:
+    """What `twosome.plan` reckons that training this model needs, in bytes, in all and by part."""
+    from twosome import plan as reckoning
+
+    with tempfile.TemporaryDirectory() as folder:
+        if cfg.model.name in SHAPES:
+            lm.config.save_pretrained(folder)
+            (Path(folder) / "model.safetensors").touch()  # a model's folder must have one; a plan never opens it
+            cfg = OmegaConf.merge(cfg, {"model": {"name": folder}})
+        made = reckoning.plan(cfg)
+    return {"bytes": made.need, "parts": made.parts} if made else None

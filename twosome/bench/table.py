@@ -20,8 +20,9 @@ def tables(result: dict[str, Any]) -> list[Table]:
     found = []
     for model in result["models"]:
         rows = model["rows"]
-        shown = (("passes", _passes), ("updates", _updates), ("counts", _counts), ("utilisation", _utilisation))
-        found += [t for _, make in shown if (t := make(model["description"], rows)).rows]
+        found += [t for make in (_passes, _updates, _counts) if (t := make(model["description"], rows)).rows]
+        if any(r.get("peak_total") for r in rows):
+            found.append(_accelerator(model))
     if result["environments"]:
         found.append(_environments(result["environments"]))
     return found
@@ -73,14 +74,17 @@ def _counts(model: str, rows: list[Row]) -> Table:
     )
 
 
-def _utilisation(model: str, rows: list[Row]) -> Table:
-    lines = [
-        [r["environment"], r["mode"], r["label"], f"{r['utilisation']:.1%}", f"{r['peak_total'] / 2**30:.2f}" if r.get("peak_total") else "-",
-         str(r["token_budget"] or "-")]
-        for r in rows if r.get("utilisation")
-    ]  # fmt: skip
-    columns = ["environment", "pass", "scheme", "FLOPs utilisation", "peak GiB with weights", "token budget"]
-    return Table(f"Accelerator. {model}", columns, lines)
+def _accelerator(model: Row) -> Table:
+    """Every pass on an accelerator: how much of its speed it used, its peak with the weights beside the plan's."""
+    planned = f"{model['plan']['bytes'] / 2**30:.1f} GiB" if model["plan"] else "none"
+    limit = f", limit {model['memory_gib']:g} GiB" if model["memory_gib"] else ""
+    lines = []
+    for r in (r for r in model["rows"] if r.get("peak_total") or r.get("failed")):
+        used = f"{r['utilisation']:.1%}" if r.get("utilisation") else r.get("failed", "-")[:40]
+        peak = f"{r['peak_total'] / 2**30:.2f}" if r.get("peak_total") else "-"
+        lines.append([r["environment"], f"{r['mode']}: {r['label']}", used, peak, str(r.get("token_budget") or "-")])
+    columns = ["environment", "pass", "FLOPs utilisation", "peak GiB with weights", "token budget"]
+    return Table(f"Accelerator, memory planned for training {planned}{limit}. {model['description']}", columns, lines)
 
 
 def _environments(rows: list[Row]) -> Table:

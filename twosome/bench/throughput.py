@@ -21,6 +21,7 @@ import gc
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from twosome.types import ConfigError
 ENVIRONMENTS = ("tomato_salad", "tomato_lettuce_salad", "food_preparation", "entertainment")
 MODES = ("pass", "update", "count")
 RESULTS = Path("notebooks/results")
+
+Result = dict[str, Any]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,14 +86,19 @@ def main(argv: list[str] | None = None) -> None:
         "threads": options.threads,
         "seed": options.seed,
         "load_average": {"before": os.getloadavg()},
-        "models": [] if options.environments else _models(options),
-        "environments": _environments(options) if options.environments else [],
+        "models": [],
+        "environments": [],
     }
-    result["load_average"]["after"] = os.getloadavg()
+    path = options.output or _default_output(options)
+
+    def save() -> None:
+        result["load_average"]["after"] = os.getloadavg()
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+    save()  # a place that cannot be written is found out before, not after
+    (_environments if options.environments else _models)(options, result, save)
     for drawn in table.tables(result):
         print(table.markdown(drawn) + "\n") if options.markdown else table.show(drawn)
-    path = options.output or _default_output(options)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"Written to {path}")
 
 
@@ -127,76 +135,72 @@ def settings(options: argparse.Namespace, env: str, model: str, quantization: st
     return compose([f"env={env}", *chosen, f"model.threads={options.threads}", *fixed, *budget])
 
 
-def _models(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _models(options: argparse.Namespace, result: Result, save: Callable[[], None]) -> None:
     """Every model in every quantisation, one in memory at a time."""
     import torch
 
-    measured = []
     for model in options.model.split(","):
         for quantization in (options.quantization or ("none,nf4,int8" if model == "7b" else "none")).split(","):
-            measured.append(_model(options, model, quantization))
-            _borrow_flops(measured[-1], measured)
+            _model(options, model, quantization, result, save)
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-    return measured
 
 
-def _model(options: argparse.Namespace, model: str, quantization: str) -> dict[str, Any]:
-    """All modes of one model in all environments."""
+def _model(options: argparse.Namespace, model: str, quantization: str, result: Result, save: Callable[[], None]) -> None:
+    """All modes of one model in all environments; what is measured is saved at once."""
     from omegaconf import OmegaConf
 
     from twosome.bench import accelerator, models, passes
 
     keys = options.schemes.split(",") if options.schemes else None
-    modes = options.modes.split(",")
-    envs = options.env.split(",")
-    cfg = settings(options, envs[0], model, quantization)
+    configs = [settings(options, env, model, quantization) for env in options.env.split(",")]
     with accelerator.memory_limit(options.memory_gib, options.device):
-        built = models.build(model, cfg.model, options.seed, options.vocabulary)
-        held = accelerator.held(options.device)
-        rows: list[dict[str, Any]] = []
-        for env in envs:
-            cfg = settings(options, env, model, quantization)
-            if "pass" in modes:
-                rows += passes.per_pass(built, cfg, keys, options.repetitions)
-            if "update" in modes:
-                rows += passes.per_update(built, cfg, keys, options.updates, not options.no_flops)
-            if "count" in modes:
-                rows += passes.count_updates(built, cfg, options.updates)
-    for row in rows:
-        row["peak_total"] = held + row["peak_memory"] if held and row["peak_memory"] else None
-    return {
-        "model": model,
-        "quantization": quantization,
-        "description": built.description,
-        "settings": OmegaConf.to_container(cfg, resolve=True),
-        "held_bytes": held,
-        "memory_gib": options.memory_gib,
-        "peak_tflops": options.peak_tflops or accelerator.peak_tflops(options.device),
-        "plan": accelerator.plan(cfg),
-        "rows": rows,
-    }
+        built = models.build(model, configs[0].model, options.seed, options.vocabulary)
+        measurements: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
+            "pass": lambda cfg: passes.per_pass(built, cfg, keys, options.repetitions),
+            "update": lambda cfg: passes.per_update(built, cfg, keys, options.updates, not options.no_flops),
+            "count": lambda cfg: passes.count_updates(built, cfg, options.updates),
+        }
+        measured: dict[str, Any] = {
+            "model": model,
+            "quantization": quantization,
+            "description": built.description,
+            "settings": OmegaConf.to_container(configs[0], resolve=True),
+            "held_bytes": accelerator.held(options.device),
+            "memory_gib": options.memory_gib,
+            "peak_tflops": options.peak_tflops or accelerator.peak_tflops(options.device),
+            "plan": accelerator.plan(configs[0], built.lm),
+            "rows": [],
+        }
+        result["models"].append(measured)
+        for cfg in configs:
+            for mode in options.modes.split(","):
+                measured["rows"] += measurements[mode](cfg)
+                _complete(measured, result["models"])
+                save()
 
 
-def _borrow_flops(result: dict[str, Any], measured: list[dict[str, Any]]) -> None:
-    """FLOPs of a quantised model are those of the same model in full, if it was measured; then the utilisation."""
-    full = next((m for m in measured if m["model"] == result["model"] and m["quantization"] == "none"), None)
+def _complete(measured: dict[str, Any], models: list[dict[str, Any]]) -> None:
+    """Peaks with the weights; FLOPs of a quantised model from the same model in full, if it was measured; utilisation."""
+    full = next((m for m in models if m["model"] == measured["model"] and m["quantization"] == "none"), None)
     counted = {(r["environment"], r["mode"], r["scheme"]): r["flops"] for r in full["rows"]} if full else {}
-    for row in result["rows"]:
+    held, peak_tflops = measured["held_bytes"], measured["peak_tflops"]
+    for row in measured["rows"]:
+        row["peak_total"] = held + row["peak_memory"] if held and row["peak_memory"] else None
         row["flops"] = row["flops"] or counted.get((row["environment"], row["mode"], row["scheme"]))
-        if row["flops"] and row["per_second"] and result["peak_tflops"] and row["mode"] != "update":
-            row["utilisation"] = row["flops"] * row["per_second"] / row["decisions"] / (result["peak_tflops"] * 1e12)
+        if row["flops"] and row["per_second"] and peak_tflops and row["mode"] != "update":
+            row["utilisation"] = row["flops"] * row["per_second"] / row["decisions"] / (peak_tflops * 1e12)
 
 
-def _environments(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _environments(options: argparse.Namespace, result: Result, save: Callable[[], None]) -> None:
     from twosome.bench import environments
     from twosome.config import compose
 
-    rows = []
     for env in options.env.split(","):
-        rows += environments.measure(compose([f"env={env}", f"seed={options.seed}"]), options.steps, options.repetitions)
-    return rows
+        cfg = compose([f"env={env}", f"seed={options.seed}"])
+        result["environments"] += environments.measure(cfg, options.steps, options.repetitions)
+        save()
 
 
 def _accelerator(options: argparse.Namespace) -> dict[str, Any]:
