@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import twosome
-from tests.faults import corrupt, paragraph
+from tests.faults import forge, paragraph
 from tests.test_run import SMALL
 from twosome import disk
 from twosome.config import compose
@@ -54,7 +54,7 @@ def test_the_adapter_config_of_a_stranger_decides_nothing(stranger):
     hostile = {"peft_type": "LORA", "auto_mapping": {"base_model_class": "system", "parent_library": "os"}, "base_model_name_or_path": "evil/model",
                "target_modules": [".*"], "modules_to_save": ["lm_head"], "trust_remote_code": True, "corda_config": {"cache_file": "/etc/passwd"}}  # fmt: skip
     path.write_text(json.dumps(hostile))
-    corrupt.seal(stranger)
+    forge.seal(stranger)
     policy = twosome.load(stranger)
     assert policy.lm.peft_config["default"].base_model_name_or_path != "evil/model"
 
@@ -62,8 +62,8 @@ def test_the_adapter_config_of_a_stranger_decides_nothing(stranger):
 @pytest.mark.parametrize("name", ["adapter/adapter_model.safetensors", "value_head.safetensors", "state.json", "config.yaml"])
 def test_a_pickle_in_disguise_is_refused_and_not_run(stranger, tmp_path, name):
     canary = tmp_path / "canary"
-    corrupt.rewrite(stranger / name, pickle.dumps(corrupt.Payload(canary)))
-    corrupt.seal(stranger)
+    forge.rewrite(stranger / name, pickle.dumps(forge.Payload(canary)))
+    forge.seal(stranger)
     if name == "state.json":
         with pytest.raises(CheckpointError):
             disk.read_json(stranger / name)
@@ -77,7 +77,7 @@ def test_a_pickle_in_disguise_is_refused_and_not_run(stranger, tmp_path, name):
 def test_remote_code_needs_the_users_own_word(stranger):
     path = stranger / "config.yaml"
     path.write_text(path.read_text().replace("trust_remote_code: false", "trust_remote_code: true"))
-    corrupt.seal(stranger)
+    forge.seal(stranger)
     with pytest.raises(CheckpointError, match=r"add model\.trust_remote_code=true"):
         twosome.load(stranger)
     assert saved_settings(path, ["model.trust_remote_code=true"]).model.trust_remote_code
@@ -97,7 +97,7 @@ def test_evaluating_and_resuming_ask_for_that_word(whole, tmp_path):
     (run_dir / "summary.json").unlink()
     for path in run_dir.rglob("config.yaml"):
         path.write_text(path.read_text().replace("twosome_envs:twosome/FoodPreparation-v0", "antigravity:Evil-v0"))
-    corrupt.seal(next((run_dir / "checkpoints").glob("step-*")))
+    forge.seal(next((run_dir / "checkpoints").glob("step-*")))
     with pytest.raises(CheckpointError, match="antigravity"):
         compose([f"resume={run_dir}"])
     from twosome.evaluate import _job

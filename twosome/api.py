@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Sequence as Seq
 from pathlib import Path
@@ -203,4 +204,6 @@ def _checkpoint_of(run_dir: Path, which: str) -> Path:
         raise CheckpointError(
             f"{run_dir} holds no usable checkpoint. {' '.join(complaints.values())}".strip()
         )
+    for complaint in complaints.values():
+        logging.getLogger(__name__).warning("Using %s instead of a newer, damaged one: %s", folder, complaint)
     return folder
