@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from twosome.types import ConfigError
 
@@ -27,7 +27,7 @@ ADAPTER_BYTES = 20
 HEAD_BYTES = 16  # of the value head: values, gradients, two moments
 PREDICTING = 0.5  # share of the fed tokens that predict one; .2 to .5 in the environments here
 ROW_TOKENS = 128  # of a menu in a row, with what menus of a row share counted once: bounds the attention mask
-LIBRARIES = {"cpu": int(0.75 * GIB), "cuda": int(0.6 * GIB), "mps": int(0.3 * GIB)}
+LIBRARIES = {"cpu": int(0.5 * GIB), "cuda": int(0.6 * GIB), "mps": int(0.3 * GIB)}
 SLACK = 1.1  # what an allocator holds beyond what is asked of it
 SMALL = 0.5  # of the device: a plan below it is one line
 
@@ -82,14 +82,19 @@ def plan(cfg: Any) -> Plan | None:
         return None
     lm = _skeleton(cfg.model)
     device = choose_device(cfg.model.device)
-    parts = _weights(lm, cfg.model) | _passes(lm, cfg, device.type) | _caches(lm, cfg)
-    slack = int((SLACK - 1) * sum(parts.values()))
+    passes = _passes(lm, cfg, device.type)
+    parts = _weights(lm, cfg.model) | passes | _caches(lm, cfg)
+    slack = int((SLACK - 1) * sum(passes.values()))
     parts |= {
         "libraries" if device.type == "cpu" else "device context": LIBRARIES.get(device.type, 0),
         "slack": slack,
     }
     name = "tiny" if cfg.model.name == TINY else cfg.model.name
-    kind = cfg.model.dtype if cfg.model.quantization == "none" else f"{cfg.model.quantization}, {cfg.model.dtype}"
+    kind = (
+        cfg.model.dtype
+        if cfg.model.quantization == "none"
+        else f"{cfg.model.quantization}, {cfg.model.dtype}"
+    )
     return Plan(parts, free_bytes(device), str(device), f"{name} ({kind})")
 
 
@@ -99,7 +104,11 @@ def must_fit(cfg: Any) -> Plan | None:
     if made is None or made.fits:
         return made
     remedies = _remedies(cfg)
-    advice = f"What would fit: {' | '.join(remedies)}." if remedies else "Nothing here makes it fit; take a smaller model."
+    advice = (
+        f"What would fit: {' | '.join(remedies)}."
+        if remedies
+        else "Nothing here makes it fit; take a smaller model."
+    )
     raise ConfigError(f"{made.table()}\nThis cannot fit. {advice}")
 
 
@@ -159,7 +168,7 @@ def _weights(lm: Any, settings: Any) -> dict[str, int]:
             base += parameter.numel() * (quantized or 0)
         else:
             base += parameter.numel() * DTYPE_BYTES[settings.dtype]
-    width = head.weight.shape[-1]
+    width = _width(lm)
     sizes = [width, *(settings.value_head.widths if settings.value_head.kind == "mlp" else []), 1]
     value_head = sum((a + 1) * b for a, b in itertools.pairwise(sizes)) + 2 * width
     return {
@@ -171,30 +180,43 @@ def _weights(lm: Any, settings: Any) -> dict[str, int]:
 
 def _passes(lm: Any, cfg: Any, device: str) -> dict[str, int]:
     """The largest pass, forward and backward: its layers, and the LM head after them."""
-    from torch import nn
-
-    b, tokens = DTYPE_BYTES[cfg.model.dtype], cfg.policy.token_budget
-    stack = max((m for m in lm.modules() if isinstance(m, nn.ModuleList)), key=len, default=nn.ModuleList())
-    config = lm.config.get_text_config() if hasattr(lm.config, "get_text_config") else lm.config
-    width = lm.get_output_embeddings().weight.shape[-1]
-    depth, heads = max(len(stack), 1), getattr(config, "num_attention_heads", 1)
+    b, tokens, width = DTYPE_BYTES[cfg.model.dtype], cfg.policy.token_budget, _width(lm)
     row = min(tokens, cfg.policy.menus_per_row * ROW_TOKENS)
-    linear = list(_linear(m for layer in stack for m in layer.modules()))
-    shapes = [m.weight.shape for m in linear]
-    per_token = sum(min(s) if 0 in s else _out(m) for m, s in zip(linear, shapes, strict=True)) * b
-    per_token += depth * (_widest(linear) * b + 2 * width * (4 if b < 4 else b))  # an activation; what two norms read
-    adapted = [m for layer in stack for m in layer.modules() if hasattr(m, "lora_A")]
-    per_token += sum(int(cast(Any, m).in_features) for m in adapted) * (4 if b < 4 else 1)
-    attention = row * heads * (b + 4) if cfg.model.attention == "eager" else (row * b if device == "cuda" else 0)
-    layers = per_token + depth * attention
-    kept = layers / depth + depth * width * b if cfg.model.gradient_checkpointing else layers
-    backward = 1.5 * layers / depth
+    stack = _stack(lm)
+    depth = max(len(stack), 1)
+    heads = getattr(lm.config, "num_attention_heads", 1)
+    scores = row * heads * (b + 4) if cfg.model.attention == "eager" else (row * b if device == "cuda" else 0)
+    layer = _kept_by_layers(stack, width, b) / depth + scores
+    kept = layer + depth * width * b if cfg.model.gradient_checkpointing else depth * layer
+    backward = 1.5 * layer  # gradients of the layer at hand
+    largest = max((m.weight.numel() for m in _linear(stack.modules())), default=0)
+    unpacked = largest * 2 if cfg.model.quantization != "none" else 0  # one layer at a time
     head = PREDICTING * lm.get_output_embeddings().weight.shape[0] * (b + 3 * 4)
-    largest = max((m.weight.numel() for m in linear), default=0) * 2 if cfg.model.quantization != "none" else 0
     return {
-        f"activations of {tokens} tokens": int(tokens * (kept + backward) + largest),
+        f"activations of {tokens} tokens": int(tokens * (kept + backward) + unpacked),
         "LM head and attention masks": int(tokens * head + 3 * tokens * row),
     }
+
+
+def _kept_by_layers(stack: Any, width: int, b: int) -> float:
+    """Bytes per token that all layers keep for the backward pass, attention scores aside."""
+    linear = list(_linear(stack.modules()))
+    outputs = sum(map(_out, linear)) + len(stack) * max(map(_out, linear), default=0)  # and of one activation
+    norms = 2 * width * len(stack)  # read in float32: a copy, where that is not the model's precision
+    adapted = sum(m.in_features for m in stack.modules() if hasattr(m, "lora_A"))
+    # An adapter reads a float32 copy of its input; in a float32 model the input itself, which neighbours share.
+    return outputs * b + norms * 4 + adapted * (4 if b < 4 else 1)
+
+
+def _stack(lm: Any) -> Any:
+    """The decoder layers."""
+    from torch import nn
+
+    return max((m for m in lm.modules() if isinstance(m, nn.ModuleList)), key=len, default=nn.ModuleList())
+
+
+def _width(lm: Any) -> int:
+    return int(lm.get_output_embeddings().weight.shape[-1])
 
 
 def _caches(lm: Any, cfg: Any) -> dict[str, int]:
@@ -202,7 +224,7 @@ def _caches(lm: Any, cfg: Any) -> dict[str, int]:
     from twosome.tokens import KEPT_IDS
 
     entries = min(cfg.policy.reuse_capacity, 2 * cfg.total_steps)
-    width = lm.get_output_embeddings().weight.shape[-1]
+    width = _width(lm)
     features = entries * (width * 4 + 1000) if "features" in cfg.policy.reuse else 0
     menus = KEPT_IDS * 40 + entries * 2000 if cfg.policy.reuse else 0
     rollout = cfg.num_envs * cfg.rollout_steps * (width * 4 + 4000)
@@ -212,16 +234,16 @@ def _caches(lm: Any, cfg: Any) -> dict[str, int]:
 def _linear(modules: Any) -> Any:
     """The layers that multiply by a matrix, without the halves of an adapter."""
     for m in modules:
-        if type(m).__name__ in ("Linear", "Conv1D") and getattr(m, "weight", None) is not None and not m.weight.requires_grad:
+        if (
+            type(m).__name__ in ("Linear", "Conv1D")
+            and getattr(m, "weight", None) is not None
+            and not m.weight.requires_grad
+        ):
             yield m
 
 
 def _out(module: Any) -> int:
     return int(module.weight.shape[1 if type(module).__name__ == "Conv1D" else 0])
-
-
-def _widest(linear: list[Any]) -> int:
-    return max((_out(m) for m in linear), default=0)
 
 
 def _container_limit() -> int:

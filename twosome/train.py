@@ -119,8 +119,15 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _job(cfg: Any) -> dict[str, Any] | None:
+    from twosome.plan import must_fit, plan
     from twosome.run import open_run
 
+    if cfg.plan:
+        made = plan(cfg)
+        print(made.table() if made else f"method={cfg.method} loads no language model: nothing to plan.")
+        return None
+    if cfg.resume is None and (made := must_fit(cfg)):
+        print(made)
     return train(open_run(cfg))
 
 

@@ -1,0 +1,46 @@
+"""Run as a script by test_plan: builds a policy from the given settings, acts and learns at the full token budget, and
+prints the plan and the process's peak resident memory as JSON.
+"""
+
+import json
+import random
+import resource
+import sys
+
+import torch
+
+from twosome.api import build_policy
+from twosome.config import compose
+from twosome.plan import plan
+from twosome.types import Decision
+
+
+def main(overrides):
+    torch.set_num_threads(1)
+    cfg = compose(["model=hf", "model.threads=1", "policy.scorer=forest", *overrides])
+    planned = plan(cfg)
+    policy = build_policy(cfg)
+    rng = random.Random(0)
+
+    def words(n):
+        return " ".join(f"w{rng.randrange(4, 8000)}" for _ in range(n))
+
+    menu = tuple(words(6) for _ in range(10))
+    some = [Decision(words(60), menu) for _ in range(cfg.policy.token_budget // 110 + 1)]
+    fed = []
+    layers = policy.lm.get_base_model().base_model
+    layers.register_forward_pre_hook(lambda m, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True)
+    optimizer = torch.optim.AdamW(policy.adapter_parameters())
+    policy.log_probs(some)
+    policy.values([d.prompt for d in some])
+    for _ in range(2):
+        for _, log_probs in policy.evaluate(some):
+            log_probs[:, 0].sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(json.dumps({"planned": planned.need, "peak": peak, "fed": max(fed), "parts": planned.parts}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

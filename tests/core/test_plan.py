@@ -1,0 +1,157 @@
+"""The memory plan: against measured peaks, monotone in what it should be, and a refusal that says what would fit."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import zoo
+
+from twosome import plan as planning
+from twosome.config import compose
+from twosome.plan import GIB, must_fit, plan, size
+from twosome.types import ConfigError, ModelError
+
+LLAMA_25M = {
+    "hidden_size": 384,
+    "intermediate_size": 1024,
+    "num_hidden_layers": 11,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 6,
+    "head_dim": 64,
+    "vocab_size": 8192,
+    "max_position_embeddings": 2048,
+}
+BETWEEN = (0.85, 1.6)  # of the measured peak: too small a plan runs out, too large a one refuses what would work
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("llama-25m")
+    lm = zoo.model("llama", **LLAMA_25M)
+    assert 24e6 < sum(p.numel() for p in lm.parameters()) < 28e6
+    lm.save_pretrained(path)
+    zoo.word_tokenizer(8192).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory):
+    """The shape of Llama 7B: a config and an empty weights file."""
+    from transformers import LlamaConfig
+
+    path = tmp_path_factory.mktemp("llama-7b")
+    LlamaConfig(
+        vocab_size=32000, hidden_size=4096, intermediate_size=11008, num_hidden_layers=32, num_attention_heads=32
+    ).save_pretrained(path)
+    (path / "model.safetensors").touch()
+    return path
+
+
+def made(folder, *overrides):
+    return plan(compose(["model=hf", f"model.name={folder}", "model.device=cpu", *overrides]))
+
+
+CASES = [
+    ["policy.token_budget=1024"],
+    pytest.param(["policy.token_budget=4096"], marks=pytest.mark.slow),
+    pytest.param(["policy.token_budget=2048", "model.gradient_checkpointing=true"], marks=pytest.mark.slow),
+    pytest.param(["policy.token_budget=2048", "model.lora.targets=all-linear"], marks=pytest.mark.slow),
+    pytest.param(["policy.token_budget=1024", "model.attention=eager"], marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("overrides", CASES, ids=" ".join)
+def test_against_the_measured_peak(folder, overrides, capsys):
+    pytest.importorskip("resource", reason="peaks are measured with getrusage, which this platform lacks")
+    script = Path(__file__).with_name("measure_memory.py")
+    command = [sys.executable, str(script), f"model.name={folder}", *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    with capsys.disabled():
+        print(
+            f"\n{' '.join(overrides)}: planned {size(found['planned'])}, measured {size(found['peak'])} "
+            f"(factor {found['planned'] / found['peak']:.2f}; {found['fed']} tokens in the largest pass)"
+        )
+    assert BETWEEN[0] < found["planned"] / found["peak"] < BETWEEN[1]
+
+
+def test_parts_of_a_7b_model(seven):
+    whole = made(seven, "model.dtype=bfloat16")
+    assert whole.parts["weights"] == pytest.approx(6738415616 * 2)
+    assert whole.parts["adapter and optimiser"] == 32 * 2 * 2 * 8 * 4096 * planning.ADAPTER_BYTES
+    int8 = made(seven, "model.dtype=bfloat16", "model.quantization=int8").parts["weights"]
+    nf4 = made(seven, "model.dtype=bfloat16", "model.quantization=nf4").parts["weights"]
+    assert 6.5 * GIB < int8 < 7.0 * GIB
+    assert 3.4 * GIB < nf4 < 4.1 * GIB
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ("policy.token_budget=1024", "policy.token_budget=4096"),
+        ("model.gradient_checkpointing=true", "model.gradient_checkpointing=false"),
+        ("model.dtype=bfloat16", "model.dtype=float32"),
+        ("model.attention=sdpa", "model.attention=eager"),
+        ("model.lora.rank=8", "model.lora.rank=64"),
+        ("model.lora.targets=[q_proj]", "model.lora.targets=all-linear"),
+        ("policy.reuse=[]", "policy.reuse=[distributions,decisions,features]"),
+        ("policy.reuse_capacity=100", "policy.reuse_capacity=100000"),
+    ],
+)
+def test_what_needs_less(seven, less, more):
+    assert made(seven, less).need < made(seven, more).need
+
+
+def test_it_refuses_with_what_would_fit(seven, monkeypatch):
+    monkeypatch.setattr(planning, "free_bytes", lambda device: 40 * GIB)
+    cfg = compose(["model=hf", f"model.name={seven}", "model.device=cpu"])
+    with pytest.raises(ConfigError, match=r"This cannot fit\. What would fit: ") as error:
+        must_fit(cfg)
+    said = str(error.value)
+    assert "activations of 4096 tokens" in said
+    for advice in said.split("What would fit: ")[1].rstrip(".").split(" | "):
+        assert must_fit(compose(["model=hf", f"model.name={seven}", "model.device=cpu", *advice.split()])).fits
+    monkeypatch.setattr(planning, "free_bytes", lambda device: 2**20)
+    with pytest.raises(ConfigError, match="take a smaller model"):
+        must_fit(compose(["model.device=cpu"]))
+    monkeypatch.setattr(planning, "free_bytes", lambda device: 400 * GIB)
+    assert must_fit(cfg).fits
+
+
+def test_small_is_a_line_and_large_a_table(seven, monkeypatch):
+    monkeypatch.setattr(planning, "free_bytes", lambda device: 16 * GIB)
+    small = plan(compose([]))
+    assert str(small).count("\n") == 0
+    assert "of 16.0 GiB free on cpu" in str(small)
+    assert "\n" in str(made(seven))
+    assert small.table().splitlines()[0] == "Memory plan for tiny (float32) on cpu"
+
+
+def test_plan_true_prints_and_stops(tmp_path, capsys):
+    from twosome.train import main
+
+    main(["plan=true", f"run_dir={tmp_path / 'run'}"])
+    said = capsys.readouterr().out
+    assert "Memory plan for tiny" in said
+    assert "in all, about" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_cannot_fit_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    from twosome.train import main
+
+    monkeypatch.setattr(planning, "free_bytes", lambda device: 2**20)
+    with pytest.raises(SystemExit) as stopped:
+        main([f"run_dir={tmp_path / 'run'}"])
+    assert stopped.value.code == 2
+    assert "This cannot fit" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_model_no_plan():
+    assert plan(compose(["method=tabular"])) is None
+    with pytest.raises(ModelError):
+        made("/nowhere/at/all")
