@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from itertools import pairwise
 
 import gymnasium
 import numpy as np
@@ -262,7 +263,7 @@ def test_filters_for_failures_and_uncertain_decisions(page, written):
             break
     entropies = [written[1][e - 1].steps[t - 1].entropy for e, t in visited]
     assert len(visited) == len(set(visited)) <= 10
-    assert entropies == sorted(entropies, reverse=True)
+    assert all(a >= b - 1e-4 for a, b in pairwise(entropies)), "the page rounds"
     assert entropies[0] == pytest.approx(max(s.entropy for r in written[1] for s in r.steps), abs=1e-4)
 
 
