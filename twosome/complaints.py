@@ -46,7 +46,8 @@ def check_override(override: str, config_name: str) -> str | None:
     if override.startswith("~"):
         return f"{override!r} would remove a setting; a setting can be changed, or set to null where it may be."
     group = _key(override)
-    is_group = (config.conf_dir() / group).is_dir() and group != "experiment"
+    chosen = re.findall(r"^  - (\w+):", (config.conf_dir() / f"{config_name}.yaml").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    is_group = group in chosen and group != "experiment"  # elsewhere, as in `twosome-eval env=[a,b]`, it is a setting
     if is_group and (value.strip() in ("", "null", "None") or "[" in value):
         return _unknown_option(group, value)
     return None
