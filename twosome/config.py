@@ -194,6 +194,8 @@ def compose(overrides: list[str], config_name: str = "train") -> Any:
     for override in overrides:
         if complaint := check_override(override, config_name):
             raise ConfigError(complaint)
+    if config_name == "eval":  # Hydra reads `env=` as a choice of one file, but a policy is evaluated in any number of worlds
+        overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
     overrides = [f"++{o}" if o.startswith("env.kwargs.") else o for o in overrides]  # an open mapping: any key may be added
     try:
         with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):

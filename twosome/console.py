@@ -49,7 +49,8 @@ class Console:
             parts.append(f"success {sum(e.success for e in recent) / len(recent):.0%}")
         if stats.last_evaluation:
             parts.append(f"greedy {stats.last_evaluation['greedy']['return_mean']:.4f}")
-        parts.append(f"entropy {record.get('policy/entropy', float('nan')):.2f}")
+        if "policy/entropy" in record:  # not while the actor warms up
+            parts.append(f"entropy {record['policy/entropy']:.2f}")
         parts.append(f"{record['speed/steps_per_second']:.0f} steps/s")
         line = "  ".join(parts)
         if self._bar is not None:

@@ -131,7 +131,7 @@ def _job(cfg: Any) -> list[dict[str, Any]]:
         raise ConfigError(f"episodes={cfg.episodes} cannot work: expected 1 or more.")
     sources = [str(c) for c in _listed(cfg.checkpoint)]
     out = Path(cfg.out).expanduser() if cfg.out else _default_out(sources[0])
-    results = [_evaluate_one(cfg, source, name, out) for source in sources for name in (_listed(cfg.env) or [None])]
+    results = [_evaluate_one(cfg, source, name, out) for source in sources for name in (_listed(cfg.envs) or [None])]
     write_results(out, results)
     return results
 
@@ -156,6 +156,7 @@ def _evaluate_one(cfg: Any, source: str, env_name: str | None, out: Path) -> dic
         print(f"Report: {page}")
     return {
         "checkpoint": source,
+        "environment": env_name or env.id.split("/")[-1],
         "env_id": env.id.split(":")[-1],
         "trained_on": settings.env.id.split(":")[-1],
         "model": settings.model.name,
@@ -194,7 +195,7 @@ def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
     e, optimum = result[how], result["optimum"]
     return {
         "checkpoint": result["checkpoint"],
-        "environment": result["env_id"].split("/")[-1],
+        "environment": result["environment"],
         "policy": how,
         "episodes": e["episodes"],
         "return": round(e["return_mean"], 6),
@@ -227,6 +228,7 @@ def _print(rows: list[dict[str, Any]], out: Path) -> None:
         }
         table.add_row(*(str(cells[c]) for c in columns))
     console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=120)
     console.print(table)
     console.print(f"Written: {out / 'eval.json'}, eval.csv" + (", eval.png" if _has_matplotlib() else ""), soft_wrap=True)
 
