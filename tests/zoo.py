@@ -152,3 +152,63 @@ def gradient(lm: Any, log_probs: list[torch.Tensor]) -> torch.Tensor:
     loss = torch.stack([(x * torch.arange(1, len(x) + 1, device=x.device).cos()).sum() for x in log_probs]).sum()
     weights = [p for p in lm.parameters() if p.requires_grad]
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)])
+
+
+ALL = ("distributions", "decisions", "features")
+
+
+def policy(
+    family: str = "llama",
+    *,
+    reuse: tuple[str, ...] = ALL,
+    capacity: int = 1000,
+    budget: int = 512,
+    scorer: str = "auto",
+    checkpointing: bool = False,
+    dropout: float = 0.0,
+) -> Any:
+    """An `LLMPolicy` on a tiny random model, with a value head that is not zero. Always the same weights."""
+    from types import SimpleNamespace
+
+    from twosome.config import PolicySettings
+    from twosome.model import ValueHead, add_adapter
+    from twosome.policy import LLMPolicy
+
+    lm = model(family, attention="eager" if family in ("bloom", "gemma2") else "sdpa")
+    lm.requires_grad_(False)
+    torch.manual_seed(1)
+    lm = add_adapter(lm, SimpleNamespace(rank=4, alpha=8, dropout=dropout, targets="all-linear"), checkpointing)
+    head = ValueHead(32, SimpleNamespace(kind="mlp", widths=[8], layer_norm=True))
+    torch.nn.init.normal_(head.layers[-1].weight)
+    settings = PolicySettings("word", "", scorer, budget, 8, list(reuse), capacity)
+    return LLMPolicy(lm, word_tokenizer(), head, settings)
+
+
+def decisions(seed: int = 0, size: int = 6) -> list[Any]:
+    """`random_batch` as decisions."""
+    from twosome.types import Decision
+
+    return [Decision(p, tuple(m)) for p, m in zip(*random_batch(seed, size), strict=True)]
+
+
+def worst(a: Any, b: Any) -> float:
+    """The largest absolute difference of two lists of tensors."""
+    return max((x - y).abs().max().item() for x, y in zip(a, b, strict=True))
+
+
+def slow(policy: Any, some: list[Any]) -> list[torch.Tensor]:
+    """The reference for a policy's decisions, without gradient."""
+    with torch.no_grad():
+        return [slow_log_probs(policy.lm, policy.tokenizer, d.prompt, list(d.menu)) for d in some]
+
+
+def folder_of(path: Any, family: str) -> Any:
+    """A folder as `save_pretrained` writes it: a tiny `llama` or `qwen3` with a tokenizer of its kind."""
+    import tokenizer_zoo
+
+    tokenizer = {"llama": tokenizer_zoo.llama_legacy, "qwen3": tokenizer_zoo.qwen_like}[family]()
+    settings = {"vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 96, "head_dim": 16}
+    settings |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    model(family, **settings, max_position_embeddings=512, pad_token_id=-1).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path

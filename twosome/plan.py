@@ -159,7 +159,7 @@ def _skeleton(settings: Any) -> Any:
 def _weights(lm: Any, settings: Any) -> dict[str, int]:
     quantized = QUANTIZED_BYTES.get(settings.quantization)
     head = lm.get_output_embeddings()
-    inside = {id(m.weight) for m in _linear(lm.modules()) if m is not head} if quantized else set()
+    inside = {id(m.weight) for m in _linear(lm.modules()) if m.weight is not head.weight} if quantized else set()
     base = adapter = 0.0
     for parameter in lm.parameters():
         if parameter.requires_grad:

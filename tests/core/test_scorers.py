@@ -89,6 +89,13 @@ def test_every_scorer_and_normalization(scorer, normalization):
     check(zoo.with_lora(zoo.model("qwen2")), 3, scorer=scorer, normalization=normalization)
 
 
+def test_an_adapter_on_the_head():
+    """The hook that picks the predicting positions sits before the adapter too."""
+    for tied in (False, True):
+        targets = ["q_proj", "down_proj"] + ["lm_head"] * (not tied)
+        check(zoo.with_lora(zoo.model("llama", tie_word_embeddings=tied), targets), 6)
+
+
 @pytest.fixture(scope="module")
 def llama():
     return zoo.with_lora(zoo.model("llama"))
