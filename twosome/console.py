@@ -19,6 +19,8 @@ class Console:
 
     def __init__(self, run: Any):
         self.run, self.cfg, self.out = run, run.cfg, RichConsole(highlight=False, soft_wrap=True)
+        if not self.out.is_terminal:
+            self.out = RichConsole(highlight=False, soft_wrap=True, width=110)
         self._bar: Progress | None = None
         self._said = 0.0
 
