@@ -55,7 +55,7 @@ def score_actions(
     """
     from twosome import tokens
     from twosome.config import near
-    from twosome.model import context_length
+    from twosome.model import context_length, vocabulary_size
     from twosome.passes import score
     from twosome.scorers import SCORERS
 
@@ -73,9 +73,9 @@ def score_actions(
             raise ConfigError(
                 f"Unknown {what} {got!r}.{near(str(got), list(known))} Known: {', '.join(known)}."
             )
-    limit = context_length(model)
+    limits = context_length(model), vocabulary_size(model)
     sequences = [
-        tokens.encode(tokenizer, Decision(p, _menu(menu)), limit)
+        tokens.encode(tokenizer, Decision(p, _menu(menu)), *limits)
         for p, menu in zip(prompts, menus, strict=True)
     ]
     if not sequences:
@@ -98,7 +98,9 @@ def _menu(menu: Seq[str]) -> tuple[str, ...]:
     try:
         return tuple(menu)
     except TypeError:
-        raise MenuError(f"Expected a menu, a sequence of action phrases, got {type(menu).__name__} {menu!r}.") from None
+        raise MenuError(
+            f"Expected a menu, a sequence of action phrases, got {type(menu).__name__} {menu!r}."
+        ) from None
 
 
 def _choice(model: Any, scorer: str) -> ScorerChoice:

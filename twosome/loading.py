@@ -53,7 +53,9 @@ def load_lm(settings: ModelSettings) -> tuple[Any, Any]:
     except LOADING_ERRORS as error:
         raise ModelError(_explain(settings, place, remote, error, "model")) from error
     if lm.get_output_embeddings() is None:
-        raise ModelError(f"{settings.name!r} has no LM head to score actions with; expected a causal language model.")
+        raise ModelError(
+            f"{settings.name!r} has no LM head to score actions with; expected a causal language model."
+        )
     lm.requires_grad_(False)
     _silence_dropout(lm)
     return lm, tokenizer
@@ -74,7 +76,9 @@ def read_config(settings: ModelSettings) -> Any:
         raise ModelError(_explain(settings, place, remote, error, "configuration")) from error
 
 
-def _from_pretrained(settings: ModelSettings, place: str, quantization: Any, device: torch.device, remote: dict) -> Any:
+def _from_pretrained(
+    settings: ModelSettings, place: str, quantization: Any, device: torch.device, remote: dict
+) -> Any:
     """The weights on the device. Where the architecture has no scaled-dot-product attention, eager is taken
     instead.
     """
@@ -86,7 +90,9 @@ def _from_pretrained(settings: ModelSettings, place: str, quantization: Any, dev
     if quantization or device.type != "cpu":
         options["device_map"] = {"": device}
     try:
-        lm: Any = AutoModelForCausalLM.from_pretrained(place, attn_implementation=settings.attention, **options)
+        lm: Any = AutoModelForCausalLM.from_pretrained(
+            place, attn_implementation=settings.attention, **options
+        )
     except ValueError as error:
         if "attention implementation" not in str(error) or settings.attention == "eager":
             raise
@@ -127,13 +133,17 @@ def _place(name: str) -> str:
     if path.exists():
         return str(_checked_folder(path))
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name:
-        raise ModelError(f"There is no model folder {path}. Check model.name, or give a hub name such as Qwen/Qwen3-0.6B-Base.")
+        raise ModelError(
+            f"There is no model folder {path}. Check model.name, or give a hub name such as Qwen/Qwen3-0.6B-Base."
+        )
     return name
 
 
 def _checked_folder(path: Path) -> Path:
     """The folder of a model that can be loaded without unpickling. Raises `ModelError` with what it lacks."""
-    expected = "expected a folder written by `save_pretrained` (config.json, model.safetensors, tokenizer files)"
+    expected = (
+        "expected a folder written by `save_pretrained` (config.json, model.safetensors, tokenizer files)"
+    )
     if (path / "adapter_config.json").is_file():
         raise ModelError(
             f"{path} holds an adapter, not a model. Give the model it was trained on as model.name; a whole "
@@ -166,7 +176,9 @@ def _hub_answers() -> bool:
         return False
     try:
         get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
-    except Exception as error:  # the session's errors share no base; whatever it was, the local cache is asked next
+    except (
+        Exception
+    ) as error:  # the session's errors share no base; whatever it was, the local cache is asked next
         log.info("The hub at %s does not answer: %s", constants.ENDPOINT, error)
         return False
     return True
@@ -216,7 +228,11 @@ def _explain(settings: ModelSettings, place: str, remote: dict[str, Any], error:
             f"trust: model.trust_remote_code=true. ({said})"
         )
     if Path(place).exists():
-        files = "tokenizer.json and tokenizer_config.json" if what == "tokenizer" else "config.json and *.safetensors"
+        files = (
+            "tokenizer.json and tokenizer_config.json"
+            if what == "tokenizer"
+            else "config.json and *.safetensors"
+        )
         return (
             f"The {what} in {place} cannot be loaded: {said}. Expected the files that `save_pretrained` "
             f"writes ({files}) of a causal language model that this version of transformers knows."

@@ -26,6 +26,7 @@ __all__ = [
     "prepare",
     "quiet",
     "set_dropout",
+    "vocabulary_size",
 ]
 
 
@@ -68,7 +69,9 @@ def add_adapter(lm: Any, settings: LoraSettings, gradient_checkpointing: bool = 
         lora_dropout=settings.dropout,
         target_modules=targets,
         task_type="CAUSAL_LM",
-        fan_in_fan_out=any(type(m).__name__ == "Conv1D" for m in lm.modules()),  # GPT-2's layers are transposed
+        fan_in_fan_out=any(
+            type(m).__name__ == "Conv1D" for m in lm.modules()
+        ),  # GPT-2's layers are transposed
     )
     try:
         with warnings.catch_warnings():  # PEFT 0.21 asks transformers by a name that is on its way out
@@ -148,3 +151,8 @@ def context_length(lm: Any) -> int | None:
         ),
         None,
     )
+
+
+def vocabulary_size(lm: Any) -> int:
+    """How many token ids the model knows."""
+    return int(lm.get_input_embeddings().weight.shape[0])

@@ -5,6 +5,7 @@ by pass.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from twosome import scoring
 from twosome.forest import batches, pack
-from twosome.probe import Menu, exceeds_window, probe
+from twosome.probe import Menu, attention_window, probe
 from twosome.scorers import SCORERS, Probe
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class ScorerChoice:
 
     def of(self, lm: Any, menus: list[Menu], *, with_gradient: bool, token_budget: int) -> list[str]:
         """A scorer's name for every menu. The first menus of each kind are probed, here and now."""
-        is_beyond = [exceeds_window(lm, max(len(s.ids) - 1 for s in menu)) for menu in menus]
+        window = attention_window(lm) or math.inf
+        is_beyond = [max(len(s.ids) for s in menu) - 1 > window for menu in menus]
         inside, beyond = (
             [m for m, b in zip(menus, is_beyond, strict=True) if b == which] for which in (False, True)
         )

@@ -159,7 +159,9 @@ def _skeleton(settings: Any) -> Any:
 def _weights(lm: Any, settings: Any) -> dict[str, int]:
     quantized = QUANTIZED_BYTES.get(settings.quantization)
     head = lm.get_output_embeddings()
-    inside = {id(m.weight) for m in _linear(lm.modules()) if m.weight is not head.weight} if quantized else set()
+    inside = (
+        {id(m.weight) for m in _linear(lm.modules()) if m.weight is not head.weight} if quantized else set()
+    )
     base = adapter = 0.0
     for parameter in lm.parameters():
         if parameter.requires_grad:
@@ -204,7 +206,8 @@ def _kept_by_layers(stack: Any, width: int, b: int) -> float:
     outputs = sum(map(_out, linear)) + len(stack) * max(map(_out, linear), default=0)  # and of one activation
     norms = 2 * width * len(stack)  # read in float32: a copy, where that is not the model's precision
     adapted = sum(m.in_features for m in stack.modules() if hasattr(m, "lora_A"))
-    # An adapter reads a float32 copy of its input; in a float32 model the input itself, which neighbours share.
+    # An adapter reads a float32 copy of its input; in a float32 model the input itself, which neighbours
+    # share.
     return outputs * b + norms * 4 + adapted * (4 if b < 4 else 1)
 
 

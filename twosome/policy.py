@@ -9,6 +9,7 @@ the run.
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
@@ -18,9 +19,9 @@ import torch
 from torch import Tensor
 
 from twosome import tokens
-from twosome.model import ValueHead, adapter_off, context_length, set_dropout
+from twosome.model import ValueHead, adapter_off, context_length, set_dropout, vocabulary_size
 from twosome.passes import ScorerChoice, cut, score
-from twosome.probe import exceeds_window
+from twosome.probe import attention_window
 from twosome.scorers import SCORERS, Probe, prompt_features
 from twosome.types import Decision, NumericsError, Sequence
 
@@ -51,7 +52,9 @@ class LLMPolicy:
         self.lm, self.tokenizer, self.value_head, self.settings = lm, tokenizer, value_head, settings
         self.token_budget = settings.token_budget
         self.max_tokens = context_length(lm)
-        self.encoder = tokens.Encoder(tokenizer, self.max_tokens, keep=bool(settings.reuse))
+        self.encoder = tokens.Encoder(
+            tokenizer, self.max_tokens, vocabulary_size(lm), keep=bool(settings.reuse)
+        )
         self.counts: Counter[str] = Counter()
         self.train_settings: Any = None  # the settings it was built from, where it was built from settings
         self._choice = ScorerChoice(settings.scorer)
@@ -77,7 +80,8 @@ class LLMPolicy:
         self.counts["decisions"] += len(decisions)
         self.counts["decisions_computed"] += len(missing)
         computed = self._complete(missing, self._passes)
-        fresh = {d: self._checked(d, row[: len(d.menu)].clone()) for d, row in zip(missing, computed, strict=True)}
+        pairs = zip(missing, computed, strict=True)
+        fresh = {d: self._checked(d, row[: len(d.menu)].clone()) for d, row in pairs}
         result = [(fresh[d] if d in fresh else known[d]).clone() for d in decisions]
         if "distributions" in self.settings.reuse:
             for d, row in fresh.items():
@@ -101,14 +105,18 @@ class LLMPolicy:
             fresh = dict(zip(missing, self._complete(missing, self._feature_passes), strict=True))
         for p, feature in fresh.items():
             if not torch.isfinite(feature).all():
-                raise NumericsError(f"The frozen model's state after {p!r} holds a NaN or an infinity. {NOT_FINITE}")
+                raise NumericsError(
+                    f"The frozen model's state after {p!r} holds a NaN or an infinity. {NOT_FINITE}"
+                )
         rows = [fresh[p] if p in fresh else self._features[p] for p in prompts]
         if "features" in self.settings.reuse:
             for p, feature in fresh.items():
                 _keep(self._features, p, feature, self.settings.reuse_capacity)
         return torch.stack(rows)
 
-    def _complete(self, items: list, passes: Callable[[list], Iterator[tuple[list[int], Tensor]]]) -> list[Tensor]:
+    def _complete(
+        self, items: list, passes: Callable[[list], Iterator[tuple[list[int], Tensor]]]
+    ) -> list[Tensor]:
         """A row for every item, without gradient. After an out-of-memory error only what is still missing is
         done again.
         """
@@ -270,12 +278,14 @@ class LLMPolicy:
 
     def _feature_passes(self, prompts: list[str]) -> Iterator[tuple[list[int], Tensor]]:
         """Features pass by pass: (indices of prompts, [n, H]). A forest where the probe found it exact."""
-        ids = [tokens.encode_prompt(self.tokenizer, p, self.max_tokens) for p in prompts]
+        ids = [
+            tokens.encode_prompt(self.tokenizer, p, self.max_tokens, self.encoder.vocabulary) for p in prompts
+        ]
         as_menus = [[Sequence((*path, 0), len(path), ())] for path in ids]
         probed = self._choice.inside
         shares = probed is not None and probed.scorer == "forest"
-        fits = [shares and not exceeds_window(self.lm, len(path)) for path in ids]
-        names = ["forest" if f else "separate" for f in fits]
+        window = (attention_window(self.lm) or math.inf) if shares else 0
+        names = ["forest" if len(path) <= window else "separate" for path in ids]
         for name, rows in cut(as_menus, names, self.token_budget, self.settings.menus_per_row):
             found = prompt_features(self.lm, name, [[ids[i] for i in row] for row in rows])
             yield [i for row in rows for i in row], found

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence as Seq
 from typing import Any
 
-from twosome.types import ContextLengthError, Decision, MenuError, Sequence
+from twosome.types import ContextLengthError, Decision, MenuError, ModelError, Sequence
 
 KEPT_IDS = 2_000_000  # token ids of encoded menus that are kept, about 80 MB
 
@@ -63,7 +63,9 @@ def check_menu(decision: Decision) -> None:
 
 
 def _check_text(text: str, what: str) -> None:
-    """Half a surrogate pair is no text: UTF-8 cannot write it, and tokenizers raise whatever comes to their mind."""
+    """Half a surrogate pair is no text: UTF-8 cannot write it, and tokenizers raise whatever comes to their
+    mind.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -73,7 +75,9 @@ def _check_text(text: str, what: str) -> None:
         ) from None
 
 
-def encode(tokenizer: Any, decision: Decision, max_tokens: int | None = None) -> list[Sequence]:
+def encode(
+    tokenizer: Any, decision: Decision, max_tokens: int | None = None, vocabulary: int | None = None
+) -> list[Sequence]:
     """The token sequence of every action of the menu.
 
     Works with and without BOS, prefix space, offsets. Raises `MenuError` for a menu that cannot be scored
@@ -104,6 +108,7 @@ def encode(tokenizer: Any, decision: Decision, max_tokens: int | None = None) ->
                 f"context holds {max_tokens}. Shorten the prompt or use a model with a longer context. "
                 f"Action {action!r}, prompt {_short(prompt)}."
             )
+        _check_ids(ids, vocabulary)
         sequences.append(Sequence(tuple(ids), start, _words(text, cut, ends[start:])))
     return sequences
 
@@ -115,9 +120,16 @@ class Encoder:
     """
 
     def __init__(
-        self, tokenizer: Any, max_tokens: int | None = None, *, keep: bool = True, capacity: int = KEPT_IDS
+        self,
+        tokenizer: Any,
+        max_tokens: int | None = None,
+        vocabulary: int | None = None,
+        *,
+        keep: bool = True,
+        capacity: int = KEPT_IDS,
     ):
-        self.tokenizer, self.max_tokens, self.keep, self.capacity = tokenizer, max_tokens, keep, capacity
+        self.tokenizer, self.max_tokens, self.vocabulary = tokenizer, max_tokens, vocabulary
+        self.keep, self.capacity = keep, capacity
         self.held = 0
         self._kept: OrderedDict[Decision, list[Sequence]] = OrderedDict()
 
@@ -125,7 +137,7 @@ class Encoder:
         """The token sequence of every action of the menu. Raises as `encode` does."""
         if decision in self._kept:
             return self._kept[decision]
-        sequences = encode(self.tokenizer, decision, self.max_tokens)
+        sequences = encode(self.tokenizer, decision, self.max_tokens, self.vocabulary)
         if self.keep:
             self._kept[decision] = sequences
             self.held += sum(len(s.ids) for s in sequences)
@@ -134,7 +146,9 @@ class Encoder:
         return sequences
 
 
-def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int | None = None) -> tuple[int, ...]:
+def encode_prompt(
+    tokenizer: Any, prompt: str, max_tokens: int | None = None, vocabulary: int | None = None
+) -> tuple[int, ...]:
     """The tokens of a prompt alone, as `encode` begins with them where nothing merges over the boundary."""
     ids = _encode_one(tokenizer, prompt.rstrip(" ")) or (_first_token(tokenizer, prompt),)
     if max_tokens is not None and len(ids) > max_tokens:
@@ -142,6 +156,7 @@ def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int | None = None) ->
             f"The prompt needs {len(ids)} tokens, the model's context holds {max_tokens}. Shorten it or use "
             f"a model with a longer context. The prompt is {_short(prompt)}."
         )
+    _check_ids(ids, vocabulary)
     return ids
 
 
@@ -230,6 +245,15 @@ def _first_token(tokenizer: Any, prompt: str) -> int:
         f"The prompt {_short(prompt)} encodes to no token and this tokenizer has neither BOS nor EOS to "
         "begin with, so the first token of an action has no probability. Give a prompt of at least one token."
     )
+
+
+def _check_ids(ids: Seq[int], vocabulary: int | None) -> None:
+    """A token that the model has no embedding for would end a CUDA process without a word."""
+    if vocabulary is not None and max(ids) >= vocabulary:
+        raise ModelError(
+            f"The tokenizer gives token id {max(ids)}, but the model knows {vocabulary} tokens: they do not belong together. "
+            "Load the tokenizer from the model's own folder."
+        )
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,7 @@ import torch
 import zoo
 
 import twosome
-from twosome.types import ConfigError, ContextLengthError, MenuError
+from twosome.types import ConfigError, ContextLengthError, MenuError, ModelError
 
 TOKENIZER = zoo.word_tokenizer()
 
@@ -52,6 +52,14 @@ def test_menus_may_be_any_sequences(lm):
 def test_errors(lm, prompts, menus, options, kind, said):
     with pytest.raises(kind, match=said):
         twosome.score_actions(lm, TOKENIZER, prompts, menus, **options)
+
+
+def test_a_tokenizer_of_another_model(lm):
+    """An unknown token id would end a CUDA process in a device assertion."""
+    other = zoo.word_tokenizer(200)
+    assert len(twosome.score_actions(lm, other, ["w4"], [["w96"]])) == 1
+    with pytest.raises(ModelError, match=r"token id 150, but the model knows 97 tokens"):
+        twosome.score_actions(lm, other, ["w4"], [["w150"]])
 
 
 def test_the_probe_is_run_once_for_a_model_and_mode(lm, monkeypatch):

@@ -205,6 +205,14 @@ def test_the_wrong_variant_is_wrong_and_the_probe_refuses_it(monkeypatch, name):
     assert "differs" in probe(lm, sequences, ("forest",)).refused["forest"]
 
 
+def test_gradient_checkpointing_drops_the_cache_and_the_probe_sees_it():
+    lm = zoo.with_lora(zoo.model("llama")).train()
+    lm.activation_checkpointing_enable({"use_reentrant": False})
+    sequences = [tokens.encode(TOKENIZER, Decision("w4 w5 w6 w7", ("w8 w9", "w8 w10")))]
+    assert probe(lm, sequences, ("prompt_cache",)).scorer == "separate"
+    assert probe(lm.eval(), sequences, ("prompt_cache",)).scorer == "prompt_cache"
+
+
 def test_a_window_that_the_mask_would_override():
     """Forced over a path longer than the window, the forest is wrong in silence; so it is never taken there."""
     lm = zoo.model("mistral_short_window")
