@@ -28,7 +28,7 @@ HEAD_BYTES = 16  # of the value head: values, gradients, two moments
 PREDICTING = 0.5  # share of the fed tokens that predict one; .2 to .5 in the environments here
 ROW_TOKENS = 128  # of a menu in a row, with what menus of a row share counted once: bounds the attention mask
 LIBRARIES = {"cpu": int(0.5 * GIB), "cuda": int(0.6 * GIB), "mps": int(0.3 * GIB)}
-SLACK = 1.1  # what an allocator holds beyond what is asked of it
+SLACK = 1.25  # of the passes: what an allocator holds beyond what is asked of it, and what this reckoning leaves out
 SMALL = 0.5  # of the device: a plan below it is one line
 
 

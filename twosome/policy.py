@@ -69,8 +69,7 @@ class LLMPolicy:
     def log_probs(self, decisions: list[Decision]) -> list[Tensor]:
         """For every decision the log-probabilities of its menu: 1-D, float32, on the CPU, without gradient.
 
-        Raises `MenuError`, `ContextLengthError`, and `NumericsError` where the model gives a NaN or an
-        infinity.
+        Raises `MenuError`, `ContextLengthError`, and `NumericsError` where the model gives a NaN or infinity.
         """
         if "distributions" in self.settings.reuse:
             self._notice_new_weights()
@@ -94,9 +93,7 @@ class LLMPolicy:
             return self.value_head(self.features(prompts)).cpu()
 
     def features(self, prompts: list[str]) -> Tensor:
-        """What the critic sees: the adapter-free backbone's state at each prompt's last token, float32 [N,
-        H].
-        """
+        """What the critic sees: the adapter-free backbone's state at each prompt's end, float32 [N, H]."""
         asked = list(dict.fromkeys(prompts)) if "decisions" in self.settings.reuse else prompts
         missing = [p for p in asked if p not in self._features]
         self.counts["prompts"] += len(prompts)

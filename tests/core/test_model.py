@@ -188,6 +188,7 @@ def test_compiled_layers_give_the_same_numbers_and_gradients():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # torch's code generator, of torch
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler for the CPU")
 def test_compile(llama_folder):
     torch._dynamo.reset()
