@@ -90,6 +90,7 @@ class PPOSettings:
     accumulation: int
     advantage: str
     advantage_normalization: str
+    advantage_floor: float
     gae_lambda: float
     clip: float
     value_clip: float | None

@@ -31,10 +31,13 @@ def approximate_kl(log_ratio: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
     return log_ratio.exp() - 1 - log_ratio
 
 
-def normalize(advantages: Float[Tensor, "N"], eps: float = 1e-8) -> Float[Tensor, "N"]:
-    """Zero mean and unit standard deviation; a single sample, whose deviation is undefined, is only centred."""
+def normalize(advantages: Float[Tensor, "N"], floor: float = 1e-8) -> Float[Tensor, "N"]:
+    """Zero mean, divided by the standard deviation plus `floor`; a single sample is only centred.
+
+    The floor keeps a batch in which nothing happened, whose advantages are the critic's noise alone, from being blown up.
+    """
     centred = advantages - advantages.mean()
-    return centred / (centred.square().mean().sqrt() + eps)
+    return centred / (centred.square().mean().sqrt() + floor)
 
 
 def explained_variance(values: Float[Tensor, "N"], targets: Float[Tensor, "N"]) -> float:

@@ -160,11 +160,11 @@ class Learner:
 
     def _normalized(self, advantages: Tensor, order: Tensor) -> Tensor:
         if self.settings.advantage_normalization == "batch":
-            return losses.normalize(advantages)
+            return losses.normalize(advantages, self.settings.advantage_floor)
         if self.settings.advantage_normalization == "minibatch":
             result = advantages.clone()
             for index in order.split(self.settings.actor.minibatch):
-                result[index] = losses.normalize(advantages[index])
+                result[index] = losses.normalize(advantages[index], self.settings.advantage_floor)
             return result
         return advantages
 
@@ -191,7 +191,7 @@ class Learner:
 
     def _imitate(self, samples: list[Sample], gains: Tensor, spread: float) -> None:
         """Add the gradient of the self-imitation loss, pass by pass."""
-        weights = self.settings.imitation.weight * (gains / (spread + 1e-8)).clamp(max=3.0) / len(samples)
+        weights = self.settings.imitation.weight * (gains / (spread + self.settings.advantage_floor)).clamp(max=3.0) / len(samples)
         for index, log_probs in self.policy.evaluate([s.decision for s in samples]):
             actions = torch.tensor([[samples[i].action] for i in index], device=log_probs.device)
             chosen = log_probs.gather(1, actions).squeeze(1)

@@ -69,3 +69,10 @@ def test_explained_variance():
     assert losses.explained_variance(target, target) == 1.0
     assert losses.explained_variance(torch.zeros(3), target) == 0.0
     assert math.isnan(losses.explained_variance(target, torch.ones(3)))  # targets that do not vary explain nothing
+
+
+def test_a_floor_keeps_noise_small_and_leaves_a_signal():
+    noise, signal = torch.tensor([1e-4, -1e-4]), torch.tensor([0.5, -0.5])
+    assert losses.normalize(noise, 0.005).abs().max() < 0.03
+    assert losses.normalize(noise).abs().max() > 0.9  # without a floor, noise looks like a signal
+    torch.testing.assert_close(losses.normalize(signal, 0.005), losses.normalize(signal), atol=0.02, rtol=0)
