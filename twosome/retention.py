@@ -21,7 +21,7 @@ def measure(policy: Any, text: str, max_tokens: int = 16_384) -> dict[str, float
     """Perplexity before and after, and the KL between them, of a policy's language model on a text."""
     from twosome.model import adapter_off
 
-    ids = policy.tokenizer(text)["input_ids"][:max_tokens]
+    ids = policy.tokenizer(text, verbose=False)["input_ids"][:max_tokens]
     windows = [ids[i : i + WINDOW] for i in range(0, len(ids) - 1, WINDOW)]
     losses = {"before": 0.0, "after": 0.0}
     divergence, count = 0.0, 0
