@@ -209,6 +209,7 @@ def test_the_command_writes_its_json_and_prints_its_tables(tmp_path, capsys):
     bench.main(["throughput", "--env", "food_preparation", "--modes", "pass", "--schemes", "ours", "--repetitions", "1",
                 "--markdown", "--output", str(out)])  # fmt: skip
     result = json.loads(out.read_text())
+    assert result["command"].endswith("--repetitions 1 --markdown")
     assert result["machine"]["torch"]
     assert "commit" in result["machine"]
     (model,) = result["models"]

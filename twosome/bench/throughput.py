@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     result: dict[str, Any] = {
         "bench": "throughput",
-        "command": "python -m twosome.bench throughput " + " ".join(argv),
+        "command": command(options, argv),
         "date": f"{datetime.now():%Y-%m-%d %H:%M}",
         "machine": versions() | _accelerator(options),
         "threads": options.threads,
@@ -100,6 +100,12 @@ def main(argv: list[str] | None = None) -> None:
     for drawn in table.tables(result):
         print(table.markdown(drawn) + "\n") if options.markdown else table.show(drawn)
     print(f"Written to {path}")
+
+
+def command(options: argparse.Namespace, argv: list[str]) -> str:
+    """The command line without the place of the output, which is nobody else's."""
+    place = ("--output", str(options.output), f"--output={options.output}")
+    return " ".join(["python -m twosome.bench throughput", *(a for a in argv if a not in place)])
 
 
 def _check(options: argparse.Namespace) -> None:
