@@ -87,6 +87,7 @@ class PPOSettings:
     actor: OptimizerSettings
     critic: OptimizerSettings
     imitation: ImitationSettings
+    novelty: float
     accumulation: int
     advantage: str
     advantage_normalization: str

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from twosome.policy import LLMPolicy
     from twosome.ppo import Batch
 
+MOST_SPREADS = 3.0  # a gain counts as this many spreads at most
+
 
 class Sample(NamedTuple):
     """A past decision, the position of the action taken, and the value target it had."""
@@ -31,6 +33,21 @@ class Sample(NamedTuple):
     decision: Decision
     action: int
     target: float
+
+
+class Drawn(NamedTuple):
+    """Samples drawn for one optimiser step, their the positions of their actions [N], their gains [N]."""
+
+    samples: list[Sample]
+    actions: Tensor
+    gains: Tensor
+    weight: float
+
+    def loss(self, index: Tensor, log_probs: Tensor, spread: float) -> Tensor:
+        """The summed loss of those at `index`, whose menus have these log-probabilities [n, M], as its share of the mean over all."""
+        weights = self.weight * (self.gains[index] / spread).clamp(max=MOST_SPREADS) / len(self.samples)
+        chosen = log_probs.gather(1, self.actions[index, None].to(log_probs.device)).squeeze(1)
+        return -(weights.to(log_probs.device) * chosen).sum()
 
 
 class Imitation:
@@ -49,8 +66,8 @@ class Imitation:
                 best[decision, action] = max(target, best.get((decision, action), target))
         self.rollouts.append([Sample(decision, action, target) for (decision, action), target in best.items()])
 
-    def draw(self, policy: LLMPolicy, generator: torch.Generator) -> tuple[list[Sample], Tensor] | None:
-        """Some samples in proportion to their gain over the present critic, and those gains [N]; None where nothing gains."""
+    def draw(self, policy: LLMPolicy, generator: torch.Generator) -> Drawn | None:
+        """Some samples in proportion to their gain over the present critic; None where nothing gains."""
         samples = [s for rollout in self.rollouts for s in rollout]
         if not samples or self.settings.weight == 0:
             return None
@@ -60,7 +77,8 @@ class Imitation:
         if count == 0:
             return None
         index = torch.multinomial(gains, count, generator=generator)
-        return [samples[i] for i in index.tolist()], gains[index]
+        drawn = [samples[i] for i in index.tolist()]
+        return Drawn(drawn, torch.tensor([s.action for s in drawn]), gains[index], self.settings.weight)
 
     def state(self) -> list[Any]:
         """The samples as JSON, for a checkpoint."""

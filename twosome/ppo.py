@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from twosome import losses, scoring
-from twosome.imitation import Imitation, Sample
+from twosome.imitation import Drawn, Imitation
+from twosome.novelty import Novelty
 from twosome.returns import gae, group_advantages
 from twosome.types import Decision, NumericsError, Rollout
 
@@ -30,7 +31,7 @@ KeepBatch = Callable[[list[str], "Batch", Tensor, "Learner"], str]  # what is ba
 class Batch:
     """The real samples of a rollout in one row: decisions, action positions, old log-probabilities, advantages, targets."""
 
-    def __init__(self, rollout: Rollout, policy: LLMPolicy, settings: PPOSettings):
+    def __init__(self, rollout: Rollout, policy: LLMPolicy, settings: PPOSettings, bonus: Tensor | float = 0.0):
         real = rollout.is_real.flatten()
         shape = rollout.rewards.shape
         self.decisions = [d for d, keep in zip((d for row in rollout.decisions for d in row), real, strict=True) if keep]
@@ -42,7 +43,7 @@ class Batch:
         if settings.advantage == "group":
             values, next_values = torch.zeros_like(values), torch.zeros_like(next_values)
         lam = 1.0 if settings.advantage == "group" else settings.gae_lambda
-        rewards = torch.where(rollout.is_real, rollout.rewards, values)  # a dropped step has advantage 0: nothing leaks from it
+        rewards = torch.where(rollout.is_real, rollout.rewards + bonus, values)  # a dropped step has advantage 0: nothing leaks from it
         advantages, targets = gae(
             rewards, values, next_values, rollout.discounts, terminated, rollout.truncated, lam
         )
@@ -76,7 +77,8 @@ class Learner:
         )
         self.optimizers = {"actor": self.actor, "critic": self.critic}
         self.imitation = Imitation(s.imitation)
-        self.parts = {"imitation": self.imitation}  # what a checkpoint holds beside the optimisers
+        self.novelty = Novelty(s.novelty)
+        self.parts = {"imitation": self.imitation, "novelty": self.novelty}  # what a checkpoint holds beside the optimisers
         self.updates = 0
         self.bad_updates = 0
         self.keep_bad_batch: KeepBatch | None = None
@@ -93,7 +95,7 @@ class Learner:
         metrics = {"learning_rate/actor": self.actor.param_groups[0]["lr"], "learning_rate/critic": self.critic.param_groups[0]["lr"]}
         self.updates += 1
         try:
-            batch = self.batch = Batch(rollout, self.policy, s)
+            batch = self.batch = Batch(rollout, self.policy, s, self.novelty.rewards(rollout))
         except NumericsError as error:
             self.batch = None
             self._skip([f"values: {error}"], None, None)
@@ -174,28 +176,32 @@ class Learner:
         while True:
             self.actor.zero_grad(set_to_none=True)
             try:
-                metrics = self._accumulate(batch, group, advantages, entropy)
-                if past is not None:
-                    self._imitate(*past, spread=batch.advantages.std(correction=0).item())
-                return metrics
+                return self._accumulate(batch, group, advantages, entropy, past)
             except torch.OutOfMemoryError as error:
                 self.policy.halve_budget(error)
 
-    def _accumulate(self, batch: Batch, group: Tensor, advantages: Tensor, entropy: float) -> dict[str, float]:
-        """Forward and backward pass by pass. A function of its own, so that a failed pass leaves no tensor behind."""
-        sums: dict[str, float] = defaultdict(float)
-        for index, log_probs in self.policy.evaluate([batch.decisions[i] for i in group.tolist()]):
-            loss = self._loss(batch, group[index], advantages, log_probs, entropy, sums)
-            (loss / len(group)).backward()
-        return {k: v if k == "policy/ratio_deviation" else v / len(group) for k, v in sums.items()}
+    def _accumulate(
+        self, batch: Batch, group: Tensor, advantages: Tensor, entropy: float, past: Drawn | None
+    ) -> dict[str, float]:
+        """Forward and backward pass by pass, of the group and of the past samples together: what they share is computed once.
 
-    def _imitate(self, samples: list[Sample], gains: Tensor, spread: float) -> None:
-        """Add the gradient of the self-imitation loss, pass by pass."""
-        weights = self.settings.imitation.weight * (gains / (spread + self.settings.advantage_floor)).clamp(max=3.0) / len(samples)
-        for index, log_probs in self.policy.evaluate([s.decision for s in samples]):
-            actions = torch.tensor([[samples[i].action] for i in index], device=log_probs.device)
-            chosen = log_probs.gather(1, actions).squeeze(1)
-            (-(weights[index].to(log_probs.device) * chosen).sum()).backward()
+        A function of its own, so that a failed pass leaves no tensor behind.
+        """
+        sums: dict[str, float] = defaultdict(float)
+        samples = past.samples if past else []
+        spread = batch.advantages.std(correction=0).item() + self.settings.advantage_floor
+        decisions = [*(batch.decisions[i] for i in group.tolist()), *(s.decision for s in samples)]
+        for places, log_probs in self.policy.evaluate(decisions):
+            index = torch.tensor(places)
+            is_new = index < len(group)
+            loss = log_probs.new_zeros(())
+            if is_new.any():
+                rows = log_probs[is_new.to(log_probs.device)]
+                loss = loss + self._loss(batch, group[index[is_new]], advantages, rows, entropy, sums) / len(group)
+            if past is not None and not is_new.all():
+                loss = loss + past.loss(index[~is_new] - len(group), log_probs[~is_new.to(log_probs.device)], spread)
+            loss.backward()
+        return {k: v if k == "policy/ratio_deviation" else v / len(group) for k, v in sums.items()}
 
     def _loss(
         self, batch: Batch, index: Tensor, advantages: Tensor, log_probs: Tensor, entropy: float, sums: dict[str, float]

@@ -1,0 +1,125 @@
+"""Laws of what the update adds to PPO: learning again from one's own past, and the bonus for scenes seldom met."""
+
+import math
+
+import pytest
+import torch
+from twosome.config import compose
+from twosome.imitation import Drawn, Imitation, Sample
+from twosome.novelty import Novelty
+from twosome.types import Decision, Rollout
+
+MENU = ("go left", "go right")
+
+
+class Critic:
+    """Values of prompts, given."""
+
+    def __init__(self, **values):
+        self.known = values
+
+    def values(self, prompts):
+        return torch.tensor([self.known[p] for p in prompts])
+
+
+class Seen:
+    """As much of a batch as the memory reads: (prompt, action, target, value) of every sample."""
+
+    def __init__(self, *rows):
+        self.decisions = [Decision(prompt, MENU) for prompt, *_ in rows]
+        self.actions = torch.tensor([row[1] for row in rows])
+        self.targets, self.values = (torch.tensor([float(row[k]) for row in rows]) for k in (2, 3))
+
+
+def memory(weight=1.0, rollouts=3, samples=4):
+    return Imitation(compose([f"ppo.imitation={{weight:{weight},rollouts:{rollouts},samples:{samples}}}"]).ppo.imitation)
+
+
+def rollout_of(prompts, is_real=None):
+    """A rollout of one step, whose worlds come to these prompts."""
+    zeros = torch.zeros(1, len(prompts))
+    no = zeros.bool()
+    here = [Decision("start", MENU)] * len(prompts)
+    return Rollout(
+        decisions=[here], next_prompts=[list(prompts)], actions=zeros.long(), log_probs=zeros, rewards=zeros, discounts=zeros + 1,
+        terminated=no, truncated=no, is_real=~no if is_real is None else torch.tensor([is_real]), episodes=[],
+    )  # fmt: skip
+
+
+# The past ------------------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_did_better_than_expected_is_kept_once_with_its_best_target():
+    past = memory()
+    past.add(Seen(("a", 0, 1.0, 0.5), ("a", 0, 2.0, 0.5), ("a", 1, 0.2, 0.5), ("b", 1, 0.6, 0.5)))
+    assert [tuple(s) for s in past.rollouts[0]] == [
+        (Decision("a", MENU), 0, 2.0),
+        (Decision("b", MENU), 1, pytest.approx(0.6)),
+    ]
+
+
+def test_samples_come_in_proportion_to_their_gain_over_the_present_critic():
+    past = memory(samples=1)
+    past.add(Seen(("a", 0, 3.0, 0.0), ("b", 0, 1.0, 0.0), ("c", 0, 1.0, 0.0)))
+    critic, generator = Critic(a=0.0, b=0.0, c=5.0), torch.Generator().manual_seed(0)
+    drawn = [past.draw(critic, generator).samples[0].decision.prompt for _ in range(400)]
+    assert 0.68 < drawn.count("a") / 400 < 0.82  # 3 of 4; equal chances would give .5
+    assert "c" not in drawn  # the critic expects more by now
+
+
+def test_nothing_is_drawn_where_nothing_gains_or_the_weight_is_zero():
+    generator = torch.Generator()
+    for past, value in ((memory(), 2.0), (memory(weight=0.0), 0.0)):
+        past.add(Seen(("a", 0, 1.0, 0.0)))
+        assert past.draw(Critic(a=value), generator) is None
+    assert memory().draw(Critic(), generator) is None
+
+
+def test_old_rollouts_leave():
+    past = memory(rollouts=2)
+    for name in "abc":
+        past.add(Seen((name, 0, 1.0, 0.0)))
+    assert [s.decision.prompt for rollout in past.rollouts for s in rollout] == ["b", "c"]
+
+
+def test_the_loss_is_the_weighted_mean_of_the_definition():
+    samples = [Sample(Decision("a", MENU), 0, 1.0), Sample(Decision("b", MENU), 1, 1.0)]
+    drawn = Drawn(samples, torch.tensor([0, 1]), torch.tensor([0.5, 40.0]), weight=2.0)
+    log_probs = torch.tensor([[0.25, 0.75], [0.5, 0.5]]).log()
+    expected = -2.0 / 2 * (0.5 / 0.25 * math.log(0.25) + 3.0 * math.log(0.5))  # the second gain is cut at three spreads
+    assert drawn.loss(torch.arange(2), log_probs, spread=0.25).item() == pytest.approx(expected)
+    parts = sum(drawn.loss(torch.tensor([i]), log_probs[[i]], spread=0.25) for i in range(2))
+    assert parts.item() == pytest.approx(expected)  # pass by pass is the same
+
+
+# Novelty -------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_bonus_falls_with_the_root_of_the_visits():
+    novelty = Novelty(0.5)
+    first = novelty.rewards(rollout_of(["a", "b", "a", "a"]))
+    assert first[0].tolist() == pytest.approx([0.5, 0.5, 0.5 / 2**0.5, 0.5 / 3**0.5])
+    assert novelty.rewards(rollout_of(["a"])).item() == pytest.approx(0.5 / 2)  # four visits
+    assert novelty.rewards(rollout_of(["c"])).item() == pytest.approx(0.5)
+
+
+def test_a_spoilt_step_pays_and_counts_nothing():
+    novelty = Novelty(0.5)
+    assert novelty.rewards(rollout_of(["a", "b"], is_real=[False, True]))[0].tolist() == [0.0, 0.5]
+    assert novelty.rewards(rollout_of(["a"])).item() == 0.5
+
+
+def test_without_a_bonus_nothing_is_counted():
+    novelty = Novelty(0.0)
+    assert novelty.rewards(rollout_of(["a"])).item() == 0.0
+    assert not novelty.counts
+
+
+def test_counts_come_back_from_a_checkpoint_and_a_forged_one_is_refused():
+    novelty, again = Novelty(0.5), Novelty(0.5)
+    novelty.rewards(rollout_of(["a", "a", "b"]))
+    again.restore(novelty.state())
+    assert again.rewards(rollout_of(["a", "b"]))[0].tolist() == novelty.rewards(rollout_of(["a", "b"]))[0].tolist()
+    for forged in ([], {"x": 0}, {"x": "1"}, {"x": True}):
+        with pytest.raises(ValueError, match="counts of prompts"):
+            Novelty(0.5).restore(forged)
