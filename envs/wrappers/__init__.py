@@ -8,6 +8,7 @@ from typing import Any
 
 # gymnasium id -> (entry point, default keyword arguments)
 SPECS: dict[str, tuple[str, dict[str, Any]]] = {
+    "twosome/Mixture-v0": ("twosome_envs.wrappers.mixture:Mixture", {}),
     "twosome/BabyAI-v0": ("twosome_envs.wrappers.babyai:BabyAI", {}),
     "twosome/TextWorld-v0": ("twosome_envs.wrappers.textworld:TextWorld", {}),
 }

@@ -11,9 +11,13 @@ import twosome_envs  # registers the ids
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from twosome_envs.wrappers import menu as menu_module
+from twosome_envs.wrappers import mixture as mixture_module
 from twosome_envs.wrappers.menu import MenuWrapper
+from twosome_envs.wrappers.mixture import Mixture
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+SALADS = [{"id": "twosome/Overcooked-v0", "kwargs": {"recipe": f"{food} salad"}} for food in ("tomato", "lettuce", "onion")]
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +26,7 @@ def games(tmp_path_factory):
     return tmp_path_factory.mktemp("games")
 
 
-@pytest.fixture(params=["babyai", "textworld", "lake", "balcony"])
+@pytest.fixture(params=["babyai", "textworld", "lake", "balcony", "mixture"])
 def make(request, games, monkeypatch):
     """How to make a guest, with further keyword arguments."""
     if request.param == "babyai":
@@ -31,6 +35,8 @@ def make(request, games, monkeypatch):
     if request.param == "textworld":
         pytest.importorskip("textworld")
         return lambda **kw: gymnasium.make("twosome/TextWorld-v0", seed=3, folder=games, **kw)
+    if request.param == "mixture":
+        return lambda **kw: gymnasium.make("twosome/Mixture-v0", worlds=SALADS, **kw)
     if request.param == "lake":
         return lambda **kw: lake(**kw)
     monkeypatch.syspath_prepend(str(NOTEBOOKS))
@@ -88,10 +94,10 @@ def test_a_guest_keeps_the_contract_in_random_play(make):
         assert observation["vector"].dtype == np.float32
         action = rng.choice(np.flatnonzero(mask))  # numpy's integers are welcome
         observation, reward, terminated, truncated, info = env.step(action)
-        assert info["duration"] == 1
+        assert info["duration"] == 1 or isinstance(env.unwrapped, Mixture)  # a kitchen's actions last longer
         assert not (terminated and truncated)
         expected_return += 0.99**steps * reward
-        steps += 1
+        steps += info["duration"]
         assert ("episode" in info) == (terminated or truncated)
         if terminated or truncated:
             assert info["episode"] == {"r": pytest.approx(expected_return), "l": steps}
@@ -169,8 +175,11 @@ def test_a_guest_that_does_not_repeat_itself_is_found_out():
 # The generic wrapper --------------------------------------------------------------------------------------
 
 
-def test_the_docstring_of_the_wrapper_runs():
-    assert doctest.testmod(menu_module).failed == 0
+@pytest.mark.parametrize("module", [menu_module, mixture_module])
+def test_the_docstring_of_a_wrapper_runs(module):
+    found = doctest.testmod(module)
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def test_the_wrapper_takes_the_guests_own_mask():
@@ -221,6 +230,63 @@ def test_the_wrapper_says_at_construction_what_is_wrong(changes, error, message)
 def test_a_wrong_number_of_legal_answers_is_refused():
     with pytest.raises(ValueError, match="legal gave 2 answers for 4 actions"):
         lake(legal=lambda cell: (True, False)).reset(seed=0)
+
+
+# Several worlds as one ------------------------------------------------------------------------------------------------------
+
+
+def test_a_mixture_draws_every_world_by_the_seed_and_plays_it_unchanged():
+    env = gymnasium.make("twosome/Mixture-v0", worlds=SALADS)
+    alone = {i: gymnasium.make(salad["id"], **salad["kwargs"]) for i, salad in enumerate(SALADS)}
+    drawn = []
+    for seed in range(12):
+        observation, _ = env.reset(seed=seed)
+        which = env.unwrapped.snapshot().which
+        drawn.append(which)
+        assert observation["goal"] == alone[which].reset()[0]["goal"]
+        for action in (0, 4, 7, 3):
+            mixed, single = env.step(action), alone[which].step(action)
+            assert mixed[0]["scene"] == single[0]["scene"]
+            assert mixed[1:4] == single[1:4]
+    assert set(drawn) == {0, 1, 2}
+    again = []
+    for seed in range(12):
+        env.reset(seed=seed)
+        again.append(env.unwrapped.snapshot().which)
+    assert again == drawn
+
+
+def test_a_snapshot_of_a_mixture_leads_back_into_its_world():
+    env = gymnasium.make("twosome/Mixture-v0", worlds=SALADS).unwrapped
+    goals = {}
+    for seed in range(12):
+        observation, _ = env.reset(seed=seed)
+        goals[env.snapshot()] = observation["goal"]
+    assert len(set(goals.values())) == 3
+    for snapshot, goal in goals.items():
+        assert env.restore(snapshot)[0]["goal"] == goal
+    with pytest.raises(TypeError, match="what snapshot"):
+        env.restore(goals)
+
+
+@pytest.mark.parametrize(
+    ("worlds", "message"),
+    [
+        ([], "nothing to draw from"),
+        ([3], "is {"),
+        ([{"name": "twosome/TomatoSalad-v0"}], "is {"),
+        (["twosome/TomatoSalad-v0", "twosome/TomatoLettuceSalad-v0"], "has 8 actions"),
+        (["twosome/FoodPreparation-v0", "twosome/BabyAI-v0"], "the worlds of a mixture agree"),
+    ],
+)
+def test_a_mixture_says_at_construction_what_is_wrong(worlds, message):
+    with pytest.raises(ValueError, match=message):
+        gymnasium.make("twosome/Mixture-v0", worlds=worlds)
+
+
+def test_a_mixture_needs_a_reset():
+    with pytest.raises(ResetNeeded):
+        gymnasium.make("twosome/Mixture-v0", worlds=SALADS).unwrapped.snapshot()
 
 
 def test_your_own_environment_takes_about_thirty_lines_and_can_be_won(monkeypatch):
