@@ -1,9 +1,11 @@
-"""A bonus for scenes seldom met: an exploration bonus from counts (Strehl & Littman 2008; Bellemare et al. 2016).
+"""A bonus for scenes seldom met, for exploration (in the manner of Kolter & Ng 2009, who count pairs of state and action).
 
-    r'_t = r_t + bonus / sqrt(N(s_{t+1}))                N: how often the run has met the prompt, this time included
+    b_t  = bonus / N(s_{t+1})                                 N: how often the run has met the prompt, this time included
+    A'_t = A_t + sum over k of (lam d)^k b_{t+k}              up to the end of the episode or of the rollout
 
-It is drawn from the run's own visits alone, pays less at every visit, and is no part of any return that is logged or evaluated.
-Where the environment pays only at its end, it is what leads there: uniform play may take tens of thousands of steps to see that end.
+It is drawn from the run's own visits alone and soon fades. Advantages alone feel it: what the critic learns, what is remembered of
+the past, and every return that is logged or evaluated are of the environment's reward. Where that is paid only at the end, the
+bonus is what leads there; uniform play may take tens of thousands of steps to see that end once.
 """
 
 from __future__ import annotations
@@ -19,23 +21,23 @@ from twosome.types import Rollout
 
 
 class Novelty:
-    """Counts of the prompts met so far, by digest, so that a checkpoint stays small."""
+    """Counts of the prompts met so far, by digest, so that a checkpoint stays small. `bonus`: of a first visit, in units of reward."""
 
     def __init__(self, bonus: float):
         self.bonus = bonus
         self.counts: Counter[str] = Counter()
 
-    def rewards(self, rollout: Rollout) -> Tensor:
+    def bonuses(self, rollout: Rollout) -> Tensor | None:
         """Count the rollout's next prompts, in the order of time. Returns the bonus of every step: [T, B], 0 where it is not real."""
-        result = torch.zeros_like(rollout.rewards)
         if self.bonus == 0:
-            return result
+            return None
+        result = torch.zeros_like(rollout.rewards)
         for t, row in enumerate(rollout.next_prompts):
             for b, prompt in enumerate(row):
                 if rollout.is_real[t, b]:
                     key = hashlib.blake2b(prompt.encode(), digest_size=8).hexdigest()
                     self.counts[key] += 1
-                    result[t, b] = self.bonus / self.counts[key] ** 0.5
+                    result[t, b] = self.bonus / self.counts[key]
         return result
 
     def state(self) -> dict[str, int]:

@@ -31,7 +31,7 @@ KeepBatch = Callable[[list[str], "Batch", Tensor, "Learner"], str]  # what is ba
 class Batch:
     """The real samples of a rollout in one row: decisions, action positions, old log-probabilities, advantages, targets."""
 
-    def __init__(self, rollout: Rollout, policy: LLMPolicy, settings: PPOSettings, bonus: Tensor | float = 0.0):
+    def __init__(self, rollout: Rollout, policy: LLMPolicy, settings: PPOSettings, bonus: Tensor | None = None):
         real = rollout.is_real.flatten()
         shape = rollout.rewards.shape
         self.decisions = [d for d, keep in zip((d for row in rollout.decisions for d in row), real, strict=True) if keep]
@@ -43,12 +43,15 @@ class Batch:
         if settings.advantage == "group":
             values, next_values = torch.zeros_like(values), torch.zeros_like(next_values)
         lam = 1.0 if settings.advantage == "group" else settings.gae_lambda
-        rewards = torch.where(rollout.is_real, rollout.rewards + bonus, values)  # a dropped step has advantage 0: nothing leaks from it
+        rewards = torch.where(rollout.is_real, rollout.rewards, values)  # a dropped step has advantage 0: nothing leaks from it
         advantages, targets = gae(
             rewards, values, next_values, rollout.discounts, terminated, rollout.truncated, lam
         )
         if settings.advantage == "group":
             advantages = group_advantages(targets.flatten(), groups_of([d for row in rollout.decisions for d in row])).view(shape)
+        if bonus is not None:  # the policy is drawn to what is new; the critic's targets and the past stay those of the true reward
+            nothing = torch.zeros_like(values)
+            advantages = advantages + gae(bonus, nothing, nothing, rollout.discounts, terminated, rollout.truncated, lam)[0]
         self.features = features[real.to(features.device)]
         self.actions, self.log_probs, self.values, self.advantages, self.targets = (
             x.flatten()[real] for x in (rollout.actions, rollout.log_probs, values, advantages, targets)
@@ -95,7 +98,7 @@ class Learner:
         metrics = {"learning_rate/actor": self.actor.param_groups[0]["lr"], "learning_rate/critic": self.critic.param_groups[0]["lr"]}
         self.updates += 1
         try:
-            batch = self.batch = Batch(rollout, self.policy, s, self.novelty.rewards(rollout))
+            batch = self.batch = Batch(rollout, self.policy, s, self.novelty.bonuses(rollout))
         except NumericsError as error:
             self.batch = None
             self._skip([f"values: {error}"], None, None)

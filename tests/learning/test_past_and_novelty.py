@@ -7,6 +7,7 @@ import torch
 from twosome.config import compose
 from twosome.imitation import Drawn, Imitation, Sample
 from twosome.novelty import Novelty
+from twosome.ppo import Batch
 from twosome.types import Decision, Rollout
 
 MENU = ("go left", "go right")
@@ -35,14 +36,26 @@ def memory(weight=1.0, rollouts=3, samples=4):
     return Imitation(compose([f"ppo.imitation={{weight:{weight},rollouts:{rollouts},samples:{samples}}}"]).ppo.imitation)
 
 
-def rollout_of(prompts, is_real=None):
-    """A rollout of one step, whose worlds come to these prompts."""
-    zeros = torch.zeros(1, len(prompts))
+class Baselike(Critic):
+    """The least that a batch asks of a policy: features of one number, a head that doubles them."""
+
+    value_head = staticmethod(lambda features: 2 * features[:, 0])
+
+    def features(self, prompts):
+        return torch.tensor([[len(p) / 10] for p in prompts])
+
+    def values(self, prompts):
+        return self.value_head(self.features(prompts))
+
+
+def rollout_of(prompts, is_real=None, steps=1):
+    """A rollout whose worlds come to these prompts, one each, at every step."""
+    zeros = torch.zeros(steps, len(prompts))
     no = zeros.bool()
     here = [Decision("start", MENU)] * len(prompts)
     return Rollout(
-        decisions=[here], next_prompts=[list(prompts)], actions=zeros.long(), log_probs=zeros, rewards=zeros, discounts=zeros + 1,
-        terminated=no, truncated=no, is_real=~no if is_real is None else torch.tensor([is_real]), episodes=[],
+        decisions=[here] * steps, next_prompts=[list(prompts)] * steps, actions=zeros.long(), log_probs=zeros, rewards=zeros, discounts=zeros + 1,
+        terminated=no.clone(), truncated=no, is_real=~no if is_real is None else torch.tensor([is_real]), episodes=[],
     )  # fmt: skip
 
 
@@ -95,31 +108,50 @@ def test_the_loss_is_the_weighted_mean_of_the_definition():
 # Novelty -------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_bonus_falls_with_the_root_of_the_visits():
-    novelty = Novelty(0.5)
-    first = novelty.rewards(rollout_of(["a", "b", "a", "a"]))
-    assert first[0].tolist() == pytest.approx([0.5, 0.5, 0.5 / 2**0.5, 0.5 / 3**0.5])
-    assert novelty.rewards(rollout_of(["a"])).item() == pytest.approx(0.5 / 2)  # four visits
-    assert novelty.rewards(rollout_of(["c"])).item() == pytest.approx(0.5)
+def test_the_bonus_is_shared_by_the_visits():
+    novelty = Novelty(0.6)
+    assert novelty.bonuses(rollout_of(["a", "b", "a", "a"]))[0].tolist() == pytest.approx([0.6, 0.6, 0.3, 0.2])
+    assert novelty.bonuses(rollout_of(["a"])).item() == pytest.approx(0.15)
+    assert novelty.bonuses(rollout_of(["c"])).item() == pytest.approx(0.6)
 
 
 def test_a_spoilt_step_pays_and_counts_nothing():
     novelty = Novelty(0.5)
-    assert novelty.rewards(rollout_of(["a", "b"], is_real=[False, True]))[0].tolist() == [0.0, 0.5]
-    assert novelty.rewards(rollout_of(["a"])).item() == 0.5
+    assert novelty.bonuses(rollout_of(["a", "b"], is_real=[False, True]))[0].tolist() == [0.0, 0.5]
+    assert novelty.bonuses(rollout_of(["a"])).item() == 0.5
 
 
 def test_without_a_bonus_nothing_is_counted():
     novelty = Novelty(0.0)
-    assert novelty.rewards(rollout_of(["a"])).item() == 0.0
+    assert novelty.bonuses(rollout_of(["a"])) is None
     assert not novelty.counts
+
+
+def test_advantages_alone_feel_the_bonus():
+    rollout = rollout_of(["a", "b"])
+    policy, settings = Baselike(), compose([]).ppo
+    without, with_bonus = Batch(rollout, policy, settings), Batch(rollout, policy, settings, torch.tensor([[0.5, 0.0]]))
+    assert (with_bonus.advantages - without.advantages).tolist() == pytest.approx([0.5, 0.0])
+    assert with_bonus.targets.tolist() == without.targets.tolist()
+
+
+def test_the_bonus_reaches_the_steps_that_led_to_it_and_none_before_an_end():
+    rollout = rollout_of(["a"], steps=3)
+    object.__setattr__(rollout, "discounts", torch.full((3, 1), 0.9))
+    bonus, policy = torch.tensor([[0.0], [0.0], [1.0]]), Baselike()
+    settings = compose(["ppo.gae_lambda=0.5"]).ppo
+    plain = Batch(rollout, policy, settings).advantages
+    assert (Batch(rollout, policy, settings, bonus).advantages - plain).tolist() == pytest.approx([0.45**2, 0.45, 1.0])
+    rollout.terminated[1] = True
+    plain = Batch(rollout, policy, settings).advantages
+    assert (Batch(rollout, policy, settings, bonus).advantages - plain).tolist() == pytest.approx([0.0, 0.0, 1.0])
 
 
 def test_counts_come_back_from_a_checkpoint_and_a_forged_one_is_refused():
     novelty, again = Novelty(0.5), Novelty(0.5)
-    novelty.rewards(rollout_of(["a", "a", "b"]))
+    novelty.bonuses(rollout_of(["a", "a", "b"]))
     again.restore(novelty.state())
-    assert again.rewards(rollout_of(["a", "b"]))[0].tolist() == novelty.rewards(rollout_of(["a", "b"]))[0].tolist()
+    assert again.bonuses(rollout_of(["a", "b"]))[0].tolist() == novelty.bonuses(rollout_of(["a", "b"]))[0].tolist()
     for forged in ([], {"x": 0}, {"x": "1"}, {"x": True}):
         with pytest.raises(ValueError, match="counts of prompts"):
             Novelty(0.5).restore(forged)

@@ -1,1 +1,1 @@
-"""Measurements: `python -m twosome.bench throughput`, `python -m twosome.bench learning`."""
+"""Measurements: `python -m twosome.bench throughput|learning|generalization`."""

@@ -1,4 +1,4 @@
-"""`python -m twosome.bench throughput|learning ...`; each takes `--help`."""
+"""`python -m twosome.bench throughput|learning|generalization ...`; each takes `--help`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from twosome.config import near
 from twosome.types import TwosomeError
 
-BENCHES = ("throughput", "learning")
+BENCHES = ("throughput", "learning", "generalization")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,6 +26,10 @@ def main(argv: list[str] | None = None) -> None:
             from twosome.bench import learning
 
             learning.main(argv[1:])
+        elif name == "generalization":
+            from twosome.bench import generalization
+
+            generalization.main(argv[1:])
         else:
             print(f"Unknown bench {name!r}.{near(name, list(BENCHES))} Known: {', '.join(BENCHES)}.", file=sys.stderr)
             raise SystemExit(2)

@@ -7,15 +7,13 @@ percentile bootstrap intervals (Agarwal et al. 2021).
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import multiprocessing
-import traceback
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from twosome.bench.runs import run_all
 
 UNTRAINED = ("frozen", "saycan", "random")
 LANGUAGE_MODEL = ("twosome", "published", "group")
@@ -35,7 +33,7 @@ def bench(cfg: Any) -> dict[str, Any]:
     jobs = [(m, e, s) for m in cfg.methods for e in cfg.envs for s in range(cfg.seeds)]
     waiting = [job for job in jobs if not _result_file(out, *job).exists()]
     print(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; results in {out}")
-    _run_all(cfg, waiting)
+    run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
     results = {e: {m: _summary(cfg, m, e) for m in cfg.methods} for e in cfg.envs}
     from twosome.run import versions
 
@@ -52,38 +50,8 @@ def bench(cfg: Any) -> dict[str, Any]:
 # Runs ----------------------------------------------------------------------------------------------------------------------
 
 
-def _run_all(cfg: Any, jobs: list[tuple[str, str, int]]) -> None:
-    """Each run in a process of its own, `cfg.workers` at a time; forked where possible, so that imports are paid once."""
-    kinds = multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
-    if "fork" in kinds:
-        import peft  # noqa: F401
-        import transformers  # noqa: F401
-    running: list[Any] = []
-    for done, job in enumerate(jobs):
-        while len(running) >= cfg.workers:
-            running[0].join()
-            running = [p for p in running if p.is_alive()]
-        process = context.Process(target=_run_one, args=(cfg, *job))
-        process.start()
-        running.append(process)
-        print(f"[{done + 1}/{len(jobs)}] {' '.join(map(str, job))}", flush=True)
-    for process in running:
-        process.join()
-
-
-def _run_one(cfg: Any, method: str, env: str, seed: int) -> None:
-    from twosome.types import TwosomeError
-
-    folder = _result_file(Path(cfg.out), method, env, seed).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with (folder / "output.txt").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(io.TextIOWrapper(log.buffer)):
-            _evaluate_untrained(cfg, method, env, seed, folder) if method in UNTRAINED else _train(cfg, method, env, seed, folder)
-    except TwosomeError as error:
-        print(f"{method} {env} seed {seed} failed: {error}", flush=True)
-    except Exception:  # the other runs go on; the table shows which are missing
-        print(f"{method} {env} seed {seed} failed:\n{traceback.format_exc()}", flush=True)
+def _run(cfg: Any, folder: Path, method: str, env: str, seed: int) -> None:
+    _evaluate_untrained(cfg, method, env, seed, folder) if method in UNTRAINED else _train(cfg, method, env, seed, folder)
 
 
 def _train(cfg: Any, method: str, env: str, seed: int, folder: Path) -> None:

@@ -1,0 +1,112 @@
+"""Trained in one world, tried in others, and what the language model kept. `python -m twosome.bench generalization seeds=3`.
+
+Every run is an ordinary training run in `out/<world>/seed<k>`; beside it `transfer.json` holds the evaluations in the world trained
+in and in the others, without further training, and the retention of the language model (`twosome.retention`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twosome.bench.runs import run_all
+from twosome.types import ConfigError
+
+
+def main(argv: list[str]) -> None:
+    """The command; `argv` are Hydra overrides of conf/generalization.yaml."""
+    from twosome import cli
+
+    cli.run("generalization", bench, argv)
+
+
+def bench(cfg: Any) -> dict[str, Any]:
+    """Do the runs that are missing, then write `generalization.json` and `generalization.md` into `cfg.out`."""
+    from twosome.run import versions
+
+    out = Path(cfg.out)
+    for name in ("targets", "steps"):
+        if missing := [source for source in cfg.sources if source not in cfg[name]]:
+            raise ConfigError(f"sources={list(cfg.sources)}: {name} has no entry for {missing}. Add one: '+{name}.{missing[0]}=...'")
+    jobs = [(source, seed) for source in cfg.sources for seed in range(cfg.seeds)]
+    waiting = [job for job in jobs if not _result_file(out, *job).exists()]
+    print(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; results in {out}")
+    run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
+    results = {source: _read(out, source, cfg.seeds) for source in cfg.sources}
+    table = markdown(results)
+    report = {"versions": versions(), "seeds": cfg.seeds, "results": results}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "generalization.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    (out / "generalization.md").write_text(table, encoding="utf-8")
+    print(table)
+    return report
+
+
+def _result_file(out: Path, source: str, seed: int) -> Path:
+    return out / source / f"seed{seed}" / "transfer.json"
+
+
+def _read(out: Path, source: str, seeds: int) -> list[dict[str, Any]]:
+    files = [_result_file(out, source, seed) for seed in range(seeds)]
+    return [json.loads(f.read_text(encoding="utf-8")) for f in files if f.exists()]
+
+
+def _run(cfg: Any, folder: Path, source: str, seed: int) -> None:
+    """Train, unless that was done before, then evaluate everywhere."""
+    from twosome import disk, tiny
+    from twosome.api import load
+    from twosome.config import compose
+    from twosome.evaluate import evaluate
+    from twosome.retention import measure
+    from twosome.run import open_run
+    from twosome.train import train
+
+    if not (folder / "summary.json").exists():
+        train(open_run(compose([f"env={source}", f"seed={seed}", f"run_dir={folder}", f"total_steps={cfg.steps[source]}", *cfg.overrides])))
+    policy = load(str(folder))
+    worlds = {}
+    for name in (source, *cfg.targets[source]):
+        env = compose([f"env={name}"]).env
+        worlds[name] = {"optimum": env.optimum, **evaluate(policy, env, policy.settings.prompt, cfg.episodes, seed)}
+    kept = measure(policy, (tiny.path() / "heldout.txt").read_text(encoding="utf-8"))
+    disk.write_json(folder / "transfer.json", {"source": source, "seed": seed, "worlds": worlds, "retention": kept})
+
+
+def markdown(results: dict[str, list[dict[str, Any]]]) -> str:
+    """One table of all worlds, then what the language model kept. Figures are means over seeds, with their least and most."""
+    lines = [
+        "| trained in | tried in | greedy return | sampled return | success, sampled | sampled return, share of that where trained | share of the optimum |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for source, runs in results.items():
+        if not runs:
+            lines.append(f"| {source} | not run | | | | | |")
+            continue
+        for name in runs[0]["worlds"]:
+            greedy, sampled = ([run["worlds"][name][how]["return_mean"] for run in runs] for how in ("greedy", "sampled"))
+            success = [run["worlds"][name]["sampled"]["success_rate"] for run in runs]
+            home = [run["worlds"][source]["sampled"]["return_mean"] for run in runs]
+            shares = [a / b for a, b in zip(sampled, home, strict=True) if b > 0]
+            optimum = runs[0]["worlds"][name]["optimum"]
+            of_optimum = [x / optimum for x in sampled] if optimum else []
+            cells = [_spread(greedy, 4), _spread(sampled, 4), _spread(success, 2), _spread(shares, 2), _spread(of_optimum, 2)]
+            lines.append(f"| {source} | {name} | {' | '.join(cells)} |")
+    lines += ["", "| trained in | seeds | perplexity before | perplexity after | KL, nats a token |", "|---|---|---|---|---|"]
+    for source, runs in results.items():
+        kept = [run["retention"] for run in runs]
+        cells = [_spread([k[key] for k in kept], 3) for key in ("perplexity_before", "perplexity_after", "kl")]
+        lines.append(f"| {source} | {len(runs)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float], digits: int) -> str:
+    """Mean (least to most); the mean alone where all are the same.
+
+    >>> _spread([0.5, 1.0], 2), _spread([1.0, 1.0], 2), _spread([], 2)
+    ('0.75 (0.50 to 1.00)', '1.00', '')
+    """
+    if not values:
+        return ""
+    mean, low, high = (f"{x:.{digits}f}" for x in (sum(values) / len(values), min(values), max(values)))
+    return mean if low == high else f"{mean} ({low} to {high})"
