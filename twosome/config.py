@@ -109,6 +109,7 @@ class PPOSettings:
 @dataclass
 class BaselineSettings:
     widths: list[int]
+    backward: bool
     step_size: float
     epsilon: float
     epsilon_end: float

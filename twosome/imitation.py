@@ -56,6 +56,8 @@ class Imitation:
     def __init__(self, settings: ImitationSettings):
         self.settings = settings
         self.rollouts: deque[list[Sample]] = deque(maxlen=settings.rollouts)
+        self._samples: list[Sample] = []
+        self._gains = torch.zeros(0)
 
     def add(self, batch: Batch) -> None:
         """Keep what did better than the critic expected, each decision and action once, with its best target."""
@@ -66,19 +68,21 @@ class Imitation:
                 best[decision, action] = max(target, best.get((decision, action), target))
         self.rollouts.append([Sample(decision, action, target) for (decision, action), target in best.items()])
 
-    def draw(self, policy: LLMPolicy, generator: torch.Generator) -> Drawn | None:
-        """Some samples in proportion to their gain over the present critic; None where nothing gains."""
-        samples = [s for rollout in self.rollouts for s in rollout]
-        if not samples or self.settings.weight == 0:
-            return None
-        values = policy.values([s.decision.prompt for s in samples])
-        gains = (torch.tensor([s.target for s in samples]) - values).clamp(min=0)
-        count = min(self.settings.samples, int((gains > 0).sum()))
+    def appraise(self, policy: LLMPolicy) -> None:
+        """The gain of every sample over what the critic expects now. To be called when the critic has learnt, before `draw`."""
+        self._samples = [s for rollout in self.rollouts for s in rollout] if self.settings.weight else []
+        if self._samples:
+            values = policy.values([s.decision.prompt for s in self._samples])
+            self._gains = (torch.tensor([s.target for s in self._samples]) - values).clamp(min=0)
+
+    def draw(self, generator: torch.Generator) -> Drawn | None:
+        """Some of the samples appraised, in proportion to their gain; None where nothing gains."""
+        count = min(self.settings.samples, int((self._gains > 0).sum())) if self._samples else 0
         if count == 0:
             return None
-        index = torch.multinomial(gains, count, generator=generator)
-        drawn = [samples[i] for i in index.tolist()]
-        return Drawn(drawn, torch.tensor([s.action for s in drawn]), gains[index], self.settings.weight)
+        index = torch.multinomial(self._gains, count, generator=generator)
+        drawn = [self._samples[i] for i in index.tolist()]
+        return Drawn(drawn, torch.tensor([s.action for s in drawn]), self._gains[index], self.settings.weight)
 
     def state(self) -> list[Any]:
         """The samples as JSON, for a checkpoint."""

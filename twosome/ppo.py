@@ -139,6 +139,7 @@ class Learner:
     def _learn_policy(self, batch: Batch, entropy: float) -> dict[str, float]:
         """Policy epochs. An optimiser step takes `minibatch x accumulation` samples; a last smaller group is a step too."""
         s = self.settings
+        self.imitation.appraise(self.policy)
         total: dict[str, list[float]] = defaultdict(list)
         stopped, first = False, True
         for _ in range(s.actor.epochs):
@@ -175,7 +176,7 @@ class Learner:
 
     def _gradient(self, batch: Batch, group: Tensor, advantages: Tensor, entropy: float) -> dict[str, float]:
         """Accumulate the gradient of one optimiser step over its passes; after an out-of-memory, again with smaller ones."""
-        past = self.imitation.draw(self.policy, self.generator)
+        past = self.imitation.draw(self.generator)
         while True:
             self.actor.zero_grad(set_to_none=True)
             try:

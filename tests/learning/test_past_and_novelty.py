@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from twosome.config import compose
 from twosome.imitation import Drawn, Imitation, Sample
 from twosome.novelty import Novelty
@@ -75,7 +76,8 @@ def test_samples_come_in_proportion_to_their_gain_over_the_present_critic():
     past = memory(samples=1)
     past.add(Seen(("a", 0, 3.0, 0.0), ("b", 0, 1.0, 0.0), ("c", 0, 1.0, 0.0)))
     critic, generator = Critic(a=0.0, b=0.0, c=5.0), torch.Generator().manual_seed(0)
-    drawn = [past.draw(critic, generator).samples[0].decision.prompt for _ in range(400)]
+    past.appraise(critic)
+    drawn = [past.draw(generator).samples[0].decision.prompt for _ in range(400)]
     assert 0.68 < drawn.count("a") / 400 < 0.82  # 3 of 4; equal chances would give .5
     assert "c" not in drawn  # the critic expects more by now
 
@@ -84,8 +86,9 @@ def test_nothing_is_drawn_where_nothing_gains_or_the_weight_is_zero():
     generator = torch.Generator()
     for past, value in ((memory(), 2.0), (memory(weight=0.0), 0.0)):
         past.add(Seen(("a", 0, 1.0, 0.0)))
-        assert past.draw(Critic(a=value), generator) is None
-    assert memory().draw(Critic(), generator) is None
+        past.appraise(Critic(a=value))
+        assert past.draw(generator) is None
+    assert memory().draw(generator) is None
 
 
 def test_old_rollouts_leave():

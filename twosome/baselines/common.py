@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, OrderedDict
 from typing import Any
 
@@ -37,4 +38,9 @@ class Baseline:
 
 def numbers(prompts: list[str]) -> Tensor:
     """Prompts of the view `numbers` -> float32 [N, size]."""
-    return torch.tensor([[float(x) for x in p.split()] for p in prompts])
+    return torch.tensor([_row(p) for p in prompts])
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _row(prompt: str) -> tuple[float, ...]:
+    return tuple(float(x) for x in prompt.split())

@@ -44,7 +44,8 @@ class QTable(Baseline):
 
 
 class QLearner:
-    """One pass over a rollout, backwards in time, so that a reward reaches the steps that led to it at once.
+    """One pass over a rollout: backwards in time, so that a reward reaches the steps that led to it at once, or forwards
+    (`baseline.backward=false`), as Q-learning along a path does it.
 
         Q(s, a) += step_size (r + gamma^duration (1 - terminated) max_a' Q(s', a') - Q(s, a))
     """
@@ -61,7 +62,7 @@ class QLearner:
         self.policy.epsilon = s.epsilon * (1 - progress) + s.epsilon_end * progress
         errors = []
         steps, worlds = rollout.rewards.shape
-        for t in reversed(range(steps)):
+        for t in reversed(range(steps)) if s.backward else range(steps):
             for b in range(worlds):
                 if not rollout.is_real[t, b]:
                     continue

@@ -71,7 +71,9 @@ def _train(cfg: Any, method: str, env: str, seed: int, folder: Path) -> None:
         f"log.stop_at={cfg.stop_at}",
         *cfg.overrides,
     ]
-    train(open_run(compose(overrides)))
+    settings = compose(overrides)
+    settings.log.eval_interval = -(-cfg.eval_every // (settings.num_envs * settings.rollout_steps))
+    train(open_run(settings))
 
 
 def _published_rates(env: str) -> list[str]:

@@ -7,14 +7,14 @@ import io
 import multiprocessing
 import multiprocessing.connection
 import traceback
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from twosome.types import TwosomeError
 
 
-def run_all(work: Callable[..., None], cfg: Any, jobs: list[tuple[Hashable, ...]], folder_of: Callable[..., Path], workers: int) -> None:
+def run_all(work: Callable[..., None], cfg: Any, jobs: Sequence[tuple[Any, ...]], folder_of: Callable[..., Path], workers: int) -> None:
     """Call `work(cfg, folder, *job)` for every job, `workers` at a time. Forked where possible, so that imports are paid once.
 
     What a job prints goes to `output.txt` in its folder, which is made for it.
@@ -37,7 +37,7 @@ def run_all(work: Callable[..., None], cfg: Any, jobs: list[tuple[Hashable, ...]
         process.join()
 
 
-def _run_one(work: Callable[..., None], cfg: Any, folder: Path, job: tuple[Hashable, ...]) -> None:
+def _run_one(work: Callable[..., None], cfg: Any, folder: Path, job: tuple[Any, ...]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name = " ".join(map(str, job))
     try:
