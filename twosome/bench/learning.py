@@ -32,6 +32,8 @@ def bench(cfg: Any) -> dict[str, Any]:
     out = Path(cfg.out)
     jobs = [(m, e, s) for m in cfg.methods for e in cfg.envs for s in range(cfg.seeds)]
     waiting = [job for job in jobs if not _result_file(out, *job).exists()]
+    for method, env in dict.fromkeys(job[:2] for job in waiting):
+        settings_of(cfg, method, env, 0, out)  # a mistake in the settings costs nothing
     print(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; results in {out}")
     run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
     results = {e: {m: _summary(cfg, m, e) for m in cfg.methods} for e in cfg.envs}
@@ -51,29 +53,38 @@ def bench(cfg: Any) -> dict[str, Any]:
 
 
 def _run(cfg: Any, folder: Path, method: str, env: str, seed: int) -> None:
-    _evaluate_untrained(cfg, method, env, seed, folder) if method in UNTRAINED else _train(cfg, method, env, seed, folder)
-
-
-def _train(cfg: Any, method: str, env: str, seed: int, folder: Path) -> None:
-    from twosome.config import compose
     from twosome.run import open_run
     from twosome.train import train
 
-    language = method in LANGUAGE_MODEL
-    overrides = [
-        *([f"experiment={cfg.experiment}"] if cfg.experiment else []),
-        *(_published_rates(env) if method == "published" else []),
-        f"env={env}",
-        f"method={method}",
-        f"seed={seed}",
-        f"run_dir={folder}",
-        f"total_steps={cfg.budget.get(env, 60000) if language else cfg.baseline_budget}",
-        f"log.stop_at={cfg.stop_at}",
-        *cfg.overrides,
-    ]
-    settings = compose(overrides)
+    if method in UNTRAINED:
+        _evaluate_untrained(cfg, method, env, seed, folder)
+    else:
+        train(open_run(settings_of(cfg, method, env, seed, folder)))
+
+
+def settings_of(cfg: Any, method: str, env: str, seed: int, folder: Path) -> Any:
+    """The settings of one run. Raises `ConfigError` for a method, environment or override that does not exist."""
+    from twosome.config import compose
+
+    experiment = [f"experiment={cfg.experiment}"] if cfg.experiment else []
+    if method in UNTRAINED:
+        return compose([*experiment, f"env={env}", f"seed={seed}", *cfg.overrides])
+    budget = cfg.budget.get(env, cfg.budget.default) if method in LANGUAGE_MODEL else cfg.baseline_budget
+    settings = compose(
+        [
+            *experiment,
+            *(_published_rates(env) if method == "published" else []),
+            f"env={env}",
+            f"method={method}",
+            f"seed={seed}",
+            f"run_dir={folder}",
+            f"total_steps={budget}",
+            f"log.stop_at={cfg.stop_at}",
+            *cfg.overrides,
+        ]
+    )
     settings.log.eval_interval = -(-cfg.eval_every // (settings.num_envs * settings.rollout_steps))
-    train(open_run(settings))
+    return settings
 
 
 def _published_rates(env: str) -> list[str]:
@@ -82,18 +93,19 @@ def _published_rates(env: str) -> list[str]:
 
 
 def _evaluate_untrained(cfg: Any, method: str, env: str, seed: int, folder: Path) -> None:
+    from twosome import disk
     from twosome.api import build_policy
     from twosome.baselines.frozen import Affordance
     from twosome.baselines.random import RandomPolicy
-    from twosome.config import compose
     from twosome.evaluate import evaluate
+    from twosome.run import versions
 
-    settings = compose([f"env={env}", f"seed={seed}", *cfg.overrides])
+    settings = settings_of(cfg, method, env, seed, folder)
     policy = RandomPolicy() if method == "random" else build_policy(settings)
     wrap = Affordance if method == "saycan" else None
     evaluation = evaluate(policy, settings.env, settings.policy.prompt, cfg.episodes, seed, wrap=wrap)
-    summary = {"optimum": settings.env.optimum, "env_steps": 0, "wall_seconds": 0.0, "eval_after": evaluation}
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
+    summary = {"optimum": settings.env.optimum, "env_steps": 0, "wall_seconds": 0.0, "eval_after": evaluation, "versions": versions()}
+    disk.write_json(folder / "summary.json", summary)
 
 
 def _result_file(out: Path, method: str, env: str, seed: int) -> Path:
@@ -109,7 +121,7 @@ def _summary(cfg: Any, method: str, env: str) -> dict[str, Any]:
 
     curves, final, sampled, reached = [], [], [], {share: [] for share in SHARES}  # type: ignore[var-annotated]
     seconds: dict[float, list[float | None]] = {share: [] for share in SHARES}
-    optimum = None
+    optimum, commits = None, set()
     for seed in range(cfg.seeds):
         path = _result_file(Path(cfg.out), method, env, seed)
         if not path.exists():
@@ -118,6 +130,7 @@ def _summary(cfg: Any, method: str, env: str) -> dict[str, Any]:
         optimum = summary["optimum"]
         final.append(summary["eval_after"]["greedy"]["return_mean"])
         sampled.append(summary["eval_after"]["sampled"]["return_mean"])
+        commits.add(summary["versions"]["commit"])
         if method in UNTRAINED:
             continue
         records = [r for r in read(path.parent / "metrics.jsonl") if r.get("eval/greedy_return") is not None]
@@ -128,7 +141,8 @@ def _summary(cfg: Any, method: str, env: str) -> dict[str, Any]:
             seconds[share].append(first["speed/seconds"] if first else None)
     return {
         "optimum": optimum,
-        "budget": cfg.budget.get(env, 60000) if method in LANGUAGE_MODEL else cfg.baseline_budget,
+        "commits": sorted(str(c) for c in commits),
+        "budget": cfg.budget.get(env, cfg.budget.default) if method in LANGUAGE_MODEL else cfg.baseline_budget,
         "curves": curves,
         "final_greedy": final,
         "final_sampled": sampled,

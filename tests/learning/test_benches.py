@@ -1,0 +1,172 @@
+"""The benches of learning and generalisation: what they run, that they go on where they were, and what their tables say."""
+
+import doctest
+import json
+
+import gymnasium
+import numpy as np
+import pytest
+import twosome_envs  # noqa: F401  registers the ids
+from twosome import cli
+from twosome.baselines.frozen import Affordance
+from twosome.bench import generalization, learning
+from twosome.config import compose
+from twosome.types import ConfigError
+
+QUICK = ["seeds=1", "envs=[tomato_salad]", "baseline_budget=512", "episodes=4", "eval_every=256"]
+QUICK += ['overrides=["log.eval_episodes=2","log.eval_episodes_final=2","log.tensorboard=false"]']
+
+
+def learn(out, *overrides):
+    return learning.bench(compose([*QUICK, f"out={out}", *overrides], "learning"))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    out = tmp_path_factory.mktemp("learning")
+    return out, learn(out, "methods=[tabular,random]")
+
+
+def test_every_run_is_an_ordinary_run_and_the_results_lie_beside_them(done):
+    out, report = done
+    assert (out / "tabular/tomato_salad/seed0/config.yaml").exists()
+    assert json.loads((out / "learning.json").read_text()) == json.loads(json.dumps(report))
+    assert "| tomato_salad | tabular |" in (out / "learning.md").read_text()
+    assert (out / "learning.png").stat().st_size > 5000
+    result = report["results"]["tomato_salad"]
+    assert [step for step, _ in result["tabular"]["curves"][0]] == [256, 512]  # evaluated as often as asked
+    assert not result["random"]["curves"]
+    assert result["random"]["final_sampled"][0] < 0.3
+
+
+def test_finished_runs_are_kept_and_missing_ones_done(done, capsys):
+    out, _ = done
+    kept = (out / "random/tomato_salad/seed0/summary.json").stat().st_mtime_ns
+    learn(out, "methods=[tabular,random]", "seeds=2")
+    assert "4 runs, 2 of them done before" in capsys.readouterr().out
+    assert (out / "random/tomato_salad/seed0/summary.json").stat().st_mtime_ns == kept
+    assert (out / "tabular/tomato_salad/seed1/summary.json").exists()
+
+
+@pytest.mark.parametrize("wrong", ["methods=[random,tabulr]", "envs=[tomato_soup]", 'overrides=["ppo.clipp=1"]'])
+def test_a_mistake_in_the_settings_costs_nothing(tmp_path, wrong):
+    with pytest.raises(ConfigError):
+        learn(tmp_path, wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_published_settings_have_the_rates_of_their_family(tmp_path):
+    cfg = compose(QUICK, "learning")
+    kitchen, home = (learning.settings_of(cfg, "published", env, 0, tmp_path) for env in ("tomato_salad", "entertainment"))
+    papers = [compose([f"experiment=paper_{env}"]) for env in ("tomato_salad", "entertainment")]
+    for ours, paper in zip((kitchen, home), papers, strict=True):
+        assert ours.ppo == paper.ppo
+        assert ours.model == paper.model
+        assert (ours.num_envs, ours.rollout_steps) == (paper.num_envs, paper.rollout_steps) == (4, 32)
+    assert kitchen.ppo.actor.learning_rate != home.ppo.actor.learning_rate
+
+
+def test_every_method_of_the_bench_has_settings(tmp_path):
+    cfg = compose([], "learning")
+    for method in cfg.methods:
+        learning.settings_of(cfg, method, "tomato_salad", 0, tmp_path)
+    plain, full = (learning.settings_of(cfg, m, "tomato_salad", 0, tmp_path).ppo for m in ("mlp", "mlp_full"))
+    assert (plain.imitation.weight, plain.novelty) == (0, 0)
+    assert (full.imitation.weight, full.novelty) == (compose([]).ppo.imitation.weight, compose([]).ppo.novelty)
+
+
+# Figures -------------------------------------------------------------------------------------------------------------------
+
+
+def of(steps, final=(0.9, 0.9, 0.9), budget=1000):
+    return {
+        "optimum": 0.92, "budget": budget, "curves": [], "final_greedy": list(final), "final_sampled": list(final),
+        "steps_to": {"0.95": list(steps), "0.99": list(steps)}, "seconds_to": {"0.95": [1.0], "0.99": [1.0]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("steps", "cells"),
+    [
+        ([300, 100, 200], "3 of 3 | 200 | 200 (100 to 300)"),
+        ([100, None, 200], "2 of 3 | 200 | 200 (100 to > 1,000)"),
+        ([None, None, 100], "1 of 3 | > 1,000 | > 1,000 (100 to > 1,000)"),  # a seed that fails counts, and as the worst
+    ],
+)
+def test_a_seed_that_did_not_arrive_counts_as_more_than_the_budget(steps, cells):
+    assert f"| world | method | {cells} |" in learning.markdown({"world": {"method": of(steps)}})
+
+
+def test_a_run_that_stopped_at_its_goal_keeps_its_last_return(tmp_path):
+    curves = [[(1, 0.0), (2, 0.9)], [(1, 0.0), (2, 0.3), (3, 0.9)]]
+    learning.draw({"world": {"method": of([2, 3]) | {"curves": curves}}}, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_examples_in_the_docstrings_run():
+    for module in (learning, generalization):
+        found = doctest.testmod(module)
+        assert found.attempted > 0
+        assert found.failed == 0
+
+
+def test_the_interval_holds_the_mean_and_narrows_with_agreement():
+    low, high = learning.iqm_interval([0.1, 0.4, 0.5, 0.6, 0.9])
+    assert low < learning.interquartile_mean([0.1, 0.4, 0.5, 0.6, 0.9]) < high
+    assert learning.iqm_interval([0.5] * 5) == (0.5, 0.5)
+
+
+# Generalisation --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_policy_is_tried_elsewhere_and_its_language_model_measured(tmp_path):
+    settings = ["sources=[food_preparation]", "targets.food_preparation=[cheese]", "steps.food_preparation=64", "seeds=1", "episodes=2"]
+    extra = 'overrides=["num_envs=4","rollout_steps=16","log.eval_interval=0","log.eval_episodes_final=1","log.tensorboard=false"]'
+    cfg = compose([*settings, f"out={tmp_path}", extra], "generalization")
+    [run] = generalization.bench(cfg)["results"]["food_preparation"]
+    assert list(run["worlds"]) == ["food_preparation", "cheese"]
+    assert all(run["worlds"][name][how]["episodes"] == 2 for name in run["worlds"] for how in ("greedy", "sampled"))
+    assert run["retention"]["perplexity_before"] > 1
+    assert "| food_preparation | cheese |" in (tmp_path / "generalization.md").read_text()
+
+
+def test_a_source_without_targets_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="pizza"):
+        generalization.bench(compose(["sources=[pizza]", f"out={tmp_path}"], "generalization"))
+
+
+def test_shares_are_of_the_return_where_it_was_trained():
+    def world(value):
+        return {"optimum": 1.0, "greedy": {"return_mean": 1.0}, "sampled": {"return_mean": value, "success_rate": 1.0}}
+
+    runs = [{"worlds": {"home": world(0.8), "away": world(0.4)}, "retention": {"perplexity_before": 2.0, "perplexity_after": 3.0, "kl": 0.1}}]
+    table = generalization.markdown({"home": runs})
+    assert "| home | away | 1.0000 | 0.4000 | 1.00 | 0.50 | 0.40 |" in table
+    assert "| home | 1 | 2.000 | 3.000 | 0.100 |" in table
+
+
+@pytest.mark.parametrize("name", ["learning", "generalization"])
+def test_a_misspelt_setting_is_named(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(name, lambda cfg: None, ["seedz=3"])
+    assert stopped.value.code == 2
+    assert "seeds" in capsys.readouterr().err
+
+
+# SayCan-style ----------------------------------------------------------------------------------------------------------------
+
+
+def test_affordance_strikes_what_changes_nothing_and_nothing_else():
+    env = Affordance(gymnasium.make("twosome/TomatoSalad-v0"))
+    plain = gymnasium.make("twosome/TomatoSalad-v0")
+    _, info = env.reset(seed=0)
+    plain.reset(seed=0)
+    for _ in range(6):
+        here = plain.unwrapped.snapshot()
+        for action in range(plain.action_space.n):
+            plain.step(action)
+            assert info["action_mask"][action] == (plain.unwrapped.snapshot().state != here.state)
+            plain.unwrapped.restore(here)
+        action = int(np.flatnonzero(info["action_mask"])[0])
+        *_, info = env.step(action)
+        plain.step(action)
