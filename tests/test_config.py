@@ -67,3 +67,26 @@ def test_a_mistake_costs_no_model():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "ConfigError: Unknown setting 'ppo.clipp'. Did you mean 'ppo.clip'? `twosome-train --cfg job` lists all settings.\n"
+
+
+def flat(node, prefix=""):
+    pairs = {}
+    for key, value in node.items():
+        pairs |= flat(value, f"{prefix}{key}.") if hasattr(value, "items") else {f"{prefix}{key}": value}
+    return pairs
+
+
+def test_every_departure_from_the_paper_is_listed_with_its_values_and_its_reason():
+    """The list at the head of conf/ppo/default.yaml holds exactly the settings that differ."""
+    ours, paper = (flat(compose([f"ppo={name}"]).ppo) for name in ("default", "published"))
+    listed = {}
+    for line in (conf_dir() / "ppo/default.yaml").read_text(encoding="utf-8").splitlines():
+        if " -> " in line:
+            name, before, _, after, *reason = line.removeprefix("#").split()
+            listed[name] = (before, after)
+            assert len(reason) > 2
+    assert listed.keys() == {name for name in ours if ours[name] != paper[name]}
+    for name, (before, after) in listed.items():
+        for text, value in ((before, paper[name]), (after, ours[name])):
+            is_number = isinstance(value, (int, float))
+            assert float(text) == value if is_number else text == str(value).replace("None", "null"), name

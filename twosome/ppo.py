@@ -1,8 +1,9 @@
 """One PPO update: advantages, value epochs, policy epochs. Knows nothing of environments or files.
 
-Departs from the published trainer, each with a switch back: advantages are normalised over the batch (there: within 4
-samples), a time limit is bootstrapped from the final observation (there: death), the KL guard looks at a whole optimiser
-step (there: at each part of an accumulated step).
+Departs from the published trainer, each with a switch back (`ppo=published` turns all): advantages are normalised over the batch
+(there: within 4 samples), a time limit is bootstrapped from the final observation (there: death), the KL guard looks at a whole
+optimiser step (there: at each part of an accumulated step), the better past is learnt again (`imitation`), and scenes seldom met
+pay a bonus (`novelty`). The head of conf/ppo/default.yaml lists every number that differs, with its reason.
 """
 
 from __future__ import annotations
