@@ -15,7 +15,7 @@ forest scoring returns losses prompts signals metrics tiny
 config checks complaints saved cli
 tokens loading model scorers probe passes
 distribution distribution_views comparison world probes decisions
-policy imitation baselines
+policy imitation novelty baselines
 ppo rollout checkpoint
 api run methods statistics session
 report boards traces evaluate console retention plan

@@ -158,3 +158,13 @@ def test_metrics_are_cut_to_the_checkpoint_also_in_tensorboard(finished, tmp_pat
 
 def _stop():
     raise KeyboardInterrupt
+
+
+def test_a_run_logs_every_key_of_the_table_and_no_other(tmp_path):
+    """The table of keys is the only place where they are defined; a key that nothing logs would be a lie in it."""
+    from twosome import metrics
+
+    run = open_run(compose([*SMALL, "method=mlp_full", "ppo.actor.warmup_updates=0", f"run_dir={tmp_path / 'run'}"]))
+    train(run)
+    logged = {key for record in metrics.read(tmp_path / "run/metrics.jsonl") for key in record} - {"step"}
+    assert logged == metrics.KEYS.keys()

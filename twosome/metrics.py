@@ -34,6 +34,8 @@ KEYS: dict[str, str] = {
     "policy/ratio_deviation": "largest |ratio - 1| of an optimiser step, mean over steps",
     "policy/ratio_deviation_first": "the same for the first step of an update, where old and new policy are equal: 0 but for rounding",
     "policy/steps": "optimiser steps of the actor in an update",
+    "novelty/bonus": "bonus for scenes seldom met, mean over the steps of a rollout, in units of reward",
+    "novelty/scenes": "different scenes met since the start of the run",
     "value/explained_variance": "1 - var(target - value) / var(target) before the update",
     "gradient_norm/actor": "before clipping, mean over steps",
     "gradient_norm/critic": "before clipping, mean over steps",

@@ -98,8 +98,11 @@ class Learner:
         entropy = s.entropy * remaining + s.entropy_end * progress
         metrics = {"learning_rate/actor": self.actor.param_groups[0]["lr"], "learning_rate/critic": self.critic.param_groups[0]["lr"]}
         self.updates += 1
+        bonus = self.novelty.bonuses(rollout)
+        if bonus is not None:
+            metrics |= {"novelty/bonus": bonus.mean().item(), "novelty/scenes": float(len(self.novelty.counts))}
         try:
-            batch = self.batch = Batch(rollout, self.policy, s, self.novelty.bonuses(rollout))
+            batch = self.batch = Batch(rollout, self.policy, s, bonus)
         except NumericsError as error:
             self.batch = None
             self._skip([f"values: {error}"], None, None)
