@@ -222,7 +222,10 @@ def _with_interval(values: list[float]) -> str:
 
 
 def draw(results: dict[str, dict[str, Any]], path: Path) -> None:
-    """Learning curves, one panel per environment: interquartile mean of the greedy return, band = bootstrap interval."""
+    """Learning curves, one panel per environment: interquartile mean of the greedy return, band = bootstrap interval.
+
+    A curve ends in a dot where all its runs had come to their goal or used up their steps. Dotted: what does not learn, sampled.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -230,27 +233,45 @@ def draw(results: dict[str, dict[str, Any]], path: Path) -> None:
         return
     columns = min(2, len(results))
     rows = -(-len(results) // columns)
-    figure = Figure(figsize=(6.2 * columns, 3.8 * rows), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for panel, (env, methods) in zip(panels, results.items(), strict=False):
-        for k, (method, r) in enumerate(methods.items()):
+    figure = Figure(figsize=(6.2 * columns, 3.7 * rows + 0.5), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns, sharex=True)).ravel()
+    methods = list(dict.fromkeys(m for found in results.values() for m in found))
+    handles: dict[str, Any] = {}
+    for panel, (env, found) in zip(panels, results.items(), strict=False):
+        for method, r in found.items():
+            color = f"C{methods.index(method)}"
             if r["curves"]:
-                _draw_curve(panel, r, method, f"C{k}")
-            elif r["final_greedy"]:
-                panel.axhline(interquartile_mean(r["final_sampled"]), color=f"C{k}", ls=":", lw=1, label=f"{method} (sampled)")
-        optimum = next((r["optimum"] for r in methods.values() if r["optimum"]), None)
+                handles[method] = _draw_curve(panel, r, color, leads=method == methods[0])
+            elif r["final_sampled"]:
+                handles[method] = panel.axhline(interquartile_mean(r["final_sampled"]), color=color, ls=":", lw=1.5)
+        optimum = next((r["optimum"] for r in found.values() if r["optimum"]), None)
         if optimum:
-            panel.axhline(optimum, color="black", ls="--", lw=1, label="optimum")
-        panel.set_xscale("log")
-        panel.set_title(env.replace("_", " "))
-        panel.set_xlabel("environment steps (decisions)")
-        panel.set_ylabel("greedy discounted return")
-    panels[0].legend(fontsize=8)
+            handles["optimum"] = panel.axhline(optimum, color="black", ls="--", lw=1)
+        _label(panel, env)
+    for panel in panels[len(results) :]:
+        panel.set_axis_off()
+    order = [name for name in (*methods, "optimum") if name in handles]
+    if order:
+        names = [name.replace("_", " ") for name in order]
+        figure.legend([handles[n] for n in order], names, loc="outside lower center", ncols=min(6, len(order)), fontsize=9)
     figure.savefig(str(path), dpi=130)
 
 
-def _draw_curve(panel: Any, result: dict[str, Any], label: str, color: str) -> None:
-    """A run that stopped at its goal keeps its last return from there on."""
+def _label(panel: Any, env: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.tick_params(axis="x", labelbottom=True)
+    panel.set_title(env.replace("_", " "))
+    panel.set_xlabel("environment steps (decisions)")
+    panel.set_ylabel("greedy discounted return")
+
+
+def _draw_curve(panel: Any, result: dict[str, Any], color: str, leads: bool) -> Any:
+    """A run that stopped at its goal keeps its last return from there on. Returns the line."""
     grid = sorted({step for curve in result["curves"] for step, _ in curve})
     values = []
     for curve in result["curves"]:
@@ -258,5 +279,8 @@ def _draw_curve(panel: Any, result: dict[str, Any], label: str, color: str) -> N
         values.append([curve[max(0, int(np.searchsorted(steps, g, side="right")) - 1)][1] for g in grid])
     columns = np.array(values).T
     bands = np.array([iqm_interval(c, resamples=300) for c in columns])
-    panel.plot(grid, [interquartile_mean(c) for c in columns], label=label, color=color)
+    means = [interquartile_mean(c) for c in columns]
+    [line] = panel.plot(grid, means, color=color, lw=2.5 if leads else 1.3, zorder=3 if leads else 2)
+    panel.plot(grid[-1], means[-1], "o", color=color, ms=6 if leads else 4, zorder=4 if leads else 2)
     panel.fill_between(grid, bands[:, 0], bands[:, 1], color=color, alpha=0.15, linewidth=0)
+    return line
