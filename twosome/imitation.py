@@ -36,7 +36,7 @@ class Sample(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Samples drawn for one optimiser step, their the positions of their actions [N], their gains [N]."""
+    """Samples drawn for one optimiser step, the positions of their actions [N], their gains [N]."""
 
     samples: list[Sample]
     actions: Tensor
@@ -61,6 +61,8 @@ class Imitation:
 
     def add(self, batch: Batch) -> None:
         """Keep what did better than the critic expected, each decision and action once, with its best target."""
+        if self.settings.weight == 0:
+            return
         best: dict[tuple[Decision, int], float] = {}
         rows = zip(batch.decisions, batch.actions.tolist(), batch.targets.tolist(), batch.values.tolist(), strict=True)
         for decision, action, target, value in rows:
@@ -70,7 +72,7 @@ class Imitation:
 
     def appraise(self, policy: LLMPolicy) -> None:
         """The gain of every sample over what the critic expects now. To be called when the critic has learnt, before `draw`."""
-        self._samples = [s for rollout in self.rollouts for s in rollout] if self.settings.weight else []
+        self._samples = [s for rollout in self.rollouts for s in rollout]
         if self._samples:
             values = policy.values([s.decision.prompt for s in self._samples])
             self._gains = (torch.tensor([s.target for s in self._samples]) - values).clamp(min=0)

@@ -88,6 +88,7 @@ def test_nothing_is_drawn_where_nothing_gains_or_the_weight_is_zero():
         past.add(Seen(("a", 0, 1.0, 0.0)))
         past.appraise(Critic(a=value))
         assert past.draw(generator) is None
+    assert not memory(weight=0.0).state()
     assert memory().draw(generator) is None
 
 

@@ -8,6 +8,7 @@ from gymnasium.spaces import Box, Dict, Discrete, Text
 
 from twosome.config import compose
 from twosome.evaluate import evaluate
+from twosome.imitation import Drawn, Sample
 from twosome.methods import build
 from twosome.ppo import Batch
 from twosome.rollout import Worlds, collect
@@ -105,8 +106,9 @@ def test_the_optimisers_hold_what_they_should_and_nothing_else(tiny):
     assert not actor & critic
 
 
-def gradient_of(policy, learner, batch, group):
-    learner._gradient(batch, group, learner._normalized(batch.advantages, torch.arange(len(batch))), 0.01)
+def gradient_of(policy, learner, batch, group, past=None):
+    learner.actor.zero_grad(set_to_none=True)
+    learner._accumulate(batch, group, learner._normalized(batch.advantages, torch.arange(len(batch))), 0.01, past)
     return torch.cat([p.grad.flatten() for p in policy.adapter_parameters() if p.grad is not None])
 
 
@@ -122,6 +124,22 @@ def test_accumulated_parts_and_small_passes_give_the_gradient_of_the_whole(tiny)
     torch.testing.assert_close(parts, whole, atol=1e-5 * whole.norm().item(), rtol=1e-3)
     half = gradient_of(policy, learner, batch, group[: len(batch) // 2])
     assert (half - whole).norm() > 1e-2 * whole.norm()  # a lost part would show
+
+
+def test_new_and_past_samples_in_the_same_passes_give_the_sum_of_their_gradients(tiny):
+    cfg, policy, learner, worlds = tiny
+    batch = Batch(rollout_of(cfg, policy, worlds, seed=3), policy, cfg.ppo)
+    group = torch.arange(len(batch))
+    samples = [Sample(batch.decisions[i], 1, 1.0) for i in (0, 5, 9)]
+    past = Drawn(samples, torch.tensor([1, 1, 1]), torch.tensor([0.3, 0.1, 0.2]), weight=1.0)
+    new, both = gradient_of(policy, learner, batch, group), gradient_of(policy, learner, batch, group, past)
+    learner.actor.zero_grad(set_to_none=True)
+    spread = batch.advantages.std(correction=0).item() + cfg.ppo.advantage_floor
+    for index, log_probs in policy.evaluate([s.decision for s in samples]):
+        past.loss(torch.tensor(index), log_probs, spread).backward()
+    alone = torch.cat([p.grad.flatten() for p in policy.adapter_parameters() if p.grad is not None])
+    assert alone.norm() > 0.05 * new.norm()  # a lost part would show
+    torch.testing.assert_close(both, new + alone, atol=1e-5 * both.norm().item(), rtol=1e-3)
 
 
 def test_an_incomplete_last_group_is_an_optimiser_step_too():
