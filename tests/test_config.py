@@ -38,6 +38,11 @@ def test_every_conf_file_composes(choice: str):
         (["resume=/nowhere"], "neither a run folder"),
         (["seed"], "expected key=value"),
         (["policy.token_budget=10"], "64 or more"),
+        (["ppo.novelty=-1"], "0 or more"),
+        (["ppo.novelty=nan"], "0 or more"),
+        (["ppo.imitation.rollouts=0"], "above 0"),
+        (["ppo.imitation.samples=-1"], "above 0"),
+        (["ppo.imitation.weight=-1"], "0 or more"),
     ],
 )
 def test_a_mistake_is_one_paragraph_that_names_the_key(overrides: list[str], said: str):

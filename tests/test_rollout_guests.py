@@ -1,10 +1,12 @@
 """Environments are guests: what they break is reported with a replay, dropped within a share, and never the end of a resume."""
 
+import json
 import logging
 import re
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from tests.faults import guests
 from twosome.baselines.random import RandomPolicy
@@ -13,6 +15,7 @@ from twosome.evaluate import evaluate
 from twosome.rollout import Tolerance, Worlds, collect
 from twosome.run import Run
 from twosome.types import EnvironmentFault
+from twosome.world import World
 
 
 class Anyone(RandomPolicy):
@@ -105,3 +108,11 @@ def test_an_environment_that_does_not_repeat_itself_costs_its_episode_not_the_ru
     assert "is not reproducible" in caplog.text
     assert worlds.worlds[0].episode == state["worlds"][0]["episode"] + 1
     assert worlds.worlds[0].actions == []
+
+
+def test_nested_arguments_of_an_environment_are_kept_in_its_transcript_as_they_are():
+    settings = compose(["env=salads"]).env
+    world = World(settings, "{goal} {scene}", 0, 0)
+    world.reset()
+    head = world._fault("did something").transcript.splitlines()[0]
+    assert json.loads(head.removeprefix("env: "))["kwargs"] == OmegaConf.to_container(settings.kwargs)

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+import torch
 
 from twosome import checkpoint as files
 from twosome import disk
@@ -168,3 +169,31 @@ def test_a_run_logs_every_key_of_the_table_and_no_other(tmp_path):
     train(run)
     logged = {key for record in metrics.read(tmp_path / "run/metrics.jsonl") for key in record} - {"step"}
     assert logged == metrics.KEYS.keys()
+
+
+def test_a_run_from_before_a_setting_existed_is_continued_as_it_was(finished, tmp_path):
+    """`saved.SINCE` and `checkpoint.LATER_PARTS`: what older runs lack is filled in with what changes nothing."""
+    import yaml
+
+    from twosome.methods import build
+    from twosome.saved import saved_settings
+
+    data = yaml.safe_load((finished / "config.yaml").read_text())
+    del data["ppo"]["novelty"], data["baseline"]["backward"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(data))
+    cfg = saved_settings(tmp_path / "config.yaml")
+    assert (cfg.ppo.novelty, cfg.baseline.backward) == (0.0, True)
+
+    checkpoint = files.checkpoints(finished)[-1]
+    old = tmp_path / checkpoint.name
+    shutil.copytree(checkpoint, old)
+    state = json.loads((old / "state.json").read_text())
+    del state["run"]["novelty"]
+    (old / "state.json").write_text(json.dumps(state))
+    policy, learner = build(cfg, torch.Generator())
+    files.read_training(old, policy, learner, {}, learner.parts)
+    assert learner.updates > 0
+    del state["run"]["imitation"]
+    (old / "state.json").write_text(json.dumps(state))
+    with pytest.raises(CheckpointError, match="imitation"):
+        files.read_training(old, policy, learner, {}, learner.parts)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 FORMAT = 1
 MOST_FILES = 256
+LATER_PARTS = ("novelty",)  # of the training state, which older checkpoints lack
 MISFITS = (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError, OverflowError)  # what ill-formed content raises
 
 
@@ -210,7 +211,8 @@ def read_training(
         _restore_features(policy, saved["prompts"], tensors.get("features"))
         _restore_probes(policy, saved["probes"])
         for name, part in parts.items():
-            part.restore(saved["run"][name])
+            if name in saved["run"] or name not in LATER_PARTS:
+                part.restore(saved["run"][name])
         torch.set_rng_state(tensors["generator.global"])
         if policy.device.type == "cuda" and "generator.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["generator.cuda"], policy.device)

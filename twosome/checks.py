@@ -27,20 +27,20 @@ POSITIVE = [
     "total_steps", "num_envs", "rollout_steps", "model.lora.rank", "model.lora.alpha", "policy.menus_per_row",
     "policy.reuse_capacity", "ppo.actor.epochs", "ppo.actor.minibatch", "ppo.critic.epochs", "ppo.critic.minibatch",
     "ppo.accumulation", "ppo.actor.learning_rate", "ppo.critic.learning_rate", "ppo.clip", "ppo.advantage_floor",
-    "ppo.value_clip", "ppo.target_kl", "ppo.max_gradient_norm", "ppo.adam_eps", "ppo.max_bad_updates",
+    "ppo.value_clip", "ppo.target_kl", "ppo.imitation.rollouts", "ppo.imitation.samples", "ppo.max_gradient_norm", "ppo.adam_eps", "ppo.max_bad_updates",
     "log.checkpoint_interval", "log.probe_interval", "log.keep_checkpoints", "log.eval_episodes",
     "log.eval_episodes_final", "log.stop_at", "model.threads", "baseline.step_size",
 ]
 NOT_NEGATIVE = [
     "seed", "ppo.actor.weight_decay", "ppo.critic.weight_decay", "ppo.actor.warmup_updates",
     "ppo.critic.warmup_updates", "ppo.entropy", "ppo.entropy_end", "ppo.value_coefficient", "ppo.learning_rate_end",
-    "log.eval_interval", "log.decisions_per_update", "log.decisions_max", "log.probe_states",
+    "ppo.novelty", "ppo.imitation.weight", "log.eval_interval", "log.decisions_per_update", "log.decisions_max", "log.probe_states",
 ]
 FRACTIONS = [
     "env.gamma", "ppo.gae_lambda", "model.lora.dropout", "log.max_failed_episodes", "log.stop_at", "baseline.step_size",
     "baseline.epsilon", "baseline.epsilon_end",
 ]
-AT_MOST = {"seed": 2**32 - 1, "num_envs": 2**14, "rollout_steps": 2**20, "model.lora.rank": 2**14, "policy.token_budget": 2**24}
+AT_MOST = {"seed": 2**32 - 1, "ppo.novelty": 1e6, "ppo.imitation.weight": 1e6, "num_envs": 2**14, "rollout_steps": 2**20, "model.lora.rank": 2**14, "policy.token_budget": 2**24}
 SMALLEST_BUDGET = 64  # tokens; a shorter pass holds no prompt with its menu
 DEVICE = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
 

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from twosome.types import Rollout
 
+MOST_VISITS = 2**53  # that a checkpoint may claim: more are no number of a float
+
 
 class Novelty:
     """Counts of the prompts met so far, by digest, so that a checkpoint stays small. `bonus`: of a first visit, in units of reward."""
@@ -46,6 +48,6 @@ class Novelty:
 
     def restore(self, state: Any) -> None:
         """The inverse of `state`. Raises `ValueError` where it cannot be that."""
-        if not isinstance(state, dict) or not all(type(n) is int and n > 0 for n in state.values()):
+        if not isinstance(state, dict) or not all(type(n) is int and 0 < n < MOST_VISITS for n in state.values()):
             raise ValueError(f"the counts of prompts are {state!r:.80}")
         self.counts = Counter(state)

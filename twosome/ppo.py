@@ -49,7 +49,8 @@ class Batch:
             rewards, values, next_values, rollout.discounts, terminated, rollout.truncated, lam
         )
         if settings.advantage == "group":
-            advantages = group_advantages(targets.flatten(), groups_of([d for row in rollout.decisions for d in row])).view(shape)
+            advantages = torch.zeros(shape)
+            advantages[rollout.is_real] = group_advantages(targets[rollout.is_real], groups_of(self.decisions))
         if bonus is not None:  # the policy is drawn to what is new; the critic's targets and the past stay those of the true reward
             nothing = torch.zeros_like(values)
             advantages = advantages + gae(bonus, nothing, nothing, rollout.discounts, terminated, rollout.truncated, lam)[0]

@@ -39,8 +39,8 @@ def group_advantages(
     returns: Float[Tensor, "N"], groups: Int[Tensor, "N"]
 ) -> Float[Tensor, "N"]:
     """Critic-free advantages: each return minus the mean over the samples of its group (equal states), GiGPO-style."""
-    _, index = torch.unique(groups, return_inverse=True)
-    n = int(index.max()) + 1
+    names, index = torch.unique(groups, return_inverse=True)
+    n = len(names)
     count = returns.new_zeros(n).index_add(0, index, torch.ones_like(returns))
     mean = returns.new_zeros(n).index_add(0, index, returns) / count
     return returns - mean[index]

@@ -15,6 +15,7 @@ from twosome import disk
 from twosome.types import CheckpointError, ConfigError
 
 FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
+SINCE = {"ppo.novelty": 0.0, "baseline.backward": True}  # settings that older runs lack, with the values that leave them as they were
 TRUSTED_MODULES = ("", "twosome_envs")  # that an environment's id may import without being asked for
 
 
@@ -40,7 +41,8 @@ def saved_settings(path: Path, overrides: Seq[str] = (), *, runs_environment: bo
 
     data = read_settings(path)
     try:
-        cfg = OmegaConf.merge(OmegaConf.structured(TrainSettings), data)
+        older = OmegaConf.from_dotlist([f"{key}={value}" for key, value in SINCE.items()])
+        cfg = OmegaConf.merge(OmegaConf.structured(TrainSettings), older, data)
         check(cfg)
     except (OmegaConfBaseException, ConfigError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"The settings in {path} cannot be used: {explain(error, [])}") from error
@@ -97,8 +99,8 @@ def must_agree(folder: Path, cfg: Any) -> None:
     changed = [_change(key, old, new) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not is_free(key)]
     if changed:
         raise ConfigError(
-            f"{folder} holds an unfinished run with other settings: {'; '.join(changed)}. Use the same settings to continue it, "
-            "or another run_dir to start afresh."
+            f"{folder} holds a run with other settings: {'; '.join(changed)}. Use the same settings to continue it, or another folder "
+            "to start afresh."
         )
 
 

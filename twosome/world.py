@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium
@@ -196,7 +196,7 @@ class World:
             f"{self.index} (run seed {self.seed}, episode seed {self.episode_seed}); the actions that led there: {shown}."
         )
         fault.name = f"seed{self.seed}-world{self.index}-episode{self.episode}-step{len(self.actions)}"
-        known = {k: self.settings[k] if k != "kwargs" else dict(self.settings[k]) for k in ("id", "kwargs", "gamma", "optimum")}  # type: ignore[index]
+        known = {k: _plain(self.settings[k]) for k in ("id", "kwargs", "gamma", "optimum")}  # type: ignore[index]
         head = [f"env: {json.dumps(known, default=str)}", f"seed: {self.episode_seed}"]
         fault.transcript = "\n".join([*head, *self.turns, "", f"fault: {_one_line(str(fault))}", ""])
         return fault
@@ -220,6 +220,14 @@ class World:
         if self.prompt != state["prompt"]:
             before = _short(state["prompt"])
             raise self._fault(f"is not reproducible: replaying the episode led to {_short(self.prompt)}, before it was {before}")
+
+
+def _plain(value: Any) -> Any:
+    """Nested settings as dicts and lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(v) for key, v in value.items()}
+    is_list = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    return [_plain(v) for v in value] if is_list else value
 
 
 def _short(value: Any) -> str:

@@ -11,13 +11,13 @@ One policy can so be trained on some tasks and then be tried on others:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Dict
+from gymnasium.spaces import Box, Dict, Discrete
 
 
 class MixtureSnapshot(NamedTuple):
@@ -38,17 +38,20 @@ class Mixture(gymnasium.Env):
     Args:
         worlds: what `gymnasium.make` takes, one entry a world: `{"id": str, "kwargs": dict}`, or the id alone.
 
+    A time limit that `gymnasium.make` puts around a world is not kept: the worlds here end their episodes themselves.
+
     Raises:
-        ValueError: no world, an entry of another form, or worlds whose actions or vectors differ in number.
+        ValueError: no world, an entry of another form, a world without a menu of actions and a vector, or worlds whose actions or
+            vectors differ in number.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012  gymnasium's own form
 
-    def __init__(self, worlds: Iterable[str | Mapping[str, Any]] = (), render_mode: str | None = None):
+    def __init__(self, worlds: Sequence[str | Mapping[str, Any]] = (), render_mode: str | None = None):
         self.render_mode = render_mode
+        if isinstance(worlds, (str, bytes)) or not isinstance(worlds, Sequence) or not worlds:
+            raise ValueError(f'worlds={worlds!r} has nothing to draw from: expected a list of entries such as {{"id": "twosome/TomatoSalad-v0"}}.')
         self.worlds: list[Any] = [_made(entry, render_mode) for entry in worlds]
-        if not self.worlds:
-            raise ValueError('worlds=[] has nothing to draw from: expected entries such as {"id": "twosome/TomatoSalad-v0"}.')
         first = self.worlds[0]
         for world in self.worlds[1:]:
             for what, got, expected in (
@@ -73,10 +76,10 @@ class Mixture(gymnasium.Env):
         return self.worlds[self._which]
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Draw a world and start an episode in it; equal seeds, equal episodes."""
+        """Draw a world and start an episode in it: equal seeds, equal episodes, those that follow without a seed too."""
         super().reset(seed=seed)
         self._which = int(self.np_random.integers(len(self.worlds)))
-        return self.world.reset(seed=seed, options=options)
+        return self.world.reset(seed=int(self.np_random.integers(2**31)), options=options)
 
     def step(self, action):
         """As the world of this episode does."""
@@ -92,8 +95,11 @@ class Mixture(gymnasium.Env):
         """Go back to a snapshot, whichever world it was taken in. Returns its observation and info."""
         if not isinstance(snapshot, MixtureSnapshot):
             raise TypeError(f"restore() takes what snapshot() returned, got {type(snapshot).__name__}.")
+        if type(snapshot.which) is not int or not 0 <= snapshot.which < len(self.worlds):
+            raise ValueError(f"The snapshot is of world {snapshot.which!r}, here are {len(self.worlds)}: it is of another mixture.")
+        shown = self.worlds[snapshot.which].restore(snapshot.inner)
         self._which = snapshot.which
-        return self.world.restore(snapshot.inner)
+        return shown
 
     def render(self):
         """As the world of this episode does."""
@@ -108,9 +114,14 @@ class Mixture(gymnasium.Env):
             world.close()
 
 
-def _made(entry: str | Mapping[str, Any], render_mode: str | None) -> Any:
-    if isinstance(entry, str):
-        entry = {"id": entry}
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str) or not entry.keys() <= {"id", "kwargs"}:
-        raise ValueError(f'A world of a mixture is {{"id": str, "kwargs": dict}} or an id, got {entry!r}.')
-    return gymnasium.make(entry["id"], disable_env_checker=True, render_mode=render_mode, **(entry.get("kwargs") or {})).unwrapped
+def _made(entry: Any, render_mode: str | None) -> Any:
+    entry = {"id": entry} if isinstance(entry, str) else entry
+    kwargs = entry.get("kwargs", {}) if isinstance(entry, Mapping) else None
+    is_good = isinstance(kwargs, Mapping) and isinstance(entry.get("id"), str) and entry.keys() <= {"id", "kwargs"}
+    if not is_good or "render_mode" in kwargs:
+        raise ValueError(f'A world of a mixture is {{"id": str, "kwargs": dict without render_mode}} or an id, got {entry!r}.')
+    world: Any = gymnasium.make(entry["id"], disable_env_checker=True, render_mode=render_mode, **kwargs).unwrapped
+    spaces = world.observation_space
+    if not isinstance(world.action_space, Discrete) or not isinstance(spaces, Dict) or not {"scene", "goal", "vector"} <= spaces.keys():
+        raise ValueError(f"{entry['id']} is no world of texts and menus: it needs Discrete actions and scene, goal and vector to observe.")
+    return world

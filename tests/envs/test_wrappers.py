@@ -267,13 +267,23 @@ def test_a_snapshot_of_a_mixture_leads_back_into_its_world():
         assert env.restore(snapshot)[0]["goal"] == goal
     with pytest.raises(TypeError, match="what snapshot"):
         env.restore(goals)
+    for which in (-1, 3, True):
+        with pytest.raises(ValueError, match="another mixture"):
+            env.restore(snapshot._replace(which=which))
+    assert env.snapshot() == snapshot
 
 
 @pytest.mark.parametrize(
     ("worlds", "message"),
     [
         ([], "nothing to draw from"),
+        (None, "nothing to draw from"),
+        ("twosome/TomatoSalad-v0", "nothing to draw from"),
+        ({"id": "twosome/TomatoSalad-v0"}, "nothing to draw from"),
         ([3], "is {"),
+        ([{"id": "twosome/TomatoSalad-v0", "kwargs": "abc"}], "is {"),
+        ([{"id": "twosome/TomatoSalad-v0", "kwargs": {"render_mode": "ansi"}}], "is {"),
+        (["CartPole-v1"], "no world of texts and menus"),
         ([{"name": "twosome/TomatoSalad-v0"}], "is {"),
         (["twosome/TomatoSalad-v0", "twosome/TomatoLettuceSalad-v0"], "has 8 actions"),
         (["twosome/FoodPreparation-v0", "twosome/BabyAI-v0"], "the worlds of a mixture agree"),

@@ -2,14 +2,18 @@
 
 import doctest
 import json
+import subprocess
+import sys
+import time
 
 import gymnasium
 import numpy as np
 import pytest
 import twosome_envs  # noqa: F401  registers the ids
+
 from twosome import cli
 from twosome.baselines.frozen import Affordance
-from twosome.bench import generalization, learning
+from twosome.bench import generalization, learning, runs
 from twosome.config import compose
 from twosome.types import ConfigError
 
@@ -43,16 +47,63 @@ def test_finished_runs_are_kept_and_missing_ones_done(done, capsys):
     out, _ = done
     kept = (out / "random/tomato_salad/seed0/summary.json").stat().st_mtime_ns
     learn(out, "methods=[tabular,random]", "seeds=2")
-    assert "4 runs, 2 of them done before" in capsys.readouterr().out
+    assert "4 runs, 2 of them to do" in capsys.readouterr().out
     assert (out / "random/tomato_salad/seed0/summary.json").stat().st_mtime_ns == kept
     assert (out / "tabular/tomato_salad/seed1/summary.json").exists()
 
 
-@pytest.mark.parametrize("wrong", ["methods=[random,tabulr]", "envs=[tomato_soup]", 'overrides=["ppo.clipp=1"]'])
+WRONG = ["methods=[random,tabulr]", "envs=[tomato_soup]", 'overrides=["ppo.clipp=1"]', "methods=[]", "envs=tomato_salad"]
+WRONG += ["workers=0", "workers=two", "seeds=0", "seeds=1.5", "seeds=null", "episodes=0", "eval_every=0"]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_mistake_in_the_settings_costs_nothing(tmp_path, wrong):
     with pytest.raises(ConfigError):
         learn(tmp_path, wrong)
     assert not list(tmp_path.iterdir())
+
+
+def test_results_of_other_settings_are_not_taken_for_these(done):
+    out, _ = done
+    with pytest.raises(ConfigError, match=r"baseline\.epsilon: 0\.2 -> 0\.3"):
+        learn(out, "methods=[tabular]", 'overrides=["baseline.epsilon=0.3","log.eval_episodes=2"]')
+
+
+def test_a_failed_run_is_named_the_others_go_on_and_the_command_says_so(tmp_path, capfd):
+    (tmp_path / "tabular/tomato_salad").mkdir(parents=True)
+    (tmp_path / "tabular/tomato_salad/seed0").write_text("in the way")
+    report = learn(tmp_path, "methods=[tabular,random]")
+    assert report["failed"] == ["tabular tomato_salad 0"]
+    assert len(report["results"]["tomato_salad"]["random"]["final_greedy"]) == 1
+    assert "tabular tomato_salad 0 failed" in capfd.readouterr().out
+    with pytest.raises(SystemExit) as stopped:
+        runs.leave(report["failed"])
+    assert stopped.value.code == 1
+
+
+def test_an_unknown_optimum_and_odd_folders_are_no_hindrance(tmp_path):
+    out = tmp_path / "a,b 'c'"
+    cfg = compose([*QUICK, "methods=[tabular]", "envs=[salads]", "stop_at=null", "eval_every=4096"], "learning")
+    cfg.out = str(out)  # a shell's and Hydra's own quoting aside
+    result = learning.bench(cfg)["results"]["salads"]["tabular"]
+    assert result["steps"] == [512]
+    assert result["curves"] == [[]]  # no evaluation fell into so short a run
+    assert "0 of 1 | > 512 | > 512" in (out / "learning.md").read_text()
+
+
+def test_a_bench_that_is_told_to_stop_stops_its_runs_and_goes_on_later(tmp_path):
+    words = [*QUICK[:2], "baseline_budget=200000", "methods=[tabular]", f"out={tmp_path}", "stop_at=null"]
+    bench = subprocess.Popen([sys.executable, "-m", "twosome.bench", "learning", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    folder = tmp_path / "tabular/tomato_salad/seed0"
+    while not list(folder.glob("checkpoints/step-*")):
+        assert bench.poll() is None, bench.communicate()
+        time.sleep(0.1)
+    bench.terminate()
+    out, err = bench.communicate(timeout=60)
+    assert bench.returncode == 143
+    assert b"Traceback" not in out + err
+    assert not (folder / "summary.json").exists()
+    assert b"Saved." in out
 
 
 def test_published_settings_have_the_rates_of_their_family(tmp_path):
@@ -78,9 +129,9 @@ def test_every_method_of_the_bench_has_settings(tmp_path):
 # Figures -------------------------------------------------------------------------------------------------------------------
 
 
-def of(steps, final=(0.9, 0.9, 0.9), budget=1000):
+def of(steps, taken=(1000, 1000, 1000)):
     return {
-        "optimum": 0.92, "budget": budget, "curves": [], "final_greedy": list(final), "final_sampled": list(final),
+        "optimum": 0.92, "steps": list(taken), "curves": [], "final_greedy": [0.9] * len(taken), "final_sampled": [0.9] * len(taken),
         "steps_to": {"0.95": list(steps), "0.99": list(steps)}, "seconds_to": {"0.95": [1.0], "0.99": [1.0]},
     }  # fmt: skip
 
@@ -93,14 +144,12 @@ def of(steps, final=(0.9, 0.9, 0.9), budget=1000):
         ([None, None, 100], "1 of 3 | > 1,000 | > 1,000 (100 to > 1,000)"),  # a seed that fails counts, and as the worst
     ],
 )
-def test_a_seed_that_did_not_arrive_counts_as_more_than_the_budget(steps, cells):
-    assert f"| world | method | {cells} |" in learning.markdown({"world": {"method": of(steps)}})
+def test_a_seed_that_did_not_arrive_counts_as_more_than_it_took(steps, cells):
+    assert f"| world | method | {cells} |" in learning.markdown({"world": {"method": of(steps)}}, 3)
 
 
-def test_a_run_that_stopped_at_its_goal_keeps_its_last_return(tmp_path):
-    curves = [[(1, 0.0), (2, 0.9)], [(1, 0.0), (2, 0.3), (3, 0.9)]]
-    learning.draw({"world": {"method": of([2, 3]) | {"curves": curves}}}, tmp_path / "a.png")
-    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+def test_seeds_that_are_missing_are_named():
+    assert "| 2 of 2 (3 not run) |" in learning.markdown({"world": {"method": of([100, 200], (100, 200))}}, 5)
 
 
 def test_the_examples_in_the_docstrings_run():
@@ -124,15 +173,34 @@ def test_a_policy_is_tried_elsewhere_and_its_language_model_measured(tmp_path):
     extra = 'overrides=["num_envs=4","rollout_steps=16","log.eval_interval=0","log.eval_episodes_final=1","log.tensorboard=false"]'
     cfg = compose([*settings, f"out={tmp_path}", extra], "generalization")
     [run] = generalization.bench(cfg)["results"]["food_preparation"]
+    summary = (tmp_path / "food_preparation/seed0/summary.json").stat().st_mtime_ns
     assert list(run["worlds"]) == ["food_preparation", "cheese"]
     assert all(run["worlds"][name][how]["episodes"] == 2 for name in run["worlds"] for how in ("greedy", "sampled"))
     assert run["retention"]["perplexity_before"] > 1
     assert "| food_preparation | cheese |" in (tmp_path / "generalization.md").read_text()
+    cfg.targets.food_preparation = ["cheese", "pizza"]
+    [again] = generalization.bench(cfg)["results"]["food_preparation"]  # another world: evaluated again, not trained again
+    assert list(again["worlds"]) == ["food_preparation", "cheese", "pizza"]
+    assert (tmp_path / "food_preparation/seed0/summary.json").stat().st_mtime_ns == summary
+    cfg.steps.food_preparation = 128
+    with pytest.raises(ConfigError, match="total_steps: 64 -> 128"):
+        generalization.bench(cfg)
 
 
-def test_a_source_without_targets_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="pizza"):
-        generalization.bench(compose(["sources=[pizza]", f"out={tmp_path}"], "generalization"))
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["sources=[pizza]"], "pizza"),
+        (["sources=[]"], "one or more"),
+        (["targets.food_preparation=[chese]"], "cheese"),
+        (['overrides=["ppo.clipp=1"]'], r"ppo\.clip"),
+        (["episodes=0"], "episodes=0"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_trained(tmp_path, wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        generalization.bench(compose([f"out={tmp_path}", *wrong], "generalization"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_shares_are_of_the_return_where_it_was_trained():

@@ -156,6 +156,6 @@ def test_counts_come_back_from_a_checkpoint_and_a_forged_one_is_refused():
     novelty.bonuses(rollout_of(["a", "a", "b"]))
     again.restore(novelty.state())
     assert again.bonuses(rollout_of(["a", "b"]))[0].tolist() == novelty.bonuses(rollout_of(["a", "b"]))[0].tolist()
-    for forged in ([], {"x": 0}, {"x": "1"}, {"x": True}):
+    for forged in ([], {"x": 0}, {"x": "1"}, {"x": True}, {"x": 10**400}):
         with pytest.raises(ValueError, match="counts of prompts"):
             Novelty(0.5).restore(forged)

@@ -10,7 +10,7 @@ from twosome.config import compose
 from twosome.evaluate import evaluate
 from twosome.imitation import Drawn, Sample
 from twosome.methods import build
-from twosome.ppo import Batch
+from twosome.ppo import Batch, groups_of
 from twosome.rollout import Worlds, collect
 
 COLOURS = ("red", "green", "blue", "white")
@@ -206,3 +206,16 @@ def test_death_and_bootstrap_differ_only_at_truncations():
     assert difference[~cut].abs().max() == 0
 
 
+def test_a_dropped_step_enters_no_groups_mean():
+    cfg, policy, _learner, worlds = learner_of("method=mlp", "ppo.advantage=group")
+    rollout = rollout_of(cfg, policy, worlds)
+    whole = Batch(rollout, policy, cfg.ppo)
+    rollout.rewards[-1] = 1000.0
+    rollout.is_real[-1] = False
+    rollout.truncated[-1] = True
+    batch = Batch(rollout, policy, cfg.ppo)
+    groups = groups_of(batch.decisions)
+    for group in groups.unique():
+        assert batch.advantages[groups == group].sum().abs() < 1e-4  # each group's mean is its own
+    assert len(batch) == len(whole) - 8
+    assert batch.advantages.abs().max() <= 2.0

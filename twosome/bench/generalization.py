@@ -10,37 +10,52 @@ import json
 from pathlib import Path
 from typing import Any
 
-from twosome.bench.runs import run_all
+from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir
+from twosome.saved import must_agree
 from twosome.types import ConfigError
 
 
 def main(argv: list[str]) -> None:
-    """The command; `argv` are Hydra overrides of conf/generalization.yaml."""
+    """The command; `argv` are Hydra overrides of conf/generalization.yaml. Exits with 1 where a run has failed."""
     from twosome import cli
 
-    cli.run("generalization", bench, argv)
+    cli.run("generalization", lambda cfg: leave(bench(cfg)["failed"]), argv)
 
 
 def bench(cfg: Any) -> dict[str, Any]:
     """Do the runs that are missing, then write `generalization.json` and `generalization.md` into `cfg.out`."""
+    from twosome.config import compose
     from twosome.run import versions
 
-    out = Path(cfg.out)
+    check_numbers(cfg, seeds=1, workers=1, episodes=1)
+    check_listed(cfg, "sources")
+    out = Path(cfg.out).expanduser()
     for name in ("targets", "steps"):
         if missing := [source for source in cfg.sources if source not in cfg[name]]:
             raise ConfigError(f"sources={list(cfg.sources)}: {name} has no entry for {missing}. Add one: '+{name}.{missing[0]}=...'")
+    for source in cfg.sources:  # a mistake in the settings costs nothing
+        settings_of(cfg, source, 0, out)
+        for target in cfg.targets[source]:
+            compose([f"env={target}"])
     jobs = [(source, seed) for source in cfg.sources for seed in range(cfg.seeds)]
-    waiting = [job for job in jobs if not _result_file(out, *job).exists()]
-    print(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; results in {out}")
-    run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
+    waiting = [job for job in jobs if not _is_done(cfg, out, *job)] if cfg.run else []
+    print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
+    failed = run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
     results = {source: _read(out, source, cfg.seeds) for source in cfg.sources}
     table = markdown(results)
-    report = {"versions": versions(), "seeds": cfg.seeds, "results": results}
+    report = {"versions": versions(), "seeds": cfg.seeds, "failed": failed, "results": results}
     out.mkdir(parents=True, exist_ok=True)
     (out / "generalization.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     (out / "generalization.md").write_text(table, encoding="utf-8")
     print(table)
     return report
+
+
+def settings_of(cfg: Any, source: str, seed: int, folder: Path) -> Any:
+    """The settings of one training run. Raises `ConfigError` for an environment or override that does not exist."""
+    from twosome.config import compose
+
+    return compose([f"env={source}", f"seed={seed}", run_dir(folder), f"total_steps={cfg.steps[source]}", *cfg.overrides])
 
 
 def _result_file(out: Path, source: str, seed: int) -> Path:
@@ -50,6 +65,17 @@ def _result_file(out: Path, source: str, seed: int) -> Path:
 def _read(out: Path, source: str, seeds: int) -> list[dict[str, Any]]:
     files = [_result_file(out, source, seed) for seed in range(seeds)]
     return [json.loads(f.read_text(encoding="utf-8")) for f in files if f.exists()]
+
+
+def _is_done(cfg: Any, out: Path, source: str, seed: int) -> bool:
+    """Whether a run was tried in all the worlds asked for, with as many episodes. Raises `ConfigError` where its training differs."""
+    folder = _result_file(out, source, seed).parent
+    if (folder / "summary.json").exists():
+        must_agree(folder, settings_of(cfg, source, seed, folder))
+    file = folder / "transfer.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"worlds": {}}
+    asked = {source, *cfg.targets[source]}
+    return asked <= known["worlds"].keys() and all(known["worlds"][name]["sampled"]["episodes"] == cfg.episodes for name in asked)
 
 
 def _run(cfg: Any, folder: Path, source: str, seed: int) -> None:
@@ -63,7 +89,7 @@ def _run(cfg: Any, folder: Path, source: str, seed: int) -> None:
     from twosome.train import train
 
     if not (folder / "summary.json").exists():
-        train(open_run(compose([f"env={source}", f"seed={seed}", f"run_dir={folder}", f"total_steps={cfg.steps[source]}", *cfg.overrides])))
+        train(open_run(settings_of(cfg, source, seed, folder)))
     policy = load(str(folder))
     worlds = {}
     for name in (source, *cfg.targets[source]):
@@ -83,12 +109,13 @@ def markdown(results: dict[str, list[dict[str, Any]]]) -> str:
         if not runs:
             lines.append(f"| {source} | not run | | | | | |")
             continue
-        for name in runs[0]["worlds"]:
-            greedy, sampled = ([run["worlds"][name][how]["return_mean"] for run in runs] for how in ("greedy", "sampled"))
-            success = [run["worlds"][name]["sampled"]["success_rate"] for run in runs]
-            home = [run["worlds"][source]["sampled"]["return_mean"] for run in runs]
+        for name in dict.fromkeys(name for run in runs for name in run["worlds"]):
+            tried = [run for run in runs if name in run["worlds"]]
+            greedy, sampled = ([run["worlds"][name][how]["return_mean"] for run in tried] for how in ("greedy", "sampled"))
+            success = [run["worlds"][name]["sampled"]["success_rate"] for run in tried]
+            home = [run["worlds"][source]["sampled"]["return_mean"] for run in tried]
             shares = [a / b for a, b in zip(sampled, home, strict=True) if b > 0]
-            optimum = runs[0]["worlds"][name]["optimum"]
+            optimum = tried[0]["worlds"][name]["optimum"]
             of_optimum = [x / optimum for x in sampled] if optimum else []
             cells = [_spread(greedy, 4), _spread(sampled, 4), _spread(success, 2), _spread(shares, 2), _spread(of_optimum, 2)]
             lines.append(f"| {source} | {name} | {' | '.join(cells)} |")

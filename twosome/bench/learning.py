@@ -13,34 +13,42 @@ from typing import Any
 
 import numpy as np
 
-from twosome.bench.runs import run_all
+from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir
+from twosome.saved import must_agree
 
 UNTRAINED = ("frozen", "saycan", "random")
 LANGUAGE_MODEL = ("twosome", "published", "group")
+VIRTUALHOME = ("food_preparation", "entertainment", "cheese", "hamburger", "apple_pie", "pizza", "washing_plate", "laundry")
 SHARES = (0.95, 0.99)
 
 
 def main(argv: list[str]) -> None:
-    """The command; `argv` are Hydra overrides of conf/learning.yaml."""
+    """The command; `argv` are Hydra overrides of conf/learning.yaml. Exits with 1 where a run has failed."""
     from twosome import cli
 
-    cli.run("learning", bench, argv)
+    cli.run("learning", lambda cfg: leave(bench(cfg)["failed"]), argv)
 
 
 def bench(cfg: Any) -> dict[str, Any]:
     """Do the runs that are missing, then write `learning.json`, `learning.md` and `learning.png` into `cfg.out`."""
-    out = Path(cfg.out)
-    jobs = [(m, e, s) for m in cfg.methods for e in cfg.envs for s in range(cfg.seeds)]
-    waiting = [job for job in jobs if not _result_file(out, *job).exists()]
-    for method, env in dict.fromkeys(job[:2] for job in waiting):
-        settings_of(cfg, method, env, 0, out)  # a mistake in the settings costs nothing
-    print(f"{len(jobs)} runs, {len(jobs) - len(waiting)} of them done before; results in {out}")
-    run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
-    results = {e: {m: _summary(cfg, m, e) for m in cfg.methods} for e in cfg.envs}
     from twosome.run import versions
 
-    table = markdown(results)
-    report = {"versions": versions(), "seeds": cfg.seeds, "stop_at": cfg.stop_at, "results": results}
+    check_numbers(cfg, seeds=1, workers=1, episodes=1, eval_every=1, baseline_budget=1)
+    check_listed(cfg, "methods", "envs")
+    out = Path(cfg.out).expanduser()
+    jobs = [(m, e, s) for m in cfg.methods for e in cfg.envs for s in range(cfg.seeds)]
+    waiting = [job for job in jobs if not _result_file(out, *job).exists()] if cfg.run else []
+    settings = {pair: settings_of(cfg, *pair, 0, out) for pair in dict.fromkeys(job[:2] for job in jobs)}  # mistakes cost nothing here
+    for method, env, seed in jobs:
+        folder = _result_file(out, method, env, seed).parent
+        if (folder / "config.yaml").exists():
+            settings[method, env].seed = seed
+            must_agree(folder, settings[method, env])
+    print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
+    failed = run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
+    results = {e: {m: _summary(cfg, out, m, e) for m in cfg.methods} for e in cfg.envs}
+    table = markdown(results, cfg.seeds)
+    report = {"versions": versions(), "seeds": cfg.seeds, "stop_at": cfg.stop_at, "failed": failed, "results": results}
     out.mkdir(parents=True, exist_ok=True)
     (out / "learning.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
     (out / "learning.md").write_text(table, encoding="utf-8")
@@ -70,26 +78,26 @@ def settings_of(cfg: Any, method: str, env: str, seed: int, folder: Path) -> Any
     if method in UNTRAINED:
         return compose([*experiment, f"env={env}", f"seed={seed}", *cfg.overrides])
     budget = cfg.budget.get(env, cfg.budget.default) if method in LANGUAGE_MODEL else cfg.baseline_budget
-    settings = compose(
-        [
-            *experiment,
-            *(_published_rates(env) if method == "published" else []),
-            f"env={env}",
-            f"method={method}",
-            f"seed={seed}",
-            f"run_dir={folder}",
-            f"total_steps={budget}",
-            f"log.stop_at={cfg.stop_at}",
-            *cfg.overrides,
-        ]
-    )
-    settings.log.eval_interval = -(-cfg.eval_every // (settings.num_envs * settings.rollout_steps))
-    return settings
+    budget = round(budget * cfg.budget_share.get(method, 1.0))
+    overrides = [
+        *experiment,
+        *(_published_rates(env) if method == "published" else []),
+        f"env={env}",
+        f"method={method}",
+        f"seed={seed}",
+        run_dir(folder),
+        f"total_steps={budget}",
+        *cfg.overrides,
+    ]
+    size = compose(overrides)
+    interval = -(-cfg.eval_every // (size.num_envs * size.rollout_steps))
+    goal = cfg.stop_at if size.env.optimum is not None and cfg.stop_at is not None else "null"
+    return compose([f"log.eval_interval={interval}", f"log.stop_at={goal}", *overrides])
 
 
 def _published_rates(env: str) -> list[str]:
     """The published rates differ by family: the VirtualHome tasks have their own."""
-    return ["ppo.actor.learning_rate=1e-6", "ppo.critic.learning_rate=5e-5"] if env in ("food_preparation", "entertainment") else []
+    return ["ppo.actor.learning_rate=1e-6", "ppo.critic.learning_rate=5e-5"] if env.startswith(VIRTUALHOME) else []
 
 
 def _evaluate_untrained(cfg: Any, method: str, env: str, seed: int, folder: Path) -> None:
@@ -115,40 +123,34 @@ def _result_file(out: Path, method: str, env: str, seed: int) -> Path:
 # Figures -------------------------------------------------------------------------------------------------------------------
 
 
-def _summary(cfg: Any, method: str, env: str) -> dict[str, Any]:
-    """All seeds of one method in one environment: curves, steps and seconds to shares of the optimum, final returns."""
+def _summary(cfg: Any, out: Path, method: str, env: str) -> dict[str, Any]:
+    """All finished seeds of one method in one environment: curves, steps and seconds to shares of the optimum, final returns.
+
+    Of a seed that did not come to a share, the steps and seconds are None; `steps` are those it took in all.
+    """
     from twosome.metrics import read
 
-    curves, final, sampled, reached = [], [], [], {share: [] for share in SHARES}  # type: ignore[var-annotated]
-    seconds: dict[float, list[float | None]] = {share: [] for share in SHARES}
-    optimum, commits = None, set()
-    for seed in range(cfg.seeds):
-        path = _result_file(Path(cfg.out), method, env, seed)
+    found: dict[str, Any] = {"optimum": None, "commits": [], "curves": [], "final_greedy": [], "final_sampled": [], "steps": []}
+    reached: dict[str, list[Any]] = {str(share): [] for share in SHARES}
+    seconds: dict[str, list[Any]] = {str(share): [] for share in SHARES}
+    for path in (_result_file(out, method, env, seed) for seed in range(cfg.seeds)):
         if not path.exists():
             continue
         summary = json.loads(path.read_text(encoding="utf-8"))
-        optimum = summary["optimum"]
-        final.append(summary["eval_after"]["greedy"]["return_mean"])
-        sampled.append(summary["eval_after"]["sampled"]["return_mean"])
-        commits.add(summary["versions"]["commit"])
+        optimum = found["optimum"] = summary["optimum"]
+        found["final_greedy"].append(summary["eval_after"]["greedy"]["return_mean"])
+        found["final_sampled"].append(summary["eval_after"]["sampled"]["return_mean"])
+        found["commits"].append(summary.get("versions", {}).get("commit"))
         if method in UNTRAINED:
             continue
         records = [r for r in read(path.parent / "metrics.jsonl") if r.get("eval/greedy_return") is not None]
-        curves.append([(r["step"], r["eval/greedy_return"]) for r in records])
+        found["steps"].append(summary["env_steps"])
+        found["curves"].append([(r["step"], r["eval/greedy_return"]) for r in records])
         for share in SHARES:
-            first = next((r for r in records if r["eval/greedy_return"] >= share * optimum), None)
-            reached[share].append(first["step"] if first else None)
-            seconds[share].append(first["speed/seconds"] if first else None)
-    return {
-        "optimum": optimum,
-        "commits": sorted(str(c) for c in commits),
-        "budget": cfg.budget.get(env, cfg.budget.default) if method in LANGUAGE_MODEL else cfg.baseline_budget,
-        "curves": curves,
-        "final_greedy": final,
-        "final_sampled": sampled,
-        "steps_to": {str(share): reached[share] for share in SHARES},
-        "seconds_to": {str(share): seconds[share] for share in SHARES},
-    }
+            first = next((r for r in records if optimum is not None and r["eval/greedy_return"] >= share * optimum), None)
+            reached[str(share)].append(first["step"] if first else None)
+            seconds[str(share)].append(first["speed/seconds"] if first else None)
+    return found | {"steps_to": reached, "seconds_to": seconds}
 
 
 def interquartile_mean(values: Any) -> float:
@@ -173,8 +175,8 @@ def iqm_interval(values: Any, resamples: int = 2000, seed: int = 0) -> tuple[flo
     return float(low), float(high)
 
 
-def markdown(results: dict[str, dict[str, Any]]) -> str:
-    """One table of all environments and methods."""
+def markdown(results: dict[str, dict[str, Any]], seeds: int) -> str:
+    """One table of all environments and methods. `seeds`: how many were asked for."""
     lines = [
         "| environment | method | seeds at 99 % | steps to 95 % | steps to 99 %, median (min to max) | seconds | greedy return at the end, IQM | sampled, IQM |",
         "|---|---|---|---|---|---|---|---|",
@@ -189,11 +191,12 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
             if method in UNTRAINED:
                 lines.append(f"| {env} | {method} | does not learn | | | | {' | '.join(returns)} |")
                 continue
-            steps, budget = r["steps_to"]["0.99"], r["budget"]
+            steps = r["steps_to"]["0.99"]
+            missing = f" ({seeds - n} not run)" if n < seeds else ""
             cells = [
-                f"{sum(s is not None for s in steps)} of {n}",
-                _median(r["steps_to"]["0.95"], budget),
-                _median(steps, budget, spread=True),
+                f"{sum(s is not None for s in steps)} of {n}{missing}",
+                _median(r["steps_to"]["0.95"], r["steps"]),
+                _median(steps, r["steps"], spread=True),
                 _median(r["seconds_to"]["0.99"], None),
                 *returns,
             ]
@@ -203,17 +206,14 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join([*lines, "", f"Optima: {optima}."]) + "\n"
 
 
-def _median(values: list[float | None], budget: float | None, spread: bool = False) -> str:
-    """Median over seeds, where a seed that did not get there counts as more than the budget."""
+def _median(values: list[float | None], taken: list[int] | None, spread: bool = False) -> str:
+    """Median over seeds, where one that did not get there counts as more than any other; it is shown as more than the steps `taken`."""
+    beyond = "-" if taken is None else f"> {min((n for v, n in zip(values, taken, strict=True) if v is None), default=0):,}"
     ordered = sorted(float("inf") if v is None else v for v in values)
     if not ordered:
         return ""
-
-    def text(x: float) -> str:
-        return f"{x:,.0f}" if np.isfinite(x) else (f"> {budget:,.0f}" if budget else "-")
-
-    middle = text(ordered[(len(ordered) - 1) // 2] if len(ordered) % 2 else ordered[len(ordered) // 2])
-    return f"{middle} ({text(ordered[0])} to {text(ordered[-1])})" if spread else middle
+    middle, low, high = (f"{x:,.0f}" if np.isfinite(x) else beyond for x in (ordered[len(ordered) // 2], ordered[0], ordered[-1]))
+    return f"{middle} ({low} to {high})" if spread else middle
 
 
 def _with_interval(values: list[float]) -> str:
@@ -240,7 +240,7 @@ def draw(results: dict[str, dict[str, Any]], path: Path) -> None:
     for panel, (env, found) in zip(panels, results.items(), strict=False):
         for method, r in found.items():
             color = f"C{methods.index(method)}"
-            if r["curves"]:
+            if any(r["curves"]):
                 handles[method] = _draw_curve(panel, r, color, leads=method == methods[0])
             elif r["final_sampled"]:
                 handles[method] = panel.axhline(interquartile_mean(r["final_sampled"]), color=color, ls=":", lw=1.5)
@@ -271,16 +271,25 @@ def _label(panel: Any, env: str) -> None:
 
 
 def _draw_curve(panel: Any, result: dict[str, Any], color: str, leads: bool) -> Any:
-    """A run that stopped at its goal keeps its last return from there on. Returns the line."""
-    grid = sorted({step for curve in result["curves"] for step, _ in curve})
-    values = []
-    for curve in result["curves"]:
-        steps = [s for s, _ in curve]
-        values.append([curve[max(0, int(np.searchsorted(steps, g, side="right")) - 1)][1] for g in grid])
-    columns = np.array(values).T
+    """Interquartile mean and its interval over the seeds. Returns the line."""
+    grid, columns = carried([curve for curve in result["curves"] if curve])
     bands = np.array([iqm_interval(c, resamples=300) for c in columns])
     means = [interquartile_mean(c) for c in columns]
     [line] = panel.plot(grid, means, color=color, lw=2.5 if leads else 1.3, zorder=3 if leads else 2)
     panel.plot(grid[-1], means[-1], "o", color=color, ms=6 if leads else 4, zorder=4 if leads else 2)
     panel.fill_between(grid, bands[:, 0], bands[:, 1], color=color, alpha=0.15, linewidth=0)
     return line
+
+
+def carried(curves: list[list[tuple[int, float]]]) -> tuple[list[int], np.ndarray]:
+    """Curves of (step, return) on one grid of steps: [G], [G, seeds]. A run that stopped at its goal keeps its last return.
+
+    >>> carried([[(1, 0.0), (2, 0.9)], [(1, 0.0), (2, 0.3), (3, 0.8)]])[1].tolist()
+    [[0.0, 0.0], [0.9, 0.3], [0.9, 0.8]]
+    """
+    grid = sorted({step for curve in curves for step, _ in curve})
+    values = []
+    for curve in curves:
+        steps = [s for s, _ in curve]
+        values.append([curve[max(0, int(np.searchsorted(steps, g, side="right")) - 1)][1] for g in grid])
+    return grid, np.array(values).T

@@ -6,44 +6,96 @@ import contextlib
 import io
 import multiprocessing
 import multiprocessing.connection
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from twosome.types import TwosomeError
+from twosome.types import ConfigError, TwosomeError
 
 
-def run_all(work: Callable[..., None], cfg: Any, jobs: Sequence[tuple[Any, ...]], folder_of: Callable[..., Path], workers: int) -> None:
-    """Call `work(cfg, folder, *job)` for every job, `workers` at a time. Forked where possible, so that imports are paid once.
+def check_numbers(cfg: Any, **least: int) -> None:
+    """Refuse a setting that is no whole number of at least so much. Raises `ConfigError` naming it."""
+    for name, low in least.items():
+        if type(cfg[name]) is not int or cfg[name] < low:
+            raise ConfigError(f"{name}={cfg[name]} cannot work: expected a whole number, {low} or more.")
 
-    What a job prints goes to `output.txt` in its folder, which is made for it.
+
+def check_listed(cfg: Any, *names: str) -> None:
+    """Refuse an empty list, or what is none. Raises `ConfigError` naming it."""
+    for name in names:
+        if isinstance(cfg[name], str) or not isinstance(cfg[name], Sequence) or not cfg[name]:
+            raise ConfigError(f"{name}={cfg[name]} cannot work: expected a list of one or more, such as {name}=[tomato_salad].")
+
+
+def run_dir(folder: Path) -> str:
+    """The override that puts a run into a folder, whatever characters its name has."""
+    return "run_dir='" + str(folder).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def run_all(
+    work: Callable[..., None], cfg: Any, jobs: Sequence[tuple[Any, ...]], folder_of: Callable[..., Path], workers: int
+) -> list[str]:
+    """Call `work(cfg, folder, *job)` for every job, `workers` at a time; returns the names of those that failed.
+
+    Forked where possible, so that imports are paid once. What a job prints goes to `output.txt` in its folder, which is made for
+    it. When this process is told to stop, so are the runs: each saves where it is.
     """
     kinds = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
     if "fork" in kinds:
         import peft  # noqa: F401
         import transformers  # noqa: F401
-    running: list[Any] = []
-    for number, job in enumerate(jobs, 1):
-        while len(running) >= workers:
-            multiprocessing.connection.wait([p.sentinel for p in running])
-            running = [p for p in running if p.is_alive()]
-        process = context.Process(target=_run_one, args=(work, cfg, folder_of(*job), job))
-        process.start()
-        running.append(process)
-        print(f"[{number}/{len(jobs)}] {' '.join(map(str, job))}", flush=True)
-    for process in running:
-        process.join()
+    running: dict[str, Any] = {}
+    failed: list[str] = []
 
+    def wait_until(few: int) -> None:
+        while len(running) > few:
+            multiprocessing.connection.wait([p.sentinel for p in running.values()])
+            for name, process in list(running.items()):
+                if not process.is_alive():
+                    process.join()
+                    failed.extend([name] if process.exitcode else [])
+                    del running[name]
 
-def _run_one(work: Callable[..., None], cfg: Any, folder: Path, job: tuple[Any, ...]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    name = " ".join(map(str, job))
     try:
+        for number, job in enumerate(jobs, 1):
+            wait_until(workers - 1)
+            name = " ".join(map(str, job))
+            running[name] = context.Process(target=_run_one, args=(work, cfg, folder_of(*job), job, name))
+            running[name].start()
+            print(f"[{number}/{len(jobs)}] {name}", flush=True)
+        wait_until(0)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.join()
+    return failed
+
+
+def _run_one(work: Callable[..., None], cfg: Any, folder: Path, job: tuple[Any, ...], name: str) -> None:
+    """One job in its process, which exits with 1 where it failed."""
+    from twosome.signals import Stopped
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         with (folder / "output.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(io.TextIOWrapper(log.buffer)):
             work(cfg, folder, *job)
-    except TwosomeError as error:
+    except Stopped as stopped:
+        print(f"{name}: {stopped}", flush=True)
+        sys.exit(stopped.code)
+    except (TwosomeError, OSError) as error:
         print(f"{name} failed: {error}", flush=True)
+        sys.exit(1)
     except Exception:  # the other runs go on; the table shows which are missing
         print(f"{name} failed:\n{traceback.format_exc()}", flush=True)
+        sys.exit(1)
+
+
+def leave(failed: list[str]) -> None:
+    """End the command with 1 where a run has failed."""
+    if failed:
+        print(f"{len(failed)} runs failed: {', '.join(failed)}. The same command line tries them again.", file=sys.stderr)
+        raise SystemExit(1)
