@@ -148,6 +148,13 @@ def test_a_seed_that_did_not_arrive_counts_as_more_than_it_took(steps, cells):
     assert f"| world | method | {cells} |" in learning.markdown({"world": {"method": of(steps)}}, 3)
 
 
+def test_the_overview_has_a_line_a_method_and_a_column_an_environment():
+    untrained = of([], ()) | {"final_sampled": [0.1, 0.2, 0.3]}
+    table = learning.overview({"a": {"mlp": of([100, 300, None]), "random": untrained}, "b": {"mlp": of([None] * 3), "random": untrained}})
+    assert "| mlp | 300 (2 of 3) | > 1,000 (0 of 3) |" in table
+    assert "| random | 0.200 | 0.200 |" in table
+
+
 def test_seeds_that_are_missing_are_named():
     assert "| 2 of 2 (3 not run) |" in learning.markdown({"world": {"method": of([100, 200], (100, 200))}}, 5)
 

@@ -47,7 +47,7 @@ def bench(cfg: Any) -> dict[str, Any]:
     print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
     failed = run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
     results = {e: {m: _summary(cfg, out, m, e) for m in cfg.methods} for e in cfg.envs}
-    table = markdown(results, cfg.seeds)
+    table = f"{overview(results)}\n{markdown(results, cfg.seeds)}"
     report = {"versions": versions(), "seeds": cfg.seeds, "stop_at": cfg.stop_at, "failed": failed, "results": results}
     out.mkdir(parents=True, exist_ok=True)
     (out / "learning.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
@@ -175,8 +175,32 @@ def iqm_interval(values: Any, resamples: int = 2000, seed: int = 0) -> tuple[flo
     return float(low), float(high)
 
 
+def overview(results: dict[str, dict[str, Any]]) -> str:
+    """Methods x environments: median steps to 99 % of the optimum, and how many of the seeds came there; sampled returns below."""
+    methods = list(dict.fromkeys(m for found in results.values() for m in found))
+    lines = []
+    for title, wanted, cell in (
+        ("steps to 99 % of the optimum, greedy: median (seeds that came there)", [m for m in methods if m not in UNTRAINED], _steps_cell),
+        ("sampled return of what does not learn, interquartile mean", [m for m in methods if m in UNTRAINED], _return_cell),
+    ):
+        if wanted:
+            lines += [f"| {title} | {' | '.join(env.replace('_', ' ') for env in results)} |", "|---|" + "---|" * len(results)]
+            lines += [f"| {m} | {' | '.join(cell(found[m]) if m in found else '' for found in results.values())} |" for m in wanted]
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _steps_cell(r: dict[str, Any]) -> str:
+    steps = r["steps_to"]["0.99"]
+    return f"{_median(steps, r['steps'])} ({sum(s is not None for s in steps)} of {len(steps)})" if steps else "not run"
+
+
+def _return_cell(r: dict[str, Any]) -> str:
+    return f"{interquartile_mean(r['final_sampled']):.3f}" if r["final_sampled"] else "not run"
+
+
 def markdown(results: dict[str, dict[str, Any]], seeds: int) -> str:
-    """One table of all environments and methods. `seeds`: how many were asked for."""
+    """Every figure of all environments and methods. `seeds`: how many were asked for."""
     lines = [
         "| environment | method | seeds at 99 % | steps to 95 % | steps to 99 %, median (min to max) | seconds | greedy return at the end, IQM | sampled, IQM |",
         "|---|---|---|---|---|---|---|---|",
