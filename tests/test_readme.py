@@ -90,7 +90,7 @@ def _run(name, arguments, tmp_path):
         assert name == "twosome.bench", f"no test knows the command {name}"
         from twosome.bench import __main__
 
-        assert arguments[0] in ("throughput", "learning")
+        assert arguments[0] in __main__.BENCHES
         assert callable(__main__.main)
 
 

@@ -131,14 +131,16 @@ def _job(cfg: Any) -> list[dict[str, Any]]:
         raise ConfigError(f"episodes={cfg.episodes} cannot work: expected 1 or more.")
     sources = [str(c) for c in _listed(cfg.checkpoint)]
     out = Path(cfg.out).expanduser() if cfg.out else _default_out(sources[0])
-    results = [_evaluate_one(cfg, source, name, out) for source in sources for name in (_listed(cfg.envs) or [None])]
+    chance: dict[str, dict[str, Any]] = {}  # what random play comes to, by environment
+    results = [_evaluate_one(cfg, source, name, out, chance) for source in sources for name in (_listed(cfg.envs) or [None])]
     write_results(out, results)
     return results
 
 
-def _evaluate_one(cfg: Any, source: str, env_name: str | None, out: Path) -> dict[str, Any]:
-    """One checkpoint in one environment."""
+def _evaluate_one(cfg: Any, source: str, env_name: str | None, out: Path, chance: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One checkpoint in one environment, beside uniformly random play."""
     from twosome.api import load
+    from twosome.baselines.random import RandomPolicy
     from twosome.config import compose
     from twosome.saved import must_be_trusted
 
@@ -148,6 +150,10 @@ def _evaluate_one(cfg: Any, source: str, env_name: str | None, out: Path) -> dic
         must_be_trusted(settings, cfg.overrides, f"The saved settings of {source}", runs_environment=True)
     env = settings.env if env_name is None else compose([f"env={env_name}"]).env
     evaluation = evaluate(policy, env, policy.settings.prompt, cfg.episodes, cfg.seed)
+    name = env_name or env.id.split("/")[-1]
+    if name not in chance:
+        played = run_episodes(RandomPolicy(), env, policy.settings.prompt, cfg.episodes, greedy=False, seed=cfg.seed)
+        chance[name] = summarize(played, cfg.seed)
     if cfg.report:
         from twosome import report
 
@@ -156,7 +162,7 @@ def _evaluate_one(cfg: Any, source: str, env_name: str | None, out: Path) -> dic
         print(f"Report: {page}")
     return {
         "checkpoint": source,
-        "environment": env_name or env.id.split("/")[-1],
+        "environment": name,
         "env_id": env.id.split(":")[-1],
         "trained_on": settings.env.id.split(":")[-1],
         "model": settings.model.name,
@@ -166,6 +172,7 @@ def _evaluate_one(cfg: Any, source: str, env_name: str | None, out: Path) -> dic
         **_history(source),
         "eval_after": evaluation,
         **evaluation,
+        "random": chance[name],
     }
 
 
@@ -177,18 +184,30 @@ def _history(source: str) -> dict[str, Any]:
 
 
 def write_results(out: Path, results: list[dict[str, Any]]) -> None:
-    """`eval.json` (the first result, and all under `results`), `eval.csv`, `eval.png` where matplotlib is, and a table."""
+    """`eval.json` (the first result, and all under `results`), `eval.csv` (random play beside them), `eval.png` where matplotlib is, and a table."""
     from twosome.run import versions
 
     out.mkdir(parents=True, exist_ok=True)
     (out / "eval.json").write_text(json.dumps(results[0] | {"results": results, "versions": versions()}, indent=1), encoding="utf-8")
-    rows = [_row(r, how) for r in results for how in ("greedy", "sampled")]
+    rows = _rows(results)
     with (out / "eval.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
     _print(rows, out)
     _draw(rows, out / "eval.png")
+
+
+def _rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Greedy and sampled of every result; random play once for every environment, where it comes first."""
+    rows: list[dict[str, Any]] = []
+    known = set()
+    for result in results:
+        rows += [_row(result, "greedy"), _row(result, "sampled")]
+        if result["environment"] not in known:
+            rows.append(_row(result, "random") | {"checkpoint": "random play"})
+            known.add(result["environment"])
+    return rows
 
 
 def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
@@ -214,7 +233,7 @@ def _print(rows: list[dict[str, Any]], out: Path) -> None:
     from rich.table import Table
 
     table = Table(title=f"{rows[0]['episodes']} episodes each; intervals are 95 %")
-    several = len({r["checkpoint"] for r in rows}) > 1
+    several = len({r["checkpoint"] for r in rows if r["policy"] != "random"}) > 1
     columns = [*(["checkpoint"] if several else []), "environment", "policy", "return", "of optimum", "success", "steps"]
     for column in columns:
         table.add_column(column, justify="left" if column in ("checkpoint", "environment", "policy") else "right")
@@ -244,7 +263,7 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     axes = figure.subplots()
     low = [r["return"] - r["return_low"] for r in rows]
     high = [r["return_high"] - r["return"] for r in rows]
-    colors = ["#4c72b0" if r["policy"] == "greedy" else "#a9bfdd" for r in rows]
+    colors = [{"greedy": "#4c72b0", "sampled": "#a9bfdd", "random": "#dddddd"}[r["policy"]] for r in rows]
     axes.bar(range(len(rows)), [r["return"] for r in rows], yerr=[low, high], color=colors, edgecolor="black", capsize=3)
     for i, r in enumerate(rows):
         if r["of_optimum"]:

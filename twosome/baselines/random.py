@@ -14,6 +14,8 @@ from twosome.types import Decision
 class RandomPolicy(Baseline):
     """Every legal action alike. Its greedy form takes the first of the menu."""
 
+    view = "text"  # it reads nothing, and every world has a text
+
     def log_probs(self, decisions: list[Decision]) -> list[Tensor]:
         return [torch.full((len(d.menu),), -math.log(len(d.menu))) for d in decisions]
 
