@@ -1,6 +1,6 @@
 """A bonus for scenes seldom met, for exploration (in the manner of Kolter & Ng 2009, who count pairs of state and action).
 
-    b_t  = bonus / N(s_{t+1})                                 N: how often the run has met the prompt, this time included
+    b_t  = bonus / N(s_{t+1})                                 N: how often a step of the run has led to the prompt, this one included
     A'_t = A_t + sum over k of (lam d)^k b_{t+k}              up to the end of the episode or of the rollout
 
 It is drawn from the run's own visits alone and soon fades. Advantages alone feel it: what the critic learns, what is remembered of
