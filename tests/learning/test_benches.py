@@ -13,7 +13,7 @@ import twosome_envs  # noqa: F401  registers the ids
 
 from twosome import cli
 from twosome.baselines.frozen import Affordance
-from twosome.bench import generalization, learning, runs
+from twosome.bench import curves, generalization, learning, runs
 from twosome.config import compose
 from twosome.types import ConfigError
 
@@ -145,31 +145,31 @@ def of(steps, taken=(1000, 1000, 1000)):
     ],
 )
 def test_a_seed_that_did_not_arrive_counts_as_more_than_it_took(steps, cells):
-    assert f"| world | method | {cells} |" in learning.markdown({"world": {"method": of(steps)}}, 3)
+    assert f"| world | method | {cells} |" in curves.markdown({"world": {"method": of(steps)}}, 3)
 
 
 def test_the_overview_has_a_line_a_method_and_a_column_an_environment():
     untrained = of([], ()) | {"final_sampled": [0.1, 0.2, 0.3]}
-    table = learning.overview({"a": {"mlp": of([100, 300, None]), "random": untrained}, "b": {"mlp": of([None] * 3), "random": untrained}})
+    table = curves.overview({"a": {"mlp": of([100, 300, None]), "random": untrained}, "b": {"mlp": of([None] * 3), "random": untrained}})
     assert "| mlp | 300 (2 of 3) | > 1,000 (0 of 3) |" in table
     assert "| random | 0.200 | 0.200 |" in table
 
 
 def test_seeds_that_are_missing_are_named():
-    assert "| 2 of 2 (3 not run) |" in learning.markdown({"world": {"method": of([100, 200], (100, 200))}}, 5)
+    assert "| 2 of 2 (3 not run) |" in curves.markdown({"world": {"method": of([100, 200], (100, 200))}}, 5)
 
 
 def test_the_examples_in_the_docstrings_run():
-    for module in (learning, generalization):
+    for module in (curves, generalization):
         found = doctest.testmod(module)
         assert found.attempted > 0
         assert found.failed == 0
 
 
 def test_the_interval_holds_the_mean_and_narrows_with_agreement():
-    low, high = learning.iqm_interval([0.1, 0.4, 0.5, 0.6, 0.9])
-    assert low < learning.interquartile_mean([0.1, 0.4, 0.5, 0.6, 0.9]) < high
-    assert learning.iqm_interval([0.5] * 5) == (0.5, 0.5)
+    low, high = curves.iqm_interval([0.1, 0.4, 0.5, 0.6, 0.9])
+    assert low < curves.interquartile_mean([0.1, 0.4, 0.5, 0.6, 0.9]) < high
+    assert curves.iqm_interval([0.5] * 5) == (0.5, 0.5)
 
 
 # Generalisation --------------------------------------------------------------------------------------------------------------
