@@ -97,7 +97,7 @@ def _median(values: list[float | None], taken: list[int] | None, spread: bool = 
     if not ordered:
         return ""
     middle, low, high = (f"{x:,.0f}" if np.isfinite(x) else beyond for x in (ordered[len(ordered) // 2], ordered[0], ordered[-1]))
-    return f"{middle} ({low} to {high})" if spread else middle
+    return f"{middle} ({low} to {high})" if spread and low != high else middle
 
 
 def _with_interval(values: list[float]) -> str:
