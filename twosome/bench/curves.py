@@ -161,7 +161,7 @@ def _draw_curve(panel: Any, result: dict[str, Any], color: str, leads: bool) -> 
     means = [interquartile_mean(c) for c in columns]
     [line] = panel.plot(grid, means, color=color, lw=2.5 if leads else 1.3, zorder=3 if leads else 2)
     panel.plot(grid[-1], means[-1], "o", color=color, ms=6 if leads else 4, zorder=4 if leads else 2)
-    panel.fill_between(grid, bands[:, 0], bands[:, 1], color=color, alpha=0.15, linewidth=0)
+    panel.fill_between(grid, bands[:, 0], bands[:, 1], color=color, alpha=0.2 if leads else 0.05, linewidth=0)
     return line
 
 

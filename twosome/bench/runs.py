@@ -44,9 +44,11 @@ def run_all(
     """
     kinds = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
-    if "fork" in kinds:
+    if "fork" in kinds and jobs:
+        from twosome.loading import quiet
+
+        quiet()
         import peft  # noqa: F401
-        import transformers  # noqa: F401
     running: dict[str, Any] = {}
     failed: list[str] = []
 
