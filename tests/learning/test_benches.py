@@ -177,7 +177,7 @@ def test_the_interval_holds_the_mean_and_narrows_with_agreement():
 
 def test_a_policy_is_tried_elsewhere_and_its_language_model_measured(tmp_path):
     settings = ["sources=[food_preparation]", "targets.food_preparation=[cheese]", "steps.food_preparation=64", "seeds=1", "episodes=2"]
-    extra = 'overrides=["num_envs=4","rollout_steps=16","log.eval_interval=0","log.eval_episodes_final=1","log.tensorboard=false"]'
+    extra = 'overrides=["num_envs=4","rollout_steps=16","log.stop_at=null","log.eval_interval=0","log.eval_episodes_final=1","log.tensorboard=false"]'
     cfg = compose([*settings, f"out={tmp_path}", extra], "generalization")
     [run] = generalization.bench(cfg)["results"]["food_preparation"]
     summary = (tmp_path / "food_preparation/seed0/summary.json").stat().st_mtime_ns

@@ -55,7 +55,9 @@ def settings_of(cfg: Any, source: str, seed: int, folder: Path) -> Any:
     """The settings of one training run. Raises `ConfigError` for an environment or override that does not exist."""
     from twosome.config import compose
 
-    return compose([f"env={source}", f"seed={seed}", run_dir(folder), f"total_steps={cfg.steps[source]}", *cfg.overrides])
+    overrides = [f"env={source}", f"seed={seed}", run_dir(folder), f"total_steps={cfg.steps[source]}"]
+    goal = "null" if cfg.stop_at is None or compose(overrides).env.optimum is None else cfg.stop_at
+    return compose([*overrides, f"log.stop_at={goal}", *cfg.overrides])
 
 
 def _result_file(out: Path, source: str, seed: int) -> Path:
