@@ -48,7 +48,7 @@ def bench(cfg: Any) -> dict[str, Any]:
     table = f"{overview(results)}\n{markdown(results, cfg.seeds)}"
     report = {"versions": versions(), "seeds": cfg.seeds, "stop_at": cfg.stop_at, "failed": failed, "results": results}
     out.mkdir(parents=True, exist_ok=True)
-    (out / "learning.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    (out / "learning.json").write_text(json.dumps(report) + "\n", encoding="utf-8")
     (out / "learning.md").write_text(table, encoding="utf-8")
     draw(results, out / "learning.png")
     print(table)
