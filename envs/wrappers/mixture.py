@@ -116,7 +116,7 @@ class Mixture(gymnasium.Env):
 
 def _made(entry: Any, render_mode: str | None) -> Any:
     entry = {"id": entry} if isinstance(entry, str) else entry
-    kwargs = entry.get("kwargs", {}) if isinstance(entry, Mapping) else None
+    kwargs: Any = entry.get("kwargs", {}) if isinstance(entry, Mapping) else None
     is_good = isinstance(kwargs, Mapping) and isinstance(entry.get("id"), str) and entry.keys() <= {"id", "kwargs"}
     if not is_good or "render_mode" in kwargs:
         raise ValueError(f'A world of a mixture is {{"id": str, "kwargs": dict without render_mode}} or an id, got {entry!r}.')
