@@ -18,10 +18,6 @@ from twosome.types import EnvironmentFault
 from twosome.world import World
 
 
-class Anyone(RandomPolicy):
-    view = "text"
-
-
 @pytest.fixture
 def env():
     guests.register()
@@ -76,10 +72,10 @@ def test_an_environment_that_never_begins_ends_even_a_tolerant_run(env):
 
 
 def test_evaluation_replaces_failed_episodes(env):
-    result = evaluate(Anyone(), env("raises KeyError", at=2, every=3), "{scene}", 10, 0, tolerance=Tolerance(0.9))
+    result = evaluate(RandomPolicy(), env("raises KeyError", at=2, every=3), "{scene}", 10, 0, tolerance=Tolerance(0.9))
     assert result["greedy"]["episodes"] == result["sampled"]["episodes"] == 10
     with pytest.raises(EnvironmentFault):
-        evaluate(Anyone(), env("raises KeyError", at=2, every=1), "{scene}", 10, 0)
+        evaluate(RandomPolicy(), env("raises KeyError", at=2, every=1), "{scene}", 10, 0)
 
 
 def test_the_number_of_transcripts_is_bounded(env, tmp_path):
