@@ -10,7 +10,7 @@ from jaxtyping import install_import_hook
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 sys.path.insert(0, str(Path(__file__).parent))
-PURE = ["twosome.forest", "twosome.scoring", "twosome.returns", "twosome.losses"]
+PURE = ["twosome.lm.trie", "twosome.lm.normalize", "twosome.rl.advantages", "twosome.rl.losses"]
 install_import_hook(PURE, "beartype.beartype")
 
 

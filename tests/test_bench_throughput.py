@@ -11,9 +11,9 @@ from twosome.bench import __main__ as bench
 from twosome.bench import accelerator, environments, measure, models, passes, table, throughput
 from twosome.bench.sample import distinct_decisions, rollouts
 from twosome.bench.schemes import OURS, PER_PASS, PER_UPDATE, PUBLISHED, make
-from twosome.config import compose
-from twosome.model import adapter_off
-from twosome.tokens import encode, encode_prompt
+from twosome.config.schema import compose
+from twosome.lm.adapter import adapter_off
+from twosome.lm.tokens import encode, encode_prompt
 from twosome.types import ConfigError, NumericsError
 
 FIXED = ["ppo=published", "ppo.target_kl=null", "num_envs=2", "rollout_steps=4", "ppo.actor.minibatch=2", "ppo.accumulation=2"]

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.faults import paragraph
-from twosome import cli
+from twosome.cli import command as cli
 from twosome.types import CheckpointError, EnvironmentFault, NumericsError
 
 
@@ -93,7 +93,7 @@ def test_a_signal_outside_a_step_leaves_at_once_with_its_code(number: int, code:
 
 
 def test_a_signal_within_a_step_waits_for_its_end(tmp_path):
-    from twosome.signals import Interrupt, Stopped
+    from twosome.training.signals import Interrupt, Stopped
 
     done = []
 

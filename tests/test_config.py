@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.faults import paragraph
-from twosome.config import compose, conf_dir
+from twosome.config.schema import compose, conf_dir
 from twosome.types import ConfigError, TwosomeError
 
 GROUPS = sorted(f"{p.parent.name}={p.stem}" for p in conf_dir().glob("*/*.yaml") if p.stem not in ("own", "hf"))
@@ -64,7 +64,7 @@ def test_environment_arguments_are_open():
 def test_a_mistake_costs_no_model():
     """Neither torch nor transformers is imported when the settings are refused."""
     script = (
-        "import sys\nfrom twosome.cli import run\n"
+        "import sys\nfrom twosome.cli.command import run\n"
         "try:\n    run('train', print, ['ppo.clipp=1'])\n"
         "except SystemExit as leaving:\n    assert leaving.code == 2\n"
         "assert not {'torch', 'transformers', 'peft', 'gymnasium'} & sys.modules.keys()"

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from twosome import evaluate
-from twosome.baselines.random import RandomPolicy
-from twosome.config import compose
-from twosome.train import main as train
+from twosome.rollout import evaluate
+from twosome.systems.baselines.random import RandomPolicy
+from twosome.config.schema import compose
+from twosome.training.loop import main as train
 from twosome.types import ConfigError, Episode
 
 QUICK = ["experiment=debug", "total_steps=128", "log.eval_interval=0", "log.eval_episodes_final=1", "log.tensorboard=false"]

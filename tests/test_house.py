@@ -63,7 +63,7 @@ def test_imports_point_one_way(name, path):
 
 def test_a_wrong_direction_would_be_seen(tmp_path):
     path = tmp_path / "forest.py"
-    path.write_text("def f():\n    from twosome.train import train\n", encoding="utf-8")
+    path.write_text("def f():\n    from twosome.training.loop import train\n", encoding="utf-8")
     assert any(RANK[other] > RANK["forest"] for other in imports_of(path))
 
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from tests.test_run import SMALL
-from twosome import checkpoint as files
-from twosome import cli, disk
-from twosome.config import compose
-from twosome.methods import build
-from twosome.rollout import Worlds, choose, collect
-from twosome.run import open_run
-from twosome.train import _job
+from twosome.training import checkpoint as files
+from twosome.cli import command as cli
+from twosome import files as disk
+from twosome.config.schema import compose
+from twosome.systems.build import build
+from twosome.rollout.collect.collect import Worlds, choose, collect
+from twosome.training.run_folder import open_run
+from twosome.training.loop import _job
 from twosome.types import NumericsError
 
 
@@ -105,7 +106,7 @@ def test_choosing_among_nans_is_even():
 
 def test_too_many_end_the_run_with_an_explanation(tmp_path, monkeypatch, capfd):
     """Exit code 1, one paragraph; the batches lie in the run folder, bounded; the last good checkpoint is named and whole."""
-    from twosome import losses
+    from twosome.rl import losses
 
     surrogate, calls = losses.clipped_surrogate, []
 
@@ -134,7 +135,7 @@ def test_too_many_end_the_run_with_an_explanation(tmp_path, monkeypatch, capfd):
 
 def test_a_dropped_step_leaks_nothing(parts):
     """The steps before it get the advantages they would get if the episode had been cut off there, bootstrapped."""
-    from twosome.ppo import Batch
+    from twosome.rl.ppo import Batch
 
     policy, learner, roll = parts
     with torch.no_grad():

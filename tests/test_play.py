@@ -9,8 +9,8 @@ import gymnasium
 import pytest
 import twosome_envs  # registers the ids  # noqa: F401
 
-from twosome.play import choose, main, picture_of
-from twosome.session import Session, counted, make_env
+from twosome.cli.command.play import choose, main, picture_of
+from twosome.rollout.collect.session import Session, counted, make_env
 from twosome.types import ConfigError
 
 SALAD = {"id": "twosome_envs:twosome/TomatoSalad-v0", "kwargs": {}, "gamma": 0.99, "optimum": 0.92}
@@ -195,7 +195,7 @@ def test_help_lists_the_environments(sit):
 
 def test_the_command_starts_without_torch_and_leaves_the_folder_alone(tmp_path):
     source = (
-        "import sys; from twosome.play import main; main(['env=tomato_salad']);"
+        "import sys; from twosome.cli.command.play import main; main(['env=tomato_salad']);"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run(

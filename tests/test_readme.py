@@ -24,7 +24,7 @@ def commands():
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
-    from twosome import train
+    from twosome.training import loop as train
 
     folder = tmp_path_factory.mktemp("readme") / "run"
     train.main(["experiment=debug", "env=tomato_salad", f"run_dir={folder}", "log.tensorboard=false"])
@@ -57,8 +57,8 @@ def test_command(command, run_folder, tmp_path, monkeypatch, capsys):
 
 
 def _run(name, arguments, tmp_path):
-    if name in ("twosome-train", "twosome.train"):
-        from twosome.config import compose
+    if name in ("twosome-train", "twosome.training.loop"):
+        from twosome.config.schema import compose
 
         arguments = [a for a in arguments if a != "-m"]
         if "model=hf" in arguments:
@@ -69,21 +69,21 @@ def _run(name, arguments, tmp_path):
             if not any(a.startswith("resume=") for a in sweep):
                 compose(sweep)
     elif name == "twosome-eval":
-        from twosome import evaluate
+        from twosome.rollout import evaluate
 
         quick = [a for a in arguments if not a.startswith("episodes=")]
         evaluate.main([*quick, "episodes=2", "report_episodes=1", f"out={tmp_path}"])
         assert (tmp_path / "eval.json").is_file()
     elif name == "twosome-inspect":
-        from twosome import inspect_cli
+        from twosome.cli import inspect as inspect_cli
 
         inspect_cli.main(arguments)
-    elif name == "twosome.retention":
-        from twosome import retention
+    elif name == "twosome.lm.retention":
+        from twosome.lm import retention
 
         retention.main(arguments)
     elif name == "twosome-play":
-        from twosome.config import compose
+        from twosome.config.schema import compose
 
         compose(arguments, "play")
     else:

@@ -9,13 +9,13 @@ import torch
 from omegaconf import OmegaConf
 
 from tests.faults import guests
-from twosome.baselines.random import RandomPolicy
-from twosome.config import compose
-from twosome.evaluate import evaluate
-from twosome.rollout import Tolerance, Worlds, collect
-from twosome.run import Run
+from twosome.systems.baselines.random import RandomPolicy
+from twosome.config.schema import compose
+from twosome.rollout.collect.evaluate import evaluate
+from twosome.rollout.collect.collect import Tolerance, Worlds, collect
+from twosome.training.run_folder import Run
 from twosome.types import EnvironmentFault
-from twosome.world import World
+from twosome.rollout.collect.checked_env import World
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_the_message_names_environment_step_seed_and_actions(env):
 
 
 def test_the_transcript_plays_again(env, tmp_path):
-    from twosome.session import replay
+    from twosome.rollout.collect.session import replay
 
     run = Run(tmp_path, None, None)
     with pytest.raises(EnvironmentFault, match=r"twosome-play replay=.*\.txt"):

@@ -7,11 +7,11 @@ import shutil
 import pytest
 import torch
 
-from twosome import checkpoint as files
-from twosome import disk
-from twosome.config import compose
-from twosome.run import open_run
-from twosome.train import train
+from twosome.training import checkpoint as files
+from twosome import files as disk
+from twosome.config.schema import compose
+from twosome.training.run_folder import open_run
+from twosome.training.loop import train
 from twosome.types import CheckpointError, ConfigError
 
 SMALL = [
@@ -163,7 +163,7 @@ def _stop():
 
 def test_a_run_logs_every_key_of_the_table_and_no_other(tmp_path):
     """The table of keys is the only place where they are defined; a key that nothing logs would be a lie in it."""
-    from twosome import metrics
+    from twosome.training import metrics
 
     run = open_run(compose([*SMALL, "method=mlp_full", "ppo.actor.warmup_updates=0", f"run_dir={tmp_path / 'run'}"]))
     train(run)
@@ -175,8 +175,8 @@ def test_a_run_from_before_a_setting_existed_is_continued_as_it_was(finished, tm
     """`saved.SINCE` and `checkpoint.LATER_PARTS`: what older runs lack is filled in with what changes nothing."""
     import yaml
 
-    from twosome.methods import build
-    from twosome.saved import saved_settings
+    from twosome.systems.build import build
+    from twosome.config.saved import saved_settings
 
     data = yaml.safe_load((finished / "config.yaml").read_text())
     del data["ppo"]["novelty"], data["baseline"]["backward"]

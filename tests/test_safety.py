@@ -12,11 +12,11 @@ import pytest
 import twosome
 from tests.faults import forge, paragraph
 from tests.test_run import SMALL
-from twosome import disk
-from twosome.config import compose
-from twosome.run import open_run
-from twosome.saved import saved_settings
-from twosome.train import train
+from twosome import files as disk
+from twosome.config.schema import compose
+from twosome.training.run_folder import open_run
+from twosome.config.saved import saved_settings
+from twosome.training.loop import train
 from twosome.types import CheckpointError, ConfigError, ModelError
 
 SOURCES = sorted(p for top in ("twosome", "envs") for p in Path(__file__).parents[1].joinpath(top).rglob("*.py"))
@@ -100,7 +100,7 @@ def test_evaluating_and_resuming_ask_for_that_word(whole, tmp_path):
     forge.seal(next((run_dir / "checkpoints").glob("step-*")))
     with pytest.raises(CheckpointError, match="antigravity"):
         compose([f"resume={run_dir}"])
-    from twosome.evaluate import _job
+    from twosome.rollout.collect.evaluate import _job
 
     with pytest.raises(CheckpointError, match="antigravity"):
         _job(compose([f"checkpoint={run_dir}", "episodes=1", f"out={tmp_path / 'out'}"], "eval"))

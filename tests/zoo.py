@@ -170,9 +170,9 @@ def policy(
     """An `LLMPolicy` on a tiny random model, with a value head that is not zero. Always the same weights."""
     from types import SimpleNamespace
 
-    from twosome.config import PolicySettings
-    from twosome.model import ValueHead, add_adapter
-    from twosome.policy import LLMPolicy
+    from twosome.config.schema import PolicySettings
+    from twosome.lm.adapter import ValueHead, add_adapter
+    from twosome.agents.llm_policy import LLMPolicy
 
     lm = model(family, attention="eager" if family in ("bloom", "gemma2") else "sdpa")
     lm.requires_grad_(False)

@@ -12,29 +12,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from twosome.api import build_policy, load, score_actions
-    from twosome.comparison import compare, compare_adapter, inspect_state
-    from twosome.distribution import ActionDistribution
+    from twosome.inspection.comparison import compare, compare_adapter, inspect_state
+    from twosome.inspection.distribution import ActionDistribution
+    from twosome.lm.score_actions import score_actions
+    from twosome.systems.load import load
 
 __version__ = "0.1.0"
-__all__ = [
-    "ActionDistribution",
-    "build_policy",
-    "compare",
-    "compare_adapter",
-    "inspect_state",
-    "load",
-    "score_actions",
-]
+__all__ = ["ActionDistribution", "compare", "compare_adapter", "inspect_state", "load", "score_actions"]
 _HOMES = {
-    "ActionDistribution": "twosome.distribution",
-    **dict.fromkeys(("compare", "compare_adapter", "inspect_state"), "twosome.comparison"),
+    "ActionDistribution": "twosome.inspection.distribution",
+    "compare": "twosome.inspection.comparison",
+    "compare_adapter": "twosome.inspection.comparison",
+    "inspect_state": "twosome.inspection.comparison",
+    "load": "twosome.systems.load",
+    "score_actions": "twosome.lm.score_actions",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in _HOMES:
         import importlib
 
-        return getattr(importlib.import_module(_HOMES.get(name, "twosome.api")), name)
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'twosome' has no attribute {name!r}")

@@ -9,9 +9,9 @@ import sys
 
 import torch
 
-from twosome.api import build_policy
-from twosome.config import compose
-from twosome.plan import plan
+from twosome.systems.load import build_policy
+from twosome.config.schema import compose
+from twosome.lm.footprint import plan
 from twosome.types import Decision
 
 

@@ -63,11 +63,11 @@ def test_a_tokenizer_of_another_model(lm):
 
 
 def test_the_probe_is_run_once_for_a_model_and_mode(lm, monkeypatch):
-    import twosome.passes
+    import twosome.lm.microbatch
 
     calls = []
-    original = twosome.passes.probe
-    monkeypatch.setattr(twosome.passes, "probe", lambda *a, **k: calls.append(k) or original(*a, **k))
+    original = twosome.lm.microbatch.probe
+    monkeypatch.setattr(twosome.lm.microbatch, "probe", lambda *a, **k: calls.append(k) or original(*a, **k))
     model = zoo.model("qwen2")
     for _ in range(2):
         twosome.score_actions(model, TOKENIZER, ["w4"], [["w5", "w6"]])

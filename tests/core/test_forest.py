@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twosome.forest import ancestor_mask, batches, common_prefix, grow, pack
+from twosome.lm.trie import ancestor_mask, batches, common_prefix, grow, pack
 
 path = st.lists(st.integers(0, 3), min_size=1, max_size=7).map(tuple)
 paths = st.lists(path, min_size=1, max_size=12)
@@ -102,10 +102,10 @@ def test_similar_groups_share_a_row():
 
 
 def test_a_wrong_shape_is_refused_by_name():
-    """Shapes in signatures are enforced in tests: `twosome.scoring` is imported through jaxtyping's hook."""
+    """Shapes in signatures are enforced in tests: `twosome.lm.normalize` is imported through jaxtyping's hook."""
     import torch
 
-    from twosome.scoring import log_softmax_menus
+    from twosome.lm.normalize import log_softmax_menus
 
     with pytest.raises(Exception, match="scores"):
         log_softmax_menus(torch.zeros(3, 2), [2, 1])

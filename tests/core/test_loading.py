@@ -9,7 +9,7 @@ import torch
 import zoo
 
 import twosome
-from twosome import loading
+from twosome.lm import loading
 from twosome.types import ConfigError, Decision, ModelError
 
 

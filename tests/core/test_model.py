@@ -10,9 +10,9 @@ import zoo
 from zoo import worst
 
 import twosome
-from twosome import loading
-from twosome.config import compose
-from twosome.model import ValueHead, adapter_off, add_adapter, compile_layers
+from twosome.lm import loading
+from twosome.config.schema import compose
+from twosome.lm.adapter import ValueHead, adapter_off, add_adapter, compile_layers
 from twosome.types import ConfigError, Decision, ModelError
 
 SOME = [
@@ -48,7 +48,7 @@ def test_a_folder_loads_scores_and_values(folder):
 
 
 def test_training_from_a_folder(folder, tmp_path):
-    from twosome.train import main
+    from twosome.training.loop import main
 
     main(
         f"experiment=debug model=hf model.name={folder} model.threads=1 run_dir={tmp_path / 'run'} total_steps=64 "

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import zoo
 
-from twosome import plan as planning
-from twosome.config import compose
-from twosome.plan import GIB, must_fit, plan, size
+from twosome.lm import footprint as planning
+from twosome.config.schema import compose
+from twosome.lm.footprint import GIB, must_fit, plan, size
 from twosome.types import ConfigError, ModelError
 
 LLAMA_25M = {
@@ -131,7 +131,7 @@ def test_small_is_a_line_and_large_a_table(seven, monkeypatch):
 
 
 def test_plan_true_prints_and_stops(tmp_path, capsys):
-    from twosome.train import main
+    from twosome.training.loop import main
 
     main(["plan=true", f"run_dir={tmp_path / 'run'}"])
     said = capsys.readouterr().out
@@ -141,7 +141,7 @@ def test_plan_true_prints_and_stops(tmp_path, capsys):
 
 
 def test_a_run_that_cannot_fit_leaves_no_folder(tmp_path, monkeypatch, capsys):
-    from twosome.train import main
+    from twosome.training.loop import main
 
     monkeypatch.setattr(planning, "free_bytes", lambda device: 2**20)
     with pytest.raises(SystemExit) as stopped:

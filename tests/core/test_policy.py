@@ -8,7 +8,7 @@ import zoo
 from zoo import ALL, decisions, slow, worst
 from zoo import policy as make
 
-from twosome.ppo import Learner
+from twosome.rl.ppo import Learner
 from twosome.types import NumericsError, Rollout
 
 # Acting and learning are the same function --------------------------------------------------------------------
@@ -50,7 +50,7 @@ def learner_and_rollout(policy, steps=4, worlds=4):
         is_real=~zeros.bool(),
         episodes=[],
     )
-    from twosome.config import compose
+    from twosome.config.schema import compose
 
     cfg = compose(["ppo.actor.minibatch=8", "ppo.critic.minibatch=8", "ppo.actor.epochs=1", "ppo.actor.warmup_updates=0"])
     return Learner(policy, cfg.ppo, torch.Generator().manual_seed(0)), rollout
@@ -166,16 +166,16 @@ def test_the_outcome_of_the_probe(caplog):
 
 def test_it_is_run_as_the_model_is_used_later(monkeypatch):
     """In train mode, with gradients, the adapters trainable, and on the environment's own prompts."""
-    import twosome.passes
+    import twosome.lm.microbatch
 
     seen = []
-    original = twosome.passes.probe
+    original = twosome.lm.microbatch.probe
 
     def spy(lm, menus, **options):
         seen.append((lm.training, sum(p.requires_grad for p in lm.parameters()), options["with_gradient"], menus[0][0].ids))
         return original(lm, menus, **options)
 
-    monkeypatch.setattr(twosome.passes, "probe", spy)
+    monkeypatch.setattr(twosome.lm.microbatch, "probe", spy)
     policy, some = make(), decisions()
     policy.log_probs(some)
     policy.log_probs(decisions(5))

@@ -6,7 +6,7 @@ import zoo
 from zoo import ALL, decisions, slow, worst
 from zoo import policy as make
 
-from twosome.model import adapter_off
+from twosome.lm.adapter import adapter_off
 
 
 @pytest.mark.parametrize("reuse", [[], ["distributions"], ["decisions"], ["features"], ALL])

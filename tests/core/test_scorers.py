@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import twosome
-from twosome import scorers, tokens
-from twosome.api import _choices
-from twosome.passes import cut
-from twosome.probe import attention_window, exceeds_window, probe
-from twosome.scorers import SCORERS
+from twosome.lm import scorers
+from twosome.lm import tokens
+from twosome.systems.load import _choices
+from twosome.lm.microbatch import cut
+from twosome.lm.equivalence import attention_window, exceeds_window, probe
+from twosome.lm.scorers import SCORERS
 from twosome.types import Decision
 
 VALUE = 1e-5  # nats, float32

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twosome.scoring import entropy, lengths, log_softmax_menus, menu_log_probs, pad_menus, sum_tokens
+from twosome.lm.normalize import entropy, lengths, log_softmax_menus, menu_log_probs, pad_menus, sum_tokens
 from twosome.types import Sequence
 
 

@@ -7,8 +7,8 @@ from tokenizer_zoo import KINDS, byte_level
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from twosome import tokens
-from twosome.tokens import encode, encode_prompt, join, unconditional
+from twosome.lm import tokens
+from twosome.lm.tokens import encode, encode_prompt, join, unconditional
 from twosome.types import ContextLengthError, Decision, MenuError
 
 PROMPT = "You see a tomato and a plate. Next action:"

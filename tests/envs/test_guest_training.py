@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from twosome import train
+from twosome.training import loop as train
 
 SHORT = ["experiment=debug", "total_steps=64", "num_envs=2", "rollout_steps=8", "log.tensorboard=false", "log.probe_states=0"]
 SHORT += ["ppo.actor.minibatch=16", "ppo.critic.minibatch=16", "ppo.actor.warmup_updates=1", "log.eval_episodes_final=1"]

@@ -83,10 +83,10 @@ class Reader:
     """Opens a checkpoint as a resumed run does, into one policy that stays in memory."""
 
     def __init__(self, run_dir: Path):
-        from twosome.methods import build
-        from twosome.rollout import Worlds
-        from twosome.saved import saved_settings
-        from twosome.statistics import Statistics
+        from twosome.systems.build import build
+        from twosome.rollout.collect.collect import Worlds
+        from twosome.config.saved import saved_settings
+        from twosome.training.progress import Statistics
 
         cfg = saved_settings(run_dir / "config.yaml")
         self.generators = {name: torch.Generator() for name in ("act", "learn")}
@@ -97,8 +97,8 @@ class Reader:
         }
 
     def open(self, folder: Path) -> None:
-        from twosome import checkpoint
-        from twosome.saved import saved_settings
+        from twosome.training import checkpoint
+        from twosome.config.saved import saved_settings
 
         checkpoint.verify(folder)
         saved_settings(folder / "config.yaml", runs_environment=True)
@@ -108,7 +108,7 @@ class Reader:
 
 def run(n: int, seed: int = 0) -> Count:
     """Damage and forge `n` copies of a real checkpoint."""
-    from twosome import checkpoint
+    from twosome.training import checkpoint
     from twosome.types import CheckpointError
 
     kills.warm_up()

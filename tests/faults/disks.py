@@ -180,7 +180,7 @@ class Disks:
         return wrong and f"{wrong}: {log.read_text()[-1500:]}"
 
     def _has_whole_checkpoints(self, run_dir: Path) -> str | None:
-        from twosome import checkpoint
+        from twosome.training import checkpoint
 
         for folder in checkpoint.checkpoints(run_dir):
             checkpoint.verify(folder)

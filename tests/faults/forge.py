@@ -39,7 +39,8 @@ def rewrite(path: Path, data: bytes) -> None:
 
 def seal(folder: Path) -> None:
     """A manifest that fits what is there."""
-    from twosome import checkpoint, disk
+    from twosome.training import checkpoint
+    from twosome import files as disk
 
     names = [p for p in files_of(folder) if p.name != checkpoint.MANIFEST]
     listed = {str(p.relative_to(folder)): {"size": p.stat().st_size, "sha256": disk.digest(p)} for p in names}

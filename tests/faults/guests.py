@@ -162,9 +162,9 @@ def cases(n: int, seed: int) -> list[tuple[str, int]]:
 
 def run(n: int, seed: int = 0) -> Count:
     """Let a real policy meet every fault: reported once in one paragraph, and dropped where that is allowed."""
-    from twosome.config import compose
-    from twosome.methods import build
-    from twosome.rollout import Tolerance, Worlds, collect
+    from twosome.config.schema import compose
+    from twosome.systems.build import build
+    from twosome.rollout.collect.collect import Tolerance, Worlds, collect
     from twosome.types import EnvironmentFault
 
     register()
@@ -203,7 +203,7 @@ def run(n: int, seed: int = 0) -> Count:
 
 def _tolerated(worlds: Callable, fault: str, at: int, policy: Any, learner: Any, generator: Any) -> str | None:
     """With a share of failures allowed the run goes on, and nothing spoilt reaches a weight."""
-    from twosome.rollout import Tolerance, collect
+    from twosome.rollout.collect.collect import Tolerance, collect
 
     try:
         met = worlds(fault, at, 3, Tolerance(1.0))

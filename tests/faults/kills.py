@@ -36,8 +36,8 @@ TIMES = ("wall_seconds", "speed/steps_per_second", "speed/seconds", "memory/peak
 
 def start(overrides: list[str], log: Path) -> int:
     """Train in a forked child; returns its process id. Its exit code is 0, or 1 for any exception."""
-    from twosome import cli
-    from twosome.train import _job
+    from twosome.cli import command as cli
+    from twosome.training.loop import _job
 
     sys.stdout.flush()
     sys.stderr.flush()
@@ -88,8 +88,8 @@ def warm_up() -> None:
     import twosome_envs  # noqa: F401
     from torch.utils.tensorboard import SummaryWriter  # noqa: F401
 
-    from twosome.config import compose
-    from twosome.methods import build
+    from twosome.config.schema import compose
+    from twosome.systems.build import build
 
     torch.set_num_threads(1)
     build(compose(["env=food_preparation"]), torch.Generator())

@@ -58,7 +58,7 @@ FILES: list[tuple[str, str]] = [
 
 def command_lines(n: int, seed: int) -> list[tuple[list[str], str]]:
     """`n` malformed command lines, each with a word that the refusal must hold."""
-    from twosome.config import setting_names
+    from twosome.config.schema import setting_names
 
     rng = random.Random(seed)
     kinds = {name: _kind(name) for name in setting_names()}
@@ -81,7 +81,7 @@ def _kind(name: str) -> tuple[str, bool]:
     import types
     import typing
 
-    from twosome.config import TrainSettings
+    from twosome.config.schema import TrainSettings
 
     kind: Any = TrainSettings
     for part in name.split("."):
@@ -94,8 +94,8 @@ def _kind(name: str) -> tuple[str, bool]:
 
 def run(n: int, seed: int = 0) -> Count:
     """Refused before any model is loaded: a `ConfigError` or `CheckpointError` of one paragraph."""
-    from twosome.config import compose
-    from twosome.saved import saved_settings
+    from twosome.config.schema import compose
+    from twosome.config.saved import saved_settings
     from twosome.types import CheckpointError, ConfigError
 
     count = Count("malformed settings")

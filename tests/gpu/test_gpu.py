@@ -5,7 +5,7 @@ import torch
 import zoo
 
 import twosome
-from twosome.plan import GIB, free_bytes
+from twosome.lm.footprint import GIB, free_bytes
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 mps = pytest.mark.skipif(not torch.backends.mps.is_available(), reason="needs Apple's MPS")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import twosome_envs  # noqa: F401  registers the ids
 
-from twosome import cli
-from twosome.baselines.frozen import Affordance
+from twosome.cli import command as cli
+from twosome.systems.baselines.frozen import Affordance
 from twosome.bench import curves, generalization, learning, runs
-from twosome.config import compose
+from twosome.config.schema import compose
 from twosome.types import ConfigError
 
 QUICK = ["seeds=1", "envs=[tomato_salad]", "baseline_budget=512", "episodes=4", "eval_every=256"]

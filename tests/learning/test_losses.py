@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twosome import losses, scoring
+from twosome.rl import losses
+from twosome.lm import normalize as scoring
 
 
 def gradient(log_ratio, advantage, clip=0.2):

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from twosome.config import compose
-from twosome.imitation import Drawn, Imitation, Sample
-from twosome.novelty import Novelty
-from twosome.ppo import Batch
+from twosome.config.schema import compose
+from twosome.rl.self_imitation import Drawn, Imitation, Sample
+from twosome.rl.count_bonus import Novelty
+from twosome.rl.ppo import Batch
 from twosome.types import Decision, Rollout
 
 MENU = ("go left", "go right")

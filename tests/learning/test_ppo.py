@@ -6,12 +6,12 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, Text
 
-from twosome.config import compose
-from twosome.evaluate import evaluate
-from twosome.imitation import Drawn, Sample
-from twosome.methods import build
-from twosome.ppo import Batch, groups_of
-from twosome.rollout import Worlds, collect
+from twosome.config.schema import compose
+from twosome.rollout.collect.evaluate import evaluate
+from twosome.rl.self_imitation import Drawn, Sample
+from twosome.systems.build import build
+from twosome.rl.ppo import Batch, groups_of
+from twosome.rollout.collect.collect import Worlds, collect
 
 COLOURS = ("red", "green", "blue", "white")
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twosome.returns import gae, group_advantages
+from twosome.rl.advantages import gae, group_advantages
 
 
 def slow_gae(rewards, values, next_values, discounts, terminated, truncated, lam):

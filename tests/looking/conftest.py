@@ -28,7 +28,7 @@ def run_arguments() -> list[str]:
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory) -> Path:
     """The folder of a finished run of 16 updates on tomato salad."""
-    from twosome.train import main
+    from twosome.training.loop import main
 
     folder = tmp_path_factory.mktemp("run") / "short"
     main([*RUN, f"run_dir={folder}"])

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import twosome
-from twosome.distribution import ActionDistribution
-from twosome.distribution_views import bar, nats, percent
+from twosome.inspection.distribution import ActionDistribution
+from twosome.inspection.views import bar, nats, percent
 from twosome.types import NORMALIZATIONS, ConfigError, MenuError
 
 PROMPT = "The kitchen has one cutting board. On the table you see a tomato. Next action:"

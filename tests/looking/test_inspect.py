@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from twosome.inspect_cli import main, parse_state
+from twosome.cli.command.inspect import main, parse_state
 from twosome.types import ConfigError
 
 
@@ -84,7 +84,7 @@ def test_the_command_answers_soon():
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    command = [sys.executable, "-m", "twosome.inspect_cli", "env=tomato_salad"]
+    command = [sys.executable, "-m", "twosome.cli.inspect", "env=tomato_salad"]
     subprocess.run(command, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime - before.ru_utime

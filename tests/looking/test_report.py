@@ -12,7 +12,7 @@ import pytest
 from gymnasium.spaces import Dict, Discrete, Text
 
 from twosome import report
-from twosome.config import compose
+from twosome.config.schema import compose
 from twosome.report.record import record
 
 NASTY = '</script><img src=x onerror="window.hacked=1"> & "quoted" <b>'

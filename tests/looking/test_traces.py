@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from twosome import boards, metrics
-from twosome.decisions import FIELDS, DecisionLog
-from twosome.probes import Probes
+from twosome.monitoring import tensorboard as boards
+from twosome.training import metrics
+from twosome.monitoring.decision_log import FIELDS, DecisionLog
+from twosome.monitoring.tracked_states import Probes
 from twosome.types import Decision, Rollout
 
 
@@ -64,7 +65,7 @@ def test_looking_changes_no_number(run_dir, run_arguments, tmp_path):
     """The same run without any of it has the same metrics, bit for bit, and the same weights."""
     from safetensors.torch import load_file
 
-    from twosome.train import main
+    from twosome.training.loop import main
 
     blind = tmp_path / "blind"
     main([*run_arguments, f"run_dir={blind}", "log.decisions_per_update=0", "log.probe_states=0", "log.tensorboard=false"])

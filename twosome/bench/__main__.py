@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from twosome.config import near
-from twosome.types import TwosomeError
+from twosome.config.names import near
+from twosome.errors import TwosomeError
 
 BENCHES = ("throughput", "learning", "generalization")
 

@@ -1,7 +1,8 @@
-"""What is particular to a GPU: a pretended memory limit, its peak speed, and the memory plan beside the measured peak."""
+"""What is particular to a GPU: a pretended memory limit, its peak speed, and the estimated footprint beside the measured peak."""
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
-
 from twosome.bench.models import SHAPES
+from twosome.config.schema import TrainSettings
+from twosome.lm.footprint import footprint
+from twosome.types import LanguageModel
 
 # Dense bfloat16, without sparsity, from the makers' data sheets. TFLOPs.
 PEAK_TFLOPS = {"H200": 989, "H100": 989, "B200": 2250, "A100": 312, "L40S": 362, "L4": 121, "A10": 125, "4090": 165, "3090": 71}
@@ -44,14 +46,12 @@ def peak_tflops(device: str) -> float | None:
     return next((float(t) for known, t in PEAK_TFLOPS.items() if known in name), None)
 
 
-def plan(cfg: Any, lm: Any) -> dict[str, Any] | None:
-    """What `twosome.plan` reckons that training this model needs, in bytes, in all and by part."""
-    from twosome import plan as reckoning
-
+def plan(cfg: TrainSettings, lm: LanguageModel) -> dict[str, Any] | None:
+    """What `lm.footprint` estimates that training this model needs, in bytes, in all and by part."""
     with tempfile.TemporaryDirectory() as folder:
         if cfg.model.name in SHAPES:
             lm.config.save_pretrained(folder)
-            (Path(folder) / "model.safetensors").touch()  # a model's folder must have one; a plan never opens it
-            cfg = OmegaConf.merge(cfg, {"model": {"name": folder}})
-        made = reckoning.plan(cfg)
+            (Path(folder) / "model.safetensors").touch()  # a model's folder must have one; an estimate never opens it
+            cfg = dataclasses.replace(cfg, model=dataclasses.replace(cfg.model, name=folder))
+        made = footprint(cfg)
     return {"bytes": made.need, "parts": made.parts} if made else None

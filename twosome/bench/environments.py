@@ -1,10 +1,10 @@
 """How fast the worlds alone are: random legal actions; scene, goal, menu and vector included; one core.
 
-Three numbers per environment, since the worlds are deterministic and remember what they computed. None is lazy: every step hands
+Three numbers per environment, since the worlds are deterministic and cache what they computed. None is lazy: every step hands
 out its text; `played` and `bare` look it up where the state was met before.
     played   through `gymnasium.make`, after a warm-up: as in training
     bare     the same on `env.unwrapped`, without gymnasium's order check
-    anew     memory emptied before every step, so that transition, scene, menu and vector are computed from the state
+    uncached caches cleared before every step, so that transition, scene, menu and vector are computed from the state
 
 Per second of this process's processor time, which others on the machine do not take from it; wall time stands in the JSON.
 """
@@ -13,16 +13,26 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import gymnasium
 
 from twosome.bench.measure import spread
+from twosome.config.schema import TrainSettings
 
-MODES = ("played", "bare", "anew")
+@runtime_checkable
+class Cached(Protocol):
+    """An environment that keeps what it computed."""
+
+    def clear_cache(self) -> None:
+        """Drop all of it."""
+        ...
 
 
-def measure(cfg: Any, steps: int, repetitions: int) -> list[dict[str, Any]]:
+MODES = ("played", "bare", "uncached")
+
+
+def measure(cfg: TrainSettings, steps: int, repetitions: int) -> list[dict[str, Any]]:
     """Decisions per second of one environment in every mode, interleaved."""
     envs = {mode: _make(cfg) for mode in MODES}
     for mode in MODES:
@@ -32,7 +42,7 @@ def measure(cfg: Any, steps: int, repetitions: int) -> list[dict[str, Any]]:
     primitive: dict[str, float] = {}
     for r in range(repetitions):
         for mode in MODES:
-            n = max(1, steps // 20) if mode == "anew" else steps
+            n = max(1, steps // 20) if mode == "uncached" else steps
             on_clock, on_processor = time.perf_counter(), time.process_time()
             durations = _play(envs[mode], n, cfg.seed + r, mode)
             speeds[mode].append(n / (time.process_time() - on_processor))
@@ -50,21 +60,22 @@ def measure(cfg: Any, steps: int, repetitions: int) -> list[dict[str, Any]]:
     ]
 
 
-def _make(cfg: Any) -> gymnasium.Env:
-    return gymnasium.make(cfg.env.id, disable_env_checker=True, **dict(cfg.env.kwargs))
+def _make(cfg: TrainSettings) -> gymnasium.Env:
+    return gymnasium.make(cfg.env.id, disable_env_checker=True, **cfg.env.kwargs)
 
 
 def _play(env: gymnasium.Env, steps: int, seed: int, mode: str) -> int:
     """Random legal actions; returns the primitive steps they took."""
     world: Any = env if mode == "played" else env.unwrapped
-    forget = _forgetter(env.unwrapped) if mode == "anew" else None
+    inner = env.unwrapped
+    clear_cache = inner.clear_cache if mode == "uncached" and isinstance(inner, Cached) else None
     rng = random.Random(seed).random
     legal: dict[bytes, list[int]] = {}  # so that the choice costs less than the step
     _, info = world.reset(seed=seed)
     durations = 0
     for _ in range(steps):
-        if forget is not None:
-            forget()
+        if clear_cache is not None:
+            clear_cache()
         mask = info["action_mask"]
         key = mask.tobytes()
         if (choices := legal.get(key)) is None:
@@ -74,18 +85,3 @@ def _play(env: gymnasium.Env, steps: int, seed: int, mode: str) -> int:
         if terminated or truncated:
             _, info = world.reset()
     return durations
-
-
-def _forgetter(env: Any) -> Any:
-    """Empties every memory of computed answers that an environment of ours has."""
-    caches = [c for c in (getattr(env, "_views", None), getattr(env, "_moves", None)) if c is not None]
-    world = getattr(env, "world", None) or getattr(env, "_world", None)
-    cached = [f.cache_clear for f in vars(world).values() if hasattr(f, "cache_clear")] if world is not None else []
-
-    def forget() -> None:
-        for cache in caches:
-            cache.clear()
-        for clear in cached:
-            clear()
-
-    return forget

@@ -1,31 +1,36 @@
 """Trained in one world, tried in others, and what the language model kept. `python -m twosome.bench generalization seeds=3`.
 
 Every run is an ordinary training run in `out/<world>/seed<k>`; beside it `transfer.json` holds the evaluations in the world trained
-in and in the others, without further training, and the retention of the language model (`twosome.retention`).
+in and in the others, without further training, and the retention of the language model (`twosome.lm.retention`).
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir
-from twosome.saved import must_agree
-from twosome.types import ConfigError
+from twosome.config.saved import must_agree
+from twosome.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from twosome.config.schema import TrainSettings
 
 
 def main(argv: list[str]) -> None:
     """The command; `argv` are Hydra overrides of conf/generalization.yaml. Exits with 1 where a run has failed."""
-    from twosome import cli
+    from twosome.cli import command
 
-    cli.run("generalization", lambda cfg: leave(bench(cfg)["failed"]), argv)
+    command.run("generalization", lambda cfg: leave(bench(cfg)["failed"]), argv)
 
 
-def bench(cfg: Any) -> dict[str, Any]:
+def bench(cfg: DictConfig) -> dict[str, Any]:
     """Do the runs that are missing, then write `generalization.json` and `generalization.md` into `cfg.out`."""
-    from twosome.config import compose
-    from twosome.run import versions
+    from twosome.config.compose import compose
+    from twosome.versions import versions
 
     check_numbers(cfg, seeds=1, workers=1, episodes=1)
     check_listed(cfg, "sources")
@@ -51,9 +56,9 @@ def bench(cfg: Any) -> dict[str, Any]:
     return report
 
 
-def settings_of(cfg: Any, source: str, seed: int, folder: Path) -> Any:
+def settings_of(cfg: DictConfig, source: str, seed: int, folder: Path) -> TrainSettings:
     """The settings of one training run. Raises `ConfigError` for an environment or override that does not exist."""
-    from twosome.config import compose
+    from twosome.config.compose import compose
 
     overrides = [f"env={source}", f"seed={seed}", run_dir(folder), f"total_steps={cfg.steps[source]}"]
     goal = "null" if cfg.stop_at is None or compose(overrides).env.optimum is None else cfg.stop_at
@@ -69,7 +74,7 @@ def _read(out: Path, source: str, seeds: int) -> list[dict[str, Any]]:
     return [json.loads(f.read_text(encoding="utf-8")) for f in files if f.exists()]
 
 
-def _is_done(cfg: Any, out: Path, source: str, seed: int) -> bool:
+def _is_done(cfg: DictConfig, out: Path, source: str, seed: int) -> bool:
     """Whether a run was tried in all the worlds asked for, with as many episodes. Raises `ConfigError` where its training differs."""
     folder = _result_file(out, source, seed).parent
     if (folder / "summary.json").exists():
@@ -80,15 +85,16 @@ def _is_done(cfg: Any, out: Path, source: str, seed: int) -> bool:
     return asked <= known["worlds"].keys() and all(known["worlds"][name]["sampled"]["episodes"] == cfg.episodes for name in asked)
 
 
-def _run(cfg: Any, folder: Path, source: str, seed: int) -> None:
+def _run(cfg: DictConfig, folder: Path, source: str, seed: int) -> None:
     """Train, unless that was done before, then evaluate everywhere."""
-    from twosome import disk, tiny
-    from twosome.api import load
-    from twosome.config import compose
-    from twosome.evaluate import evaluate
-    from twosome.retention import measure
-    from twosome.run import open_run
-    from twosome.train import train
+    from twosome import files
+    from twosome import tiny
+    from twosome.systems.load import load
+    from twosome.config.compose import compose
+    from twosome.rollout.collect.evaluate import evaluate
+    from twosome.lm.retention import measure
+    from twosome.training.run_folder import open_run
+    from twosome.training.loop import train
 
     if not (folder / "summary.json").exists():
         train(open_run(settings_of(cfg, source, seed, folder)))
@@ -96,9 +102,9 @@ def _run(cfg: Any, folder: Path, source: str, seed: int) -> None:
     worlds = {}
     for name in (source, *cfg.targets[source]):
         env = compose([f"env={name}"]).env
-        worlds[name] = {"optimum": env.optimum, **evaluate(policy, env, policy.settings.prompt, cfg.episodes, seed)}
-    kept = measure(policy, (tiny.path() / "heldout.txt").read_text(encoding="utf-8"))
-    disk.write_json(folder / "transfer.json", {"source": source, "seed": seed, "worlds": worlds, "retention": kept})
+        worlds[name] = {"optimum": env.optimum, **evaluate(policy, env, cfg.episodes, seed)}
+    kept = measure(policy.lm, policy.tokenizer, tiny.heldout().read_text(encoding="utf-8"))
+    files.write_json(folder / "transfer.json", {"source": source, "seed": seed, "worlds": worlds, "retention": kept})
 
 
 def markdown(results: dict[str, list[dict[str, Any]]]) -> str:

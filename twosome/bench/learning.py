@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twosome.bench.curves import UNTRAINED, draw, markdown, overview
 from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir
-from twosome.saved import must_agree
+from twosome.config.saved import must_agree
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from twosome.config.schema import TrainSettings
+    from twosome.protocols import Policy
 
 LANGUAGE_MODEL = ("twosome", "published", "group")
 VIRTUALHOME = ("food_preparation", "entertainment", "cheese", "hamburger", "apple_pie", "pizza", "washing_plate", "laundry")
@@ -22,14 +28,14 @@ SHARES = (0.95, 0.99)
 
 def main(argv: list[str]) -> None:
     """The command; `argv` are Hydra overrides of conf/learning.yaml. Exits with 1 where a run has failed."""
-    from twosome import cli
+    from twosome.cli import command
 
-    cli.run("learning", lambda cfg: leave(bench(cfg)["failed"]), argv)
+    command.run("learning", lambda cfg: leave(bench(cfg)["failed"]), argv)
 
 
-def bench(cfg: Any) -> dict[str, Any]:
+def bench(cfg: DictConfig) -> dict[str, Any]:
     """Do the runs that are missing, then write `learning.json`, `learning.md` and `learning.png` into `cfg.out`."""
-    from twosome.run import versions
+    from twosome.versions import versions
 
     check_numbers(cfg, seeds=1, workers=1, episodes=1, eval_every=1, baseline_budget=1)
     check_listed(cfg, "methods", "envs")
@@ -58,9 +64,9 @@ def bench(cfg: Any) -> dict[str, Any]:
 # Runs ----------------------------------------------------------------------------------------------------------------------
 
 
-def _run(cfg: Any, folder: Path, method: str, env: str, seed: int) -> None:
-    from twosome.run import open_run
-    from twosome.train import train
+def _run(cfg: DictConfig, folder: Path, method: str, env: str, seed: int) -> None:
+    from twosome.training.run_folder import open_run
+    from twosome.training.loop import train
 
     if method in UNTRAINED:
         _evaluate_untrained(cfg, method, env, seed, folder)
@@ -68,9 +74,9 @@ def _run(cfg: Any, folder: Path, method: str, env: str, seed: int) -> None:
         train(open_run(settings_of(cfg, method, env, seed, folder)))
 
 
-def settings_of(cfg: Any, method: str, env: str, seed: int, folder: Path) -> Any:
+def settings_of(cfg: DictConfig, method: str, env: str, seed: int, folder: Path) -> TrainSettings:
     """The settings of one run. Raises `ConfigError` for a method, environment or override that does not exist."""
-    from twosome.config import compose
+    from twosome.config.compose import compose
 
     experiment = [f"experiment={cfg.experiment}"] if cfg.experiment else []
     if method in UNTRAINED:
@@ -98,20 +104,20 @@ def _published_rates(env: str) -> list[str]:
     return ["ppo.actor.learning_rate=1e-6", "ppo.critic.learning_rate=5e-5"] if env.startswith(VIRTUALHOME) else []
 
 
-def _evaluate_untrained(cfg: Any, method: str, env: str, seed: int, folder: Path) -> None:
-    from twosome import disk
-    from twosome.api import build_policy
-    from twosome.baselines.frozen import Affordance
-    from twosome.baselines.random import RandomPolicy
-    from twosome.evaluate import evaluate
-    from twosome.run import versions
+def _evaluate_untrained(cfg: DictConfig, method: str, env: str, seed: int, folder: Path) -> None:
+    from twosome import files
+    from twosome.systems.build import build_policy
+    from twosome.systems.baselines.frozen import Affordance
+    from twosome.systems.baselines.random import RandomPolicy
+    from twosome.rollout.collect.evaluate import evaluate
+    from twosome.versions import versions
 
     settings = settings_of(cfg, method, env, seed, folder)
-    policy = RandomPolicy() if method == "random" else build_policy(settings)
+    policy: Policy = RandomPolicy() if method == "random" else build_policy(settings)
     wrap = Affordance if method == "saycan" else None
-    evaluation = evaluate(policy, settings.env, settings.policy.prompt, cfg.episodes, seed, wrap=wrap)
+    evaluation = evaluate(policy, settings.env, cfg.episodes, seed, wrap=wrap)
     summary = {"optimum": settings.env.optimum, "env_steps": 0, "wall_seconds": 0.0, "eval_after": evaluation, "versions": versions()}
-    disk.write_json(folder / "summary.json", summary)
+    files.write_json(folder / "summary.json", summary)
 
 
 def _result_file(out: Path, method: str, env: str, seed: int) -> Path:
@@ -121,12 +127,12 @@ def _result_file(out: Path, method: str, env: str, seed: int) -> Path:
 # Figures -------------------------------------------------------------------------------------------------------------------
 
 
-def _summary(cfg: Any, out: Path, method: str, env: str) -> dict[str, Any]:
+def _summary(cfg: DictConfig, out: Path, method: str, env: str) -> dict[str, Any]:
     """All finished seeds of one method in one environment: curves, steps and seconds to shares of the optimum, final returns.
 
     Of a seed that did not come to a share, the steps and seconds are None; `steps` are those it took in all.
     """
-    from twosome.metrics import read
+    from twosome.files import read_lines
 
     found: dict[str, Any] = {"optimum": None, "commits": [], "curves": [], "final_greedy": [], "final_sampled": [], "steps": []}
     reached: dict[str, list[Any]] = {str(share): [] for share in SHARES}
@@ -141,7 +147,7 @@ def _summary(cfg: Any, out: Path, method: str, env: str) -> dict[str, Any]:
         found["commits"].append(summary.get("versions", {}).get("commit"))
         if method in UNTRAINED:
             continue
-        records = [r for r in read(path.parent / "metrics.jsonl") if r.get("eval/greedy_return") is not None]
+        records = [r for r in read_lines(path.parent / "metrics.jsonl") if r.get("eval/greedy_return") is not None]
         found["steps"].append(summary["env_steps"])
         found["curves"].append([(r["step"], r["eval/greedy_return"]) for r in records])
         for share in SHARES:

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from twosome.config.schema import ModelSettings
+from twosome.types import LanguageModel, Tokenizer
+
 SHAPES = {
     "mini": {"num_hidden_layers": 1, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 1},
     "25m": {"num_hidden_layers": 8, "hidden_size": 512, "intermediate_size": 1408, "num_attention_heads": 8},
@@ -27,9 +30,9 @@ VOCABULARY = {"mini": 1280, "25m": 1280, "7b": 32000}
 class Built(NamedTuple):
     """A causal LM with its adapter, its tokenizer, and the model settings it was built from."""
 
-    lm: Any
-    tokenizer: Any
-    settings: Any
+    lm: LanguageModel
+    tokenizer: Tokenizer
+    settings: ModelSettings
     description: str
 
 
@@ -43,9 +46,10 @@ def overrides(name: str, *, dtype: str, quantization: str, device: str, checkpoi
     ]  # fmt: skip
 
 
-def build(name: str, settings: Any, seed: int, vocabulary: int | None = None) -> Built:
+def build(name: str, settings: ModelSettings, seed: int, vocabulary: int | None = None) -> Built:
     """The model on its device with a LoRA adapter that is not at its start (where half of it would be zero)."""
-    from twosome.model import add_adapter, load_lm
+    from twosome.lm.adapter import add_adapter
+    from twosome.lm.loading import load_lm
 
     torch.manual_seed(seed)
     lm, tokenizer = _random(name, settings, vocabulary) if name in SHAPES else load_lm(settings)
@@ -57,12 +61,12 @@ def build(name: str, settings: Any, seed: int, vocabulary: int | None = None) ->
     return Built(lm, tokenizer, settings, described)
 
 
-def _random(name: str, settings: Any, vocabulary: int | None) -> tuple[Any, Any]:
+def _random(name: str, settings: ModelSettings, vocabulary: int | None) -> tuple[LanguageModel, Tokenizer]:
     """A Llama of random weights, made on the device itself, and the tiny model's tokenizer."""
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     from twosome import tiny
-    from twosome.model import choose_device, quiet
+    from twosome.lm.loading import choose_device, quiet
 
     quiet()
     device, dtype = choose_device(settings.device), getattr(torch, settings.dtype)
@@ -81,7 +85,7 @@ def _random(name: str, settings: Any, vocabulary: int | None) -> tuple[Any, Any]
     return lm, AutoTokenizer.from_pretrained(str(tiny.path()))
 
 
-def quantize(lm: Any, kind: str, dtype: torch.dtype, device: torch.device) -> None:
+def quantize(lm: LanguageModel, kind: str, dtype: torch.dtype, device: torch.device) -> None:
     """Put bitsandbytes layers in the place of every linear layer but the LM head, one at a time, as loading would."""
     import bitsandbytes as bnb
 
@@ -104,7 +108,7 @@ def quantize(lm: Any, kind: str, dtype: torch.dtype, device: torch.device) -> No
     lm.is_quantized = True
 
 
-def _describe(name: str, lm: Any, settings: Any) -> str:
+def _describe(name: str, lm: LanguageModel, settings: ModelSettings) -> str:
     weights = sum(p.numel() for p in lm.parameters()) if settings.quantization != "nf4" else None
     size = f", {weights / 1e6:,.1f} M weights" if weights else ""
     c = lm.config

@@ -2,7 +2,7 @@
 
 Every action is a full sequence of its own, prompt and all, padded to the longest of its minibatch, with logits at every
 position; the critic is one more pass over every prompt. Nothing is kept between steps. The value is read at the last real
-token; in everything that a decision costs we follow the scheme, with one kindness: menus are encoded once.
+token; in everything that a decision costs we follow the scheme, with one saving: menus are encoded once.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twosome import losses, scoring, tokens
-from twosome.model import ValueHead, adapter_off
-from twosome.returns import gae
-from twosome.types import Decision, Rollout, Sequence
+from twosome.config.schema import PPOSettings
+from twosome.lm import normalize, tokens
+from twosome.lm.adapter import adapter_off
+from twosome.lm.value_head import ValueHead
+from twosome.rl import losses
+from twosome.rl.advantages import gae
+from twosome.types import Decision, EncodedAction, LanguageModel, Rollout, Tokenizer
 
 
-def decoder(lm: Any) -> Any:
+def decoder(lm: LanguageModel) -> Any:
     """The transformer without its LM head."""
     causal = lm.get_base_model() if hasattr(lm, "get_base_model") else lm
     return getattr(causal, causal.base_model_prefix)
@@ -28,7 +31,7 @@ def decoder(lm: Any) -> Any:
 class Published:
     """One padded sequence per action, a critic pass per state, full logits, no reuse. `settings`: `conf/ppo`."""
 
-    def __init__(self, lm: Any, tokenizer: Any, value_head: ValueHead, settings: Any, normalization: str = "word"):
+    def __init__(self, lm: LanguageModel, tokenizer: Tokenizer, value_head: ValueHead, settings: PPOSettings, normalization: str = "word"):
         self.lm, self.value_head, self.settings, self.normalization = lm, value_head, settings, normalization
         self._menu, self._prompt = tokens.Encoder(tokenizer), partial(tokens.encode_prompt, tokenizer)
         self.adapter = [p for p in lm.parameters() if p.requires_grad]
@@ -40,13 +43,13 @@ class Published:
 
     def forward(self, decisions: list[Decision]) -> Tensor:
         """Action log-probabilities [N, M] padded with -inf, with gradient where it is enabled."""
-        menus: list[list[Sequence]] = [self._menu(d) for d in decisions]
+        menus: list[list[EncodedAction]] = [self._menu(d.prompt, d.menu) for d in decisions]
         flat = [s for menu in menus for s in menu]
         ids, is_real = self._pad([s.ids for s in flat])
         logits = self.lm(input_ids=ids, attention_mask=is_real, use_cache=False).logits
         log_probs = logits[:, :-1].float().log_softmax(dim=-1).gather(2, ids[:, 1:, None]).squeeze(2)  # [S, L-1]
         picked = torch.cat([row[s.start - 1 : len(s.ids) - 1] for row, s in zip(log_probs, flat, strict=True)])
-        return scoring.menu_log_probs(picked, menus, self.normalization)
+        return normalize.menu_log_probs(picked, menus, self.normalization)
 
     def log_probs(self, decisions: list[Decision]) -> list[Tensor]:
         """Acting: one batch for all the worlds."""
@@ -54,12 +57,12 @@ class Published:
             rows = self.forward(decisions).cpu()
         return [row[: len(d.menu)] for row, d in zip(rows, decisions, strict=True)]
 
-    def values(self, prompts: list[str]) -> Tensor:
+    def values(self, states: list[str]) -> Tensor:
         """The critic's own pass: the backbone without its adapter, read at every prompt's last token."""
-        return self.value_head(self._features(prompts))
+        return self.value_head(self._features(states))
 
-    def _features(self, prompts: list[str]) -> Tensor:
-        paths = [self._prompt(p) for p in prompts]
+    def _features(self, states: list[str]) -> Tensor:
+        paths = [self._prompt(s) for s in states]
         ids, is_real = self._pad(paths)
         with torch.no_grad(), adapter_off(self.lm):
             hidden = decoder(self.lm)(input_ids=ids, attention_mask=is_real, use_cache=False).last_hidden_state
@@ -83,14 +86,14 @@ class Published:
             for b, log_probs in enumerate(self.log_probs(row)):
                 taken[t, b] = log_probs[rollout.actions[t, b]]
             with torch.no_grad():
-                self._values[t] = self.values([d.prompt for d in row]).cpu()
+                self._values[t] = self.values([d.state for d in row]).cpu()
         return taken
 
     def learn(self, rollout: Rollout) -> None:
         """Value minibatches, then policy minibatches with accumulated gradients. The KL guard is left out: it never ends early."""
         s = self.settings
         with torch.no_grad():
-            last = self.values(rollout.next_prompts[-1]).cpu()
+            last = self.values(rollout.next_states[-1]).cpu()
         following = torch.cat([self._values[1:], last[None]])
         advantages, targets = gae(
             rollout.rewards, self._values, following, rollout.discounts, rollout.terminated | rollout.truncated,
@@ -101,7 +104,7 @@ class Published:
         old, flat_targets = self._values.flatten().to(device), targets.flatten().to(device)
         for _ in range(s.critic.epochs):
             for index in torch.randperm(len(decisions)).split(s.critic.minibatch):
-                values = self.values([decisions[i].prompt for i in index])
+                values = self.values([decisions[i].state for i in index])
                 loss = losses.value_loss(values, old[index], flat_targets[index], s.value_clip).mean()
                 self.critic.zero_grad(set_to_none=True)
                 (s.value_coefficient * loss).backward()
@@ -122,7 +125,7 @@ class Published:
             chosen = log_probs.gather(1, actions[index, None].to(device)).squeeze(1)
             scaled = losses.normalize(advantages[index]).to(device)
             surrogate = losses.clipped_surrogate(chosen - old[index].to(device), scaled, s.clip).sum()
-            ((surrogate - s.entropy * scoring.entropy(log_probs).sum()) / len(group)).backward()
+            ((surrogate - s.entropy * losses.entropy(log_probs).sum()) / len(group)).backward()
 
     def _step(self, optimizer: torch.optim.Optimizer, parameters: list[Tensor]) -> None:
         torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_gradient_norm)

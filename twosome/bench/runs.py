@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from twosome.types import ConfigError, TwosomeError
+from twosome.errors import ConfigError, TwosomeError
 
 
 def check_numbers(cfg: Any, **least: int) -> None:
@@ -45,7 +45,7 @@ def run_all(
     kinds = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
     if "fork" in kinds and jobs:
-        from twosome.loading import quiet
+        from twosome.lm.loading import quiet
 
         quiet()
         import peft  # noqa: F401
@@ -79,7 +79,7 @@ def run_all(
 
 def _run_one(work: Callable[..., None], cfg: Any, folder: Path, job: tuple[Any, ...], name: str) -> None:
     """One job in its process, which exits with 1 where it failed."""
-    from twosome.signals import Stopped
+    from twosome.training.signals import Stopped
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from twosome import scorers
+from twosome.agents.llm_policy import LLMPolicy
 from twosome.bench.models import Built
 from twosome.bench.published import Published
-from twosome.model import ValueHead
-from twosome.policy import LLMPolicy
-from twosome.ppo import Learner
-from twosome.tokens import Encoder
-from twosome.types import Decision, Rollout
+from twosome.config.schema import TrainSettings
+from twosome.lm.scorers import forward_at
+from twosome.lm.value_head import ValueHead
+from twosome.rl.ppo import PPO
+from twosome.types import Decision, LanguageModel, Rollout
 
 PUBLISHED = "published"
 OURS = "ours"
@@ -37,7 +36,7 @@ class Scheme:
 
 NO_REUSE: dict[str, Any] = {"reuse": []}
 PER_PASS = (
-    Scheme(OURS, "ours (token forest)", NO_REUSE),
+    Scheme(OURS, "ours (prefix trie)", NO_REUSE),
     Scheme("one_menu_per_row", "ours, no sharing across states", NO_REUSE | {"menus_per_row": 1}),
     Scheme("all_logits", "ours, LM head at all positions", NO_REUSE, all_logits=True),
     Scheme("prompt_cache", "prompt-KV sharing", NO_REUSE | {"scorer": "prompt_cache"}),
@@ -45,7 +44,7 @@ PER_PASS = (
     Scheme(PUBLISHED, "published scheme"),
 )
 PER_UPDATE = (
-    Scheme(OURS, "ours (token forest, all reuse)"),
+    Scheme(OURS, "ours (prefix trie, all reuse)"),
     Scheme("no_distributions", "ours, distributions not reused", {"reuse": ["decisions", "features"]}),
     Scheme("no_decisions", "ours, equal decisions not merged", {"reuse": ["distributions", "features"]}),
     Scheme("no_features", "ours, features not reused", {"reuse": ["distributions", "decisions"]}),
@@ -59,25 +58,25 @@ PER_UPDATE = (
 
 
 class Ours:
-    """An `LLMPolicy` with its `Learner`, as the trainer uses them."""
+    """An `LLMPolicy` with its learner, as the trainer uses them."""
 
-    def __init__(self, scheme: Scheme, built: Built, head: ValueHead, cfg: Any):
-        settings = dataclasses.replace(_plain(cfg.policy), **{"scorer": "forest", **scheme.changes})
-        self.scheme = scheme
-        self.policy = LLMPolicy(built.lm, built.tokenizer, copy.deepcopy(head), settings)
-        self.policy.encoder = Encoder(built.tokenizer, self.policy.max_tokens, keep=True)  # as for the baseline
-        self.learner = Learner(self.policy, cfg.ppo, torch.Generator().manual_seed(cfg.seed))
+    def __init__(self, scheme: Scheme, built: Built, head: ValueHead, cfg: TrainSettings):
+        settings = dataclasses.replace(cfg.policy, **{"scorer": "trie", **scheme.changes})
+        forward = forward_everywhere if scheme.all_logits else forward_at
+        self.policy = LLMPolicy(built.lm, built.tokenizer, copy.deepcopy(head), settings, forward=forward)
+        self.policy.engine.encoder.keep = True  # as for the baseline
+        self.learner = PPO(self.policy, cfg.ppo, torch.Generator().manual_seed(cfg.seed))
 
     def score(self, decisions: list[Decision]) -> list[Tensor]:
-        with self._head():
-            return self.policy.log_probs(decisions)
+        """Log-probabilities of the menus."""
+        return self.policy.log_probs(decisions)
 
-    def values(self, prompts: list[str]) -> Tensor:
-        with self._head():
-            return self.policy.values(prompts)
+    def values(self, states: list[str]) -> Tensor:
+        """The critic's values: [N]."""
+        return self.policy.values(states)
 
     def train(self, decisions: list[Decision], weights: Tensor) -> None:
-        """Forward and backward of one optimiser step; after an out-of-memory again with smaller passes, as the trainer does."""
+        """Forward and backward of one optimiser step; after an out-of-memory error again with smaller passes."""
         while True:
             self.learner.actor.zero_grad(set_to_none=True)
             try:
@@ -87,29 +86,24 @@ class Ours:
 
     def _accumulate(self, decisions: list[Decision], weights: Tensor) -> None:
         """Pass by pass; a function of its own, so that a failed pass leaves no tensor behind."""
-        with self._head():
-            for index, log_probs in self.policy.evaluate(decisions):
-                (log_probs[:, 0] * weights[index].to(log_probs.device)).sum().backward()
+        for index, log_probs in self.policy.evaluate_actions(decisions):
+            (log_probs[:, 0] * weights[index].to(log_probs.device)).sum().backward()
 
     def act(self, rollout: Rollout) -> Tensor:
         """Log-probabilities of the actions taken, [T, B], asked for step by step."""
         taken = torch.zeros_like(rollout.rewards)
-        with self._head():
-            for t, row in enumerate(rollout.decisions):
-                for b, log_probs in enumerate(self.policy.log_probs(row)):
-                    taken[t, b] = log_probs[rollout.actions[t, b]]
+        for t, row in enumerate(rollout.decisions):
+            for b, log_probs in enumerate(self.policy.log_probs(row)):
+                taken[t, b] = log_probs[rollout.actions[t, b]]
         return taken
 
     def learn(self, rollout: Rollout) -> None:
-        with self._head():
-            self.learner.update(rollout, progress=0.0)
+        """One update."""
+        self.learner.update(rollout, progress=0.0)
 
     @property
     def token_budget(self) -> int | None:
         return self.policy.token_budget
-
-    def _head(self) -> Any:
-        return head_everywhere() if self.scheme.all_logits else nullcontext()
 
 
 class Theirs:
@@ -117,13 +111,14 @@ class Theirs:
 
     token_budget = None
 
-    def __init__(self, built: Built, head: ValueHead, cfg: Any):
+    def __init__(self, built: Built, head: ValueHead, cfg: TrainSettings):
         self.published = Published(built.lm, built.tokenizer, copy.deepcopy(head), cfg.ppo, cfg.policy.normalization)
         self.score, self.act, self.learn = self.published.log_probs, self.published.act, self.published.learn
 
-    def values(self, prompts: list[str]) -> Tensor:
+    def values(self, states: list[str]) -> Tensor:
+        """The critic's values: [N]."""
         with torch.no_grad():
-            return self.published.values(prompts).cpu()
+            return self.published.values(states).cpu()
 
     def train(self, decisions: list[Decision], weights: Tensor) -> None:
         """Forward and backward of one optimiser step, a minibatch at a time."""
@@ -133,7 +128,7 @@ class Theirs:
             (log_probs[:, 0] * weights[index].to(log_probs.device)).sum().backward()
 
 
-def make(scheme: Scheme, built: Built, cfg: Any) -> Ours | Theirs:
+def make(scheme: Scheme, built: Built, cfg: TrainSettings) -> Ours | Theirs:
     """A fresh runner: caches empty, a value head and optimisers of its own, the model shared."""
     weight = built.lm.get_input_embeddings().weight
     torch.manual_seed(cfg.seed)
@@ -141,36 +136,18 @@ def make(scheme: Scheme, built: Built, cfg: Any) -> Ours | Theirs:
     return Theirs(built, head, cfg) if scheme.key == PUBLISHED else Ours(scheme, built, head, cfg)
 
 
-@contextmanager
-def head_everywhere() -> Iterator[None]:
-    """The same passes with the LM head at every position, and the predicting positions picked afterwards."""
-
-    def run(lm, ids, mask, positions, index, **cache):
-        chosen = torch.as_tensor(index, device=ids.device)
-        seen: list[Tensor] = []
-        extra = cache if cache else {"use_cache": False}
-        if positions is not None:
-            extra["position_ids"] = positions
-        handle = lm.get_output_embeddings().register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
-        try:
-            logits = lm(input_ids=ids, attention_mask=mask, **extra).logits
-        finally:
-            handle.remove()
-        return logits.flatten(0, 1)[chosen], seen[-1].flatten(0, 1)[chosen]
-
-    original = scorers._run
-    scorers._run = run
+def forward_everywhere(
+    lm: LanguageModel, ids: Tensor, mask: Tensor, positions: Tensor | None, index: np.ndarray, **cache: Any
+) -> tuple[Tensor, Tensor]:
+    """The same pass with the LM head at every position, and the predicting positions picked afterwards."""
+    chosen = torch.as_tensor(index, device=ids.device)
+    seen: list[Tensor] = []
+    extra: dict[str, Any] = cache if cache else {"use_cache": False}
+    if positions is not None:
+        extra["position_ids"] = positions
+    handle = lm.get_output_embeddings().register_forward_pre_hook(lambda _module, args: seen.append(args[0]))
     try:
-        yield
+        logits = lm(input_ids=ids, attention_mask=mask, **extra).logits
     finally:
-        scorers._run = original
-
-
-def _plain(settings: Any) -> Any:
-    """`PolicySettings` out of OmegaConf's node."""
-    from omegaconf import OmegaConf
-
-    from twosome.config import PolicySettings
-
-    plain: Any = OmegaConf.to_container(settings)
-    return PolicySettings(**plain)
+        handle.remove()
+    return logits.flatten(0, 1)[chosen], seen[-1].flatten(0, 1)[chosen]

@@ -17,6 +17,7 @@ that others use too, trust the ratios and the processor time. The JSON holds eve
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import json
 import os
@@ -24,9 +25,12 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from twosome.types import ConfigError
+from twosome.errors import ConfigError
+
+if TYPE_CHECKING:
+    from twosome.config.schema import TrainSettings
 
 ENVIRONMENTS = ("tomato_salad", "tomato_lettuce_salad", "food_preparation", "entertainment")
 MODES = ("pass", "update", "count")
@@ -75,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     import torch
 
     from twosome.bench import table
-    from twosome.run import versions
+    from twosome.versions import versions
 
     torch.set_num_threads(options.threads)
     result: dict[str, Any] = {
@@ -110,7 +114,8 @@ def command(options: argparse.Namespace, argv: list[str]) -> str:
 
 def _check(options: argparse.Namespace) -> None:
     from twosome.bench.schemes import PER_PASS, PER_UPDATE
-    from twosome.config import conf_dir, near
+    from twosome.config.names import near
+    from twosome.config.schema import conf_dir
 
     known_schemes = sorted({s.key for s in (*PER_PASS, *PER_UPDATE)})
     known_envs = sorted(p.stem for p in (conf_dir() / "env").glob("*.yaml"))
@@ -127,10 +132,10 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(f"--{name} {getattr(options, name)} cannot work: expected 1 or more.")
 
 
-def settings(options: argparse.Namespace, env: str, model: str, quantization: str) -> Any:
+def settings(options: argparse.Namespace, env: str, model: str, quantization: str) -> TrainSettings:
     """The paper's settings with this environment and model; the KL guard off, so that every update is a whole one."""
     from twosome.bench import models
-    from twosome.config import compose
+    from twosome.config.compose import compose
 
     dtype = options.dtype or ("bfloat16" if model == "7b" else "float32")
     chosen = models.overrides(
@@ -155,24 +160,22 @@ def _models(options: argparse.Namespace, result: Result, save: Callable[[], None
 
 def _model(options: argparse.Namespace, model: str, quantization: str, result: Result, save: Callable[[], None]) -> None:
     """All modes of one model in all environments; what is measured is saved at once."""
-    from omegaconf import OmegaConf
-
-    from twosome.bench import accelerator, models, passes
+    from twosome.bench import accelerator, models, scoring
 
     keys = options.schemes.split(",") if options.schemes else None
     configs = [settings(options, env, model, quantization) for env in options.env.split(",")]
     with accelerator.memory_limit(options.memory_gib, options.device):
         built = models.build(model, configs[0].model, options.seed, options.vocabulary)
-        measurements: dict[str, Callable[[Any], list[dict[str, Any]]]] = {
-            "pass": lambda cfg: passes.per_pass(built, cfg, keys, options.repetitions),
-            "update": lambda cfg: passes.per_update(built, cfg, keys, options.updates, not options.no_flops),
-            "count": lambda cfg: passes.count_updates(built, cfg, options.updates),
+        measurements: dict[str, Callable[[TrainSettings], list[dict[str, Any]]]] = {
+            "pass": lambda cfg: scoring.per_pass(built, cfg, keys, options.repetitions),
+            "update": lambda cfg: scoring.per_update(built, cfg, keys, options.updates, not options.no_flops),
+            "count": lambda cfg: scoring.count_updates(built, cfg, options.updates),
         }
         measured: dict[str, Any] = {
             "model": model,
             "quantization": quantization,
             "description": built.description,
-            "settings": OmegaConf.to_container(configs[0], resolve=True),
+            "settings": dataclasses.asdict(configs[0]),
             "held_bytes": accelerator.held(options.device),
             "memory_gib": options.memory_gib,
             "peak_tflops": options.peak_tflops or accelerator.peak_tflops(options.device),
@@ -201,7 +204,7 @@ def _complete(measured: dict[str, Any], models: list[dict[str, Any]]) -> None:
 
 def _environments(options: argparse.Namespace, result: Result, save: Callable[[], None]) -> None:
     from twosome.bench import environments
-    from twosome.config import compose
+    from twosome.config.compose import compose
 
     for env in options.env.split(","):
         cfg = compose([f"env={env}", f"seed={options.seed}"])

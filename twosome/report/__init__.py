@@ -6,15 +6,15 @@ policy in its head forbids everything else. Arrow keys and clicks move through i
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from twosome.config.schema import EnvSettings
+from twosome.protocols import Policy
 from twosome.report.gif import write_gif
 from twosome.report.record import Recording, Step, record
-from twosome.types import Policy
-
-if TYPE_CHECKING:
-    from twosome.config import EnvSettings
 
 __all__ = ["Recording", "Step", "record", "render", "write", "write_gif"]
 
@@ -25,27 +25,19 @@ def write(
     path: Path | str,
     policy: Policy,
     env: EnvSettings,
-    template: str,
     episodes: int = 5,
     *,
     seed: int = 0,
-    gae_lambda: float | None = None,
+    gae_lambda: float = 0.95,
+    model: str = "",
     max_pictures: int = MAX_PICTURES,
 ) -> list[Recording]:
     """Record episodes (the first greedy, the others sampled) and write the page, and a GIF of one.
 
-    `gae_lambda`: of the advantages shown; None takes that of the policy's training. Returns the recordings.
+    `gae_lambda`: of the advantages shown; `model`: its name, for the title. Returns the recordings.
     """
-    settings = getattr(policy, "train_settings", None)
-    if gae_lambda is None:
-        gae_lambda = settings.ppo.gae_lambda if settings is not None else 0.95
-    recordings = record(policy, env, template, episodes, seed=seed, gae_lambda=gae_lambda)
-    title = {
-        "env": env.id.split("/")[-1],
-        "model": settings.model.name if settings is not None else "",
-        "gamma": env.gamma,
-        "optimum": env.optimum,
-    }
+    recordings = record(policy, env, episodes, seed=seed, gae_lambda=gae_lambda)
+    title = {"env": env.id.split("/")[-1], "model": model, "gamma": env.gamma, "optimum": env.optimum}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render(recordings, title, max_pictures), encoding="utf-8")
@@ -57,8 +49,6 @@ def write(
 
 def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int = MAX_PICTURES) -> str:
     """The page as text. `title`: env, model, gamma, optimum."""
-    import json
-
     here = Path(__file__).parent
     page, style, script = (
         (here / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
@@ -70,8 +60,6 @@ def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int
 
 def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int) -> dict[str, Any]:
     """What the page's script reads. Equal pictures are stored once and named by number; -1 is none."""
-    from base64 import b64encode
-
     numbers: dict[bytes, int] = {}
     pictures: list[str] = []
     left_out = 0

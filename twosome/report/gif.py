@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from PIL import Image, ImageDraw, ImageFont
 
-if TYPE_CHECKING:
-    from twosome.report.record import Recording
+from twosome.report.record import Recording, Step
 
 PAPER, INK, FAINT, BAR = "#fdfcf9", "#222222", "#666666", "#3a6ea5"
 MARGIN, LINE = 12, 22  # pixels
@@ -24,7 +23,7 @@ def write_gif(path: Path | str, recording: Recording, *, seconds: float = 1.2, m
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
 
 
-def frames(recording: Recording, most: int) -> list[Any]:
+def frames(recording: Recording, most: int) -> list[Image.Image]:
     """The states of an episode as Pillow images with a caption: the first `most`, and the last."""
     if recording.last_picture is None:
         raise ValueError(
@@ -38,7 +37,7 @@ def frames(recording: Recording, most: int) -> list[Any]:
     return [*shown, _frame(recording.last_picture, end)]
 
 
-def _lines(step: Any) -> list[tuple[str, float | None]]:
+def _lines(step: Step) -> list[tuple[str, float | None]]:
     """The most probable actions with their probabilities, the chosen one marked and always among them."""
     order = sorted(range(len(step.menu)), key=lambda i: -step.probs[i])[:ACTIONS]
     if step.chosen not in order:
@@ -46,10 +45,8 @@ def _lines(step: Any) -> list[tuple[str, float | None]]:
     return [(f"{'> ' if i == step.chosen else '   '}{step.menu[i]}", step.probs[i]) for i in order]
 
 
-def _frame(png: bytes, lines: list[tuple[str, float | None]]) -> Any:
+def _frame(png: bytes, lines: list[tuple[str, float | None]]) -> Image.Image:
     """A picture above its lines, in a palette of its own; all frames of one size."""
-    from PIL import Image, ImageDraw, ImageFont
-
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     width, height = picture.size
     image = Image.new("RGB", (width, height + ACTIONS * LINE + 2 * MARGIN), PAPER)

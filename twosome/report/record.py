@@ -1,26 +1,29 @@
-"""Episodes with all that a person wants to see afterwards: what was shown, thought, done and gained."""
+"""Episodes with all that a person wants to see afterwards: scenes, probabilities, actions, rewards, values, pictures."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import logging
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import torch
+from PIL import Image
 
-from twosome.types import Policy
-
-if TYPE_CHECKING:
-    import torch
-
-    from twosome.config import EnvSettings
-    from twosome.world import World
+from twosome.config.schema import EnvSettings
+from twosome.protocols import Policy, Restorable
+from twosome.rl.advantages import gae
+from twosome.rollout.checked_env import World
+from twosome.rollout.contract import make_env
+from twosome.rollout.driver import Tolerance, drive
 
 log = logging.getLogger(__name__)
 
 STREAM = 2_000_003  # keeps the seeds of recorded episodes apart from those of training and evaluation
-COLORS = 64  # of a picture's palette: a drawing loses nothing and takes a quarter of the room
+COLORS = 64  # of a picture's palette: a drawing loses nothing and takes a quarter of the bytes
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,6 @@ class Recording:
 def record(
     policy: Policy,
     env: EnvSettings,
-    template: str,
     episodes: int = 5,
     *,
     seed: int = 0,
@@ -71,21 +73,15 @@ def record(
 ) -> list[Recording]:
     """Play episodes and keep what happened: the first takes the most probable actions, the others sample.
 
-    `advantage` is the generalised advantage estimate (`twosome.returns.gae`) of the recorded episode. An episode is
-    cut after `max_steps` decisions.
+    `advantage` is the generalised advantage estimate of the recorded episode. An episode is cut after `max_steps` decisions.
     """
-    import torch
-
-    from twosome.world import World
-
-    world = World(with_pictures(env), template, seed + STREAM, 0)
+    world = World(with_pictures(env), policy, seed + STREAM, 0)
     camera = Camera(world)
     generator = torch.Generator().manual_seed(seed)
     recordings = [
-        _play(policy, world, camera, None if k == 0 else generator, gae_lambda, max_steps)
-        for k in range(episodes)
+        _play(policy, world, camera, None if k == 0 else generator, gae_lambda, max_steps) for k in range(episodes)
     ]
-    world.env.close()
+    world.close()
     return recordings
 
 
@@ -97,48 +93,44 @@ def _play(
     gae_lambda: float,
     max_steps: int,
 ) -> Recording:
-    from twosome.rollout import choose
-
     world.reset()
     result = Recording(goal=world.observation["goal"], greedy=generator is None)
-    prompts, discounts, terminated = [world.prompt], [], False
-    for _ in range(max_steps):
-        decision, scene = world.decision, world.observation["scene"]
-        picture = camera.take()
-        [log_probs] = policy.log_probs([decision])
-        [chosen] = choose([log_probs], generator)
-        reward, duration, terminated, truncated, prompt, episode = world.step(chosen)
-        probs = tuple(log_probs.double().exp().tolist())
-        result.steps.append(Step(scene, decision.menu, probs, chosen, reward, duration, 0.0, 0.0, picture))
-        prompts.append(prompt)
-        discounts.append(world.settings.gamma**duration)
-        if episode is not None:
-            result.success, result.discounted_return = episode.success, episode.discounted_return
-            result.length, result.truncated = episode.length, truncated
+    states, discounts, terminated = [world.state], [], False
+    while len(result.steps) < max_steps:
+        scene, picture = world.observation["scene"], camera.take()
+        [transition] = drive([world], policy, generator, Tolerance())
+        step = transition.step
+        assert step is not None  # without tolerance a fault is raised
+        terminated = step.terminated
+        probs = tuple(transition.log_probs.double().exp().tolist())
+        menu, chosen = transition.decision.menu, transition.action
+        result.steps.append(Step(scene, menu, probs, chosen, step.reward, step.duration, 0.0, 0.0, picture))
+        states.append(step.state)
+        discounts.append(world.settings.gamma**step.duration)
+        if step.episode is not None:
+            result.success, result.discounted_return = step.episode.success, step.episode.discounted_return
+            result.length, result.truncated = step.episode.length, step.truncated
             break
     else:
-        result.truncated, result.discounted_return, result.length = True, world.rewards, world.steps
+        result.truncated, result.discounted_return, result.length = True, world.discounted_return, world.length
     result.last_scene = world.observation["scene"]
     result.last_picture = camera.take()
-    _judge(result, policy.values(prompts), discounts, terminated, gae_lambda)
+    _add_values(result, policy.values(states), discounts, terminated, gae_lambda)
     return result
 
 
-def _judge(
+def _add_values(
     result: Recording, values: torch.Tensor, discounts: list[float], terminated: bool, gae_lambda: float
 ) -> None:
     """Fill in values and advantages, which are known only when the episode is over."""
-    import torch
-
-    from twosome.returns import gae
-
     n = len(result.steps)
     ends = torch.zeros(n, 1, dtype=torch.bool)
-    died, cut = ends.clone(), ends.clone()
-    died[-1], cut[-1] = terminated, not terminated
-    rewards = torch.tensor([[s.reward] for s in result.steps])
-    scale = torch.tensor(discounts)[:, None]
-    advantages, _ = gae(rewards, values[:-1, None], values[1:, None], scale, died, cut, gae_lambda)
+    is_terminated, is_truncated = ends.clone(), ends.clone()
+    is_terminated[-1], is_truncated[-1] = terminated, not terminated
+    rewards, scale = torch.tensor([[s.reward] for s in result.steps]), torch.tensor(discounts)[:, None]
+    advantages, _ = gae(
+        rewards, values[:-1, None], values[1:, None], scale, is_terminated, is_truncated, gae_lambda
+    )
     result.steps = [
         replace(s, value=float(v), advantage=float(a))
         for s, v, a in zip(result.steps, values[:-1], advantages[:, 0], strict=True)
@@ -147,17 +139,19 @@ def _judge(
 
 def with_pictures(env: EnvSettings) -> EnvSettings:
     """The same environment drawing itself, where it can."""
-    from omegaconf import OmegaConf
+    trial = make_env(env)
+    can_draw = "rgb_array" in (trial.metadata.get("render_modes") or ())
+    trial.close()
+    return dataclasses.replace(env, kwargs={**env.kwargs, "render_mode": "rgb_array"}) if can_draw else env
 
-    from twosome.world import make_env
 
-    plain: Any = OmegaConf.to_container(env) if OmegaConf.is_config(env) else vars(env).copy()
-    probe = make_env(OmegaConf.create(plain))
-    if "rgb_array" in (probe.metadata.get("render_modes") or ()):
-        plain["kwargs"] = {**plain["kwargs"], "render_mode": "rgb_array"}
-    probe.close()
-    drawn: Any = OmegaConf.create(plain)
-    return drawn
+@runtime_checkable
+class Drawn(Restorable, Protocol):
+    """An environment that draws a state without its caption."""
+
+    def picture(self) -> np.ndarray:
+        """The present state as uint8 [height, width, 3]."""
+        ...
 
 
 class Camera:
@@ -172,20 +166,19 @@ class Camera:
         """The present state, without the environment's caption where it offers that; None if it fails."""
         try:
             return self._draw() if self.works else None
-        except Exception as error:  # a guest may raise anything; the episode is worth seeing without pictures
+        except Exception as error:  # a third-party environment may raise anything; the episode is worth seeing without
             log.warning("%s draws no pictures: %s: %s", self.env, type(error).__name__, error)
             self.works = False
             return None
 
     def _draw(self) -> bytes:
         inner: Any = self.env.unwrapped
-        if hasattr(inner, "picture") and hasattr(inner, "snapshot"):
-            return self._once(inner.snapshot().state, inner.picture)
+        if isinstance(inner, Drawn):
+            key: Any = inner.snapshot()
+            return self._once(key.state, inner.picture)
         return self._once(None, self.env.render)
 
-    def _once(self, state: Any, draw: Any) -> bytes:
-        from PIL import Image
-
+    def _once(self, state: Hashable, draw: Callable[[], Any]) -> bytes:
         if state is None or state not in self.drawn:
             out = io.BytesIO()
             Image.fromarray(np.asarray(draw(), np.uint8)).quantize(COLORS).save(out, "png", optimize=True)

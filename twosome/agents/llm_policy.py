@@ -1,0 +1,271 @@
+"""The policy of a language model over menus: what it would do, what it thinks a state is worth, and what it costs.
+
+Nothing is computed twice: within one version of the weights a decision's distribution is a constant and is cached, equal
+decisions of a batch are one, and the features of the frozen backbone are kept for the life of the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from twosome import files
+from twosome.agents.caches import Cache, WeightsVersion
+from twosome.agents.prompts import Prompter
+from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, NumericsError
+from twosome.inspection.distribution import ActionDistribution
+from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
+from twosome.lm.engine import Engine
+from twosome.lm.scorers import Forward, forward_at
+from twosome.lm.value_head import ValueHead
+from twosome.protocols import Recall, StateDict
+from twosome.types import Decision, LanguageModel, Menu, Observation, Tokenizer
+
+if TYPE_CHECKING:
+    from twosome.config.schema import PolicySettings
+
+Asked = tuple[str, tuple[str, ...], tuple[float, ...]]  # `Decision.asked`
+
+VALUE_HEAD = "value_head.safetensors"
+NOT_FINITE = (
+    "Half precision overflowed or the adapter diverged: use model.dtype=bfloat16 or float32, or a lower "
+    "ppo.actor.learning_rate, and go on from an earlier checkpoint."
+)
+
+
+class LLMPolicy:
+    """A frozen causal LM with a LoRA adapter as actor, and a value head on the adapter-free backbone as critic.
+
+    `lm`: a PEFT model (or any causal LM, then without training); `tokenizer`: its tokenizer; `recall`: a memory whose advice
+    enters the prompts; `forward`: how the model is run (the bench compares others). `counts`: of the decisions and states
+    asked for and computed, of passes and of out-of-memory errors.
+    """
+
+    reads: Literal["text", "numbers"] = "text"
+
+    def __init__(
+        self,
+        lm: LanguageModel,
+        tokenizer: Tokenizer,
+        value_head: ValueHead,
+        settings: PolicySettings,
+        *,
+        recall: Recall | None = None,
+        forward: Forward = forward_at,
+    ):
+        self.lm, self.tokenizer, self.value_head, self.settings = lm, tokenizer, value_head, settings
+        self.engine = Engine(lm, tokenizer, settings, forward)
+        self.prompter = Prompter(settings.prompt, recall)
+        self._adapter = [p for p in lm.parameters() if p.requires_grad]
+        self._tuned = tuner_layer(lm)
+        self._version = WeightsVersion(self._adapter)
+        self._features: Cache[str, Tensor] = Cache(settings.reuse_capacity)
+        self._distributions: Cache[Asked, Tensor] = Cache(settings.reuse_capacity)
+
+    # Acting -----------------------------------------------------------------------------------------------------------
+
+    def decide(self, observation: Observation, menu: Menu) -> Decision:
+        """The decision of a state. Raises `MenuError` or `ContextLengthError` for one that cannot be scored."""
+        decision = self.prompter(observation, menu)
+        self._check_bias(decision)
+        self.engine.encoder(decision.prompt, decision.menu)
+        return decision
+
+    def log_probs(self, decisions: list[Decision]) -> list[Tensor]:
+        """For every decision the log-probabilities of its menu: 1-D, float32, on the CPU, without gradient.
+
+        Raises `MenuError`, `ContextLengthError`, and `NumericsError` where the model gives a NaN or infinity.
+        """
+        if "distributions" in self.settings.reuse and self._version.has_changed(adapter_switches(self._tuned)):
+            self.clear_cache()
+        known = self._distributions
+        distinct = {d.asked: d for d in decisions}
+        asked = list(distinct.values()) if "decisions" in self.settings.reuse else decisions
+        missing = [d for d in asked if d.asked not in known]
+        self.counts["decisions"] += len(decisions)
+        self.counts["decisions_computed"] += len(missing)
+        computed = self.engine.complete(missing, self.engine.menu_passes)
+        pairs = zip(missing, computed, strict=True)
+        fresh = {d.asked: self._checked(d, row[: len(d.menu)].clone()) for d, row in pairs}
+        result = [(fresh[d.asked] if d.asked in fresh else known[d.asked]).clone() for d in decisions]
+        if "distributions" in self.settings.reuse:
+            for key, row in fresh.items():
+                known.keep(key, row)
+        return result
+
+    def values(self, states: list[str]) -> Tensor:
+        """The value of every state: [N], float32, on the CPU, without gradient."""
+        with torch.no_grad():
+            return self.value_head(self.features(states)).cpu()
+
+    def features(self, states: list[str]) -> Tensor:
+        """What the critic reads: the adapter-free backbone's hidden state at each state's end, float32 [N, H]."""
+        asked = list(dict.fromkeys(states)) if "decisions" in self.settings.reuse else states
+        missing = [s for s in asked if s not in self._features]
+        self.counts["states"] += len(states)
+        self.counts["states_computed"] += len(missing)
+        with adapter_off(self.lm):
+            fresh = dict(zip(missing, self.engine.complete(missing, self.engine.feature_passes), strict=True))
+        for state, feature in fresh.items():
+            if not torch.isfinite(feature).all():
+                raise NumericsError(
+                    f"The frozen model's state after {state!r} holds a NaN or an infinity. {NOT_FINITE}"
+                )
+        rows = [fresh[s] if s in fresh else self._features[s] for s in states]
+        if "features" in self.settings.reuse:
+            for state, feature in fresh.items():
+                self._features.keep(state, feature)
+        return torch.stack(rows)
+
+    def clear_cache(self) -> None:
+        """Drop this version's distributions, so that what follows does not depend on who was asked before."""
+        self._distributions.clear()
+
+    # Learning ---------------------------------------------------------------------------------------------------------
+
+    def evaluate_actions(self, decisions: list[Decision]) -> Iterator[tuple[list[int], Tensor]]:
+        """Action log-probabilities with gradient, a forward pass at a time under the token budget.
+
+        Yields (indices into `decisions`, log-probabilities [n, M] padded with -inf). Call `backward` on what a pass gave
+        before taking the next: that is what bounds the memory.
+        """
+        set_dropout(self.lm, True)
+        try:
+            if "decisions" not in self.settings.reuse:
+                yield from self.engine.menu_passes(decisions)
+                return
+            places: dict[Asked, list[int]] = {}
+            for i, d in enumerate(decisions):
+                places.setdefault(d.asked, []).append(i)
+            owners_of = list(places.values())
+            for index, log_probs in self.engine.menu_passes([decisions[owners[0]] for owners in owners_of]):
+                owners = [(row, i) for row, k in enumerate(index) for i in owners_of[k]]
+                rows = torch.tensor([row for row, _ in owners], device=log_probs.device)
+                yield [i for _, i in owners], log_probs[rows]
+        finally:
+            set_dropout(self.lm, False)
+
+    def actor_parameters(self) -> list[Tensor]:
+        """The adapter's tensors."""
+        return self._adapter
+
+    def halve_budget(self, error: Exception) -> None:
+        """After an out-of-memory error: smaller passes from now on. Raises `error` where they cannot get smaller."""
+        self.engine.halve_budget(error)
+
+    @property
+    def counts(self) -> Counter[str]:
+        return self.engine.counts
+
+    @property
+    def temperature(self) -> float:
+        """The policy is softmax(score / temperature), wherever it is asked."""
+        return self.engine.temperature
+
+    @property
+    def token_budget(self) -> int:
+        """Most tokens of one forward pass; halved where memory runs out."""
+        return self.engine.token_budget
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.value_head.parameters()).device
+
+    # Looking ----------------------------------------------------------------------------------------------------------
+
+    def inspect(
+        self, prompt: str, menu: Sequence[str], *, normalization: str | None = None, adapter: bool = True
+    ) -> ActionDistribution:
+        """One decision taken apart: probabilities, scores, log-probabilities of every word and token, value.
+
+        `adapter=False` shows the frozen model.
+
+        >>> policy.inspect("You are hungry. Next action:", ["eat an apple", "sleep"])  # doctest: +SKIP
+        """
+        decision = Decision.plain(prompt, tuple(menu))
+        return self.inspect_decision(decision, normalization=normalization, adapter=adapter)
+
+    def inspect_decision(
+        self, decision: Decision, *, normalization: str | None = None, adapter: bool = True
+    ) -> ActionDistribution:
+        """The same for a decision whose prompt may hold more than its state."""
+        self._check_bias(decision)
+        encoded = self.engine.encoder(decision.prompt, decision.menu)
+        with nullcontext() if adapter else adapter_off(self.lm):
+            token_log_probs = self.engine.token_log_probs(encoded)
+            value = self.values([decision.state])[0].item()
+        name = normalization or self.settings.normalization
+        return ActionDistribution.of(
+            decision, encoded, token_log_probs, value, name, self.tokenizer, temperature=self.temperature
+        )
+
+    def describe_scorer(self) -> dict[str, Any]:
+        """What the equivalence check found, for the log and `summary.json`."""
+        return self.engine.describe()
+
+    # Saving -----------------------------------------------------------------------------------------------------------
+
+    def save_weights(self, folder: Path) -> None:
+        """Write the adapter in PEFT's own format, and the value head. Raises `CheckpointError`."""
+        files.write_tensors(folder / VALUE_HEAD, self.value_head.state_dict())
+        save_adapter(self.lm, folder / "adapter")
+
+    def load_weights(self, folder: Path) -> None:
+        """Read what `save_weights` wrote. Raises `CheckpointError` where it does not fit this model."""
+        loaded = files.read_finite_tensors(folder / VALUE_HEAD)
+        try:
+            self.value_head.load_state_dict(loaded)
+        except INVALID_CONTENT as error:
+            said = " ".join(str(error).split())
+            raise CheckpointError(f"The tensors in {folder} do not fit the policy of its config.yaml: {said}") from error
+        load_adapter(self.lm, folder / "adapter")
+
+    def state_dict(self) -> StateDict:
+        """The engine's state and the critic's kept features.
+
+        A resumed run repeats the same bits only with these: a feature computed in other company differs in its last bits.
+        """
+        features = torch.stack(list(self._features.values())) if self._features else None
+        return {"engine": self.engine.state_dict(), "states": list(self._features), "features": features}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """The inverse of `state_dict`."""
+        self.engine.load_state_dict(state["engine"])
+        self._load_features(state["states"], state["features"])
+
+    def _load_features(self, states: list[str], features: Tensor | None) -> None:
+        self._features.clear()
+        if features is None and not states:
+            return
+        if features is None:
+            raise ValueError(f"no features for {len(states)} states")
+        with torch.no_grad():
+            self.value_head(features[:1].to(self.device))  # raises where they have another width
+        for state, feature in zip(states, features, strict=True):
+            self._features[str(state)] = feature.to(self.device)
+
+    @staticmethod
+    def _checked(decision: Decision, log_probs: Tensor) -> Tensor:
+        is_finite = torch.isfinite(log_probs)
+        if not is_finite.all():
+            worst = int((~is_finite).nonzero()[0])
+            raise NumericsError(
+                f"The model gives the log-probability {log_probs[worst].item()} to action {decision.menu[worst]!r} after "
+                f"the prompt {decision.prompt!r}. {NOT_FINITE}"
+            )
+        return log_probs
+
+    @staticmethod
+    def _check_bias(decision: Decision) -> None:
+        if decision.bias and (len(decision.bias) != len(decision.menu) or not all(map(math.isfinite, decision.bias))):
+            raise MenuError(
+                f"Expected one finite log-weight per action, got {decision.bias} for the {len(decision.menu)} actions "
+                f"{decision.menu}."
+            )

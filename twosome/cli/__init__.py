@@ -1,0 +1,1 @@
+"""The commands. They start quickly: what is heavy is imported when the settings are known to be right."""

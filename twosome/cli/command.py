@@ -1,0 +1,102 @@
+"""The commands' common frame: settings are checked before anything is loaded, and a mistake is one paragraph, not a traceback.
+
+Exit codes: 0 done, 1 the run failed, 2 a mistake in the settings, 130 and 143 stopped by Ctrl-C and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from twosome.config.compose import checked, compose_command, prepared, register
+from twosome.config.hydra_errors import explain
+from twosome.config.names import near
+from twosome.config.schema import conf_dir, known_names
+from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, NumericsError, TwosomeError
+from twosome.training.signals import Interrupt, Stopped
+
+FLAGS = (
+    "--help",
+    "--hydra-help",
+    "--version",
+    "--multirun",
+    "--cfg",
+    "--resolve",
+    "--package",
+    "--info",
+    "--config-dir",
+    "--shell-completion",
+)
+SHORT_FLAGS = ("-h", "-m", "-c", "-p", "-i", "-cd", "-sc")
+FAILED_RUN = (CheckpointError, EnvironmentFault, NumericsError)
+Job = Callable[[Any], object]
+
+
+def run(config_name: str, job: Job, argv: list[str]) -> None:
+    """Compose the settings, check them, run the job. Exits with 2 for a mistake in the settings, 1 for a failed run."""
+    try:
+        with Interrupt():
+            _run(config_name, job, argv)
+    except TwosomeError as error:
+        leave(error, 1 if isinstance(error, FAILED_RUN) else 2)
+    except Stopped as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        raise SystemExit(stopped.code) from None
+    except BrokenPipeError:  # the reader of our output is gone: `twosome-train --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except OSError as error:
+        leave(error, 1)
+
+
+def leave(error: Exception, code: int) -> NoReturn:
+    """Print an error as one paragraph and exit."""
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    raise SystemExit(code) from None
+
+
+def _run(config_name: str, job: Job, argv: list[str]) -> None:
+    flags = [a for a in argv if a.startswith("-")]
+    for flag in flags:
+        if flag.split("=")[0] not in FLAGS + SHORT_FLAGS:
+            name = flag.lstrip("-").split("=")[0].replace("-", "_")
+            hint = near(name, known_names(config_name)) or near(flag, FLAGS)
+            listed = f"see twosome-{config_name} --help"
+            raise ConfigError(
+                f"Unknown option {flag!r}.{hint} Settings are written without dashes, as key=value; {listed}."
+            )
+    if flags:
+        _with_hydra(config_name, job, argv)
+    else:
+        job(compose_command(argv, config_name))
+
+
+def _with_hydra(config_name: str, job: Job, argv: list[str]) -> None:
+    """Hydra's own command line: `--help`, `--cfg job`, `--config-dir` for settings of your own, `-m` for several runs."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    def checked_job(cfg: Any) -> object:
+        return job(checked(cfg, list(HydraConfig.get().overrides.task), config_name))
+
+    register()
+    overrides = [a for a in argv if "=" in a and not a.startswith("-")]
+    hydras = dict(zip(overrides, prepared(overrides, config_name), strict=True))
+    before, sys.argv = sys.argv, [f"twosome-{config_name}", *(hydras.get(a, a) for a in argv)]
+    full_error = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # hands us the error itself, to be told in one paragraph
+    try:
+        hydra.main(config_path=str(conf_dir()), config_name=config_name, version_base="1.3")(checked_job)()
+    except TwosomeError:
+        raise
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, overrides, config_name)) from None
+    finally:
+        sys.argv = before
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error

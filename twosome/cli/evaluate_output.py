@@ -1,0 +1,106 @@
+"""What `twosome-eval` leaves: `eval.json`, `eval.csv`, `eval.png`, and a table in the terminal."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from twosome.versions import versions
+
+
+def write_results(out: Path, results: list[dict[str, Any]]) -> None:
+    """`eval.json` (the first result, and all under `results`), `eval.csv` (random play beside them), `eval.png` where matplotlib is, and a table."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "eval.json").write_text(json.dumps(results[0] | {"results": results, "versions": versions()}, indent=1), encoding="utf-8")
+    rows = _rows(results)
+    with (out / "eval.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    _print(rows, out)
+    _draw(rows, out / "eval.png")
+
+
+def _rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Greedy and sampled of every result; random play once for every environment, where it comes first."""
+    rows: list[dict[str, Any]] = []
+    known = set()
+    for result in results:
+        rows += [_row(result, "greedy"), _row(result, "sampled")]
+        if result["environment"] not in known:
+            rows.append(_row(result, "random") | {"checkpoint": "random play"})
+            known.add(result["environment"])
+    return rows
+
+
+def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
+    e, optimum = result[how], result["optimum"]
+    return {
+        "checkpoint": result["checkpoint"],
+        "environment": result["environment"],
+        "policy": how,
+        "episodes": e["episodes"],
+        "return": round(e["return_mean"], 6),
+        "return_low": round(e["return_interval"][0], 6),
+        "return_high": round(e["return_interval"][1], 6),
+        "of_optimum": round(e["return_mean"] / optimum, 4) if optimum else None,
+        "success": round(e["success_rate"], 4),
+        "success_low": round(e["success_interval"][0], 4),
+        "success_high": round(e["success_interval"][1], 4),
+        "steps": round(e["length_mean"], 2),
+    }
+
+
+def _print(rows: list[dict[str, Any]], out: Path) -> None:
+    table = Table(title=f"{rows[0]['episodes']} episodes each; intervals are 95 %")
+    several = len({r["checkpoint"] for r in rows if r["policy"] != "random"}) > 1
+    columns = [*(["checkpoint"] if several else []), "environment", "policy", "return", "of optimum", "success", "steps"]
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("checkpoint", "environment", "policy") else "right")
+    for r in rows:
+        cells = {
+            **r,
+            "return": f"{r['return']:.4f} [{r['return_low']:.4f}, {r['return_high']:.4f}]",
+            "of optimum": "" if r["of_optimum"] is None else f"{r['of_optimum']:.1%}",
+            "success": f"{r['success']:.0%} [{r['success_low']:.0%}, {r['success_high']:.0%}]",
+            "steps": f"{r['steps']:.1f}",
+        }
+        table.add_row(*(str(cells[c]) for c in columns))
+    console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=120)
+    console.print(table)
+    console.print(f"Written: {out / 'eval.json'}, eval.csv" + (", eval.png" if _has_matplotlib() else ""), soft_wrap=True)
+
+
+def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Discounted returns as bars with their intervals. Left out where matplotlib is not installed (the extra `plot`)."""
+    if not _has_matplotlib():
+        return
+    from matplotlib.figure import Figure
+
+    labels = [f"{r['environment']}\n{r['policy']}" for r in rows]
+    figure = Figure(figsize=(max(4.0, 0.9 * len(rows)), 3.6), layout="constrained")
+    axes = figure.subplots()
+    low = [r["return"] - r["return_low"] for r in rows]
+    high = [r["return_high"] - r["return"] for r in rows]
+    colors = [{"greedy": "#4c72b0", "sampled": "#a9bfdd", "random": "#dddddd"}[r["policy"]] for r in rows]
+    axes.bar(range(len(rows)), [r["return"] for r in rows], yerr=[low, high], color=colors, edgecolor="black", capsize=3)
+    for i, r in enumerate(rows):
+        if r["of_optimum"]:
+            optimum = r["return"] / r["of_optimum"]
+            axes.hlines(optimum, i - 0.45, i + 0.45, color="black", linestyles="dashed", label="optimum" if i == 0 else "")
+    axes.set_xticks(range(len(rows)), labels, fontsize=8, rotation=0 if len(rows) < 9 else 60)
+    axes.set_ylabel("discounted return")
+    if any(r["of_optimum"] for r in rows):
+        axes.legend(loc="lower right", fontsize=8)
+    figure.savefig(str(path), dpi=150)
+
+
+def _has_matplotlib() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None

@@ -1,0 +1,112 @@
+"""Look at one decision in the terminal: `twosome-inspect env=tomato_salad checkpoint=RUN state=start`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from twosome.cli import command
+from twosome.config.saved import must_be_trusted
+from twosome.errors import ConfigError
+
+if TYPE_CHECKING:
+    from twosome.agents.llm_policy import LLMPolicy
+    from twosome.config.schema import EnvSettings, InspectSettings
+    from twosome.rollout.checked_env import World
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command `twosome-inspect`."""
+    arguments = sys.argv[1:] if argv is None else argv
+    # Hydra reads a bare comma as several runs; here it separates the actions of one state.
+    command.run("inspect", job, [re.sub(r"^(state)=\[?([\d, ]+)\]?$", r"\1='\2'", a) for a in arguments])
+
+
+def job(cfg: InspectSettings) -> None:
+    """One look at one state."""
+    from twosome.systems.build import build_policy
+    from twosome.systems.load import load_with_settings
+
+    steps = parse_state(cfg.state)
+    if cfg.checkpoint is None:
+        if cfg.env is None:
+            raise ConfigError(
+                "env=... is missing: a name of conf/env such as env=tomato_salad, or checkpoint=RUN."
+            )
+        policy, env = build_policy(cfg, adapter=False), cfg.env
+    else:
+        policy, saved = load_with_settings(cfg.checkpoint, checkpoint=cfg.which, overrides=cfg.overrides)
+        if cfg.env is None:
+            who = f"The saved settings of {cfg.checkpoint}"
+            must_be_trusted(saved, cfg.overrides, who, runs_environment=True)
+        env = cfg.env or saved.env
+    show(policy, reach(env, policy, cfg.seed, steps), cfg)
+
+
+def parse_state(state: str) -> list[int]:
+    """The action indices that lead to a state.
+
+    >>> parse_state("start"), parse_state("0, 3,1")
+    ([], [0, 3, 1])
+    """
+    text = str(state).strip()
+    if text == "start":
+        return []
+    if not re.fullmatch(r"\d+(\s*,\s*\d+)*", text):
+        raise ConfigError(
+            f"state={text!r} cannot work: expected `start`, or the action indices that lead to the state, "
+            "as in state=0,3,1."
+        )
+    return [int(part) for part in text.split(",")]
+
+
+def reach(env: EnvSettings, policy: LLMPolicy, seed: int, steps: list[int]) -> World:
+    """The world after these actions. Raises `ConfigError` for an action that is not allowed there."""
+    from twosome.rollout.checked_env import World
+
+    world = World(env, policy, seed, 0)
+    world.reset()
+    place = f"state={','.join(map(str, steps))}"
+    for n, action in enumerate(steps):
+        if action not in world.menu.indices:
+            menu = ", ".join(f"{i}: {a}" for i, a in zip(world.menu.indices, world.menu.phrases, strict=True))
+            raise ConfigError(
+                f"{place}: action {action} (the {n + 1}. one) is not allowed there. Allowed are {menu}."
+            )
+        world.step(world.menu.indices.index(action))
+        if world.is_over:
+            raise ConfigError(
+                f"{place}: the episode is over after {n + 1} actions, and an ended one has no menu. Give fewer actions."
+            )
+    return world
+
+
+def show(policy: LLMPolicy, world: World, cfg: InspectSettings) -> None:
+    """Scene, table and, of a trained policy, what its adapter changed."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from twosome.inspection.comparison import compare_adapter, inspect_state
+
+    d = inspect_state(policy, world.observation, world.info, normalization=cfg.normalization)
+    if cfg.json:
+        print(
+            json.dumps(
+                {"goal": world.observation["goal"], "scene": world.observation["scene"], **d.to_dict()}
+            )
+        )
+        return
+    # A file or pipe has no width of its own; a table cut at 80 columns would lose the numbers.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    console.print(Text(f"Goal:  {world.observation['goal']}"))
+    console.print(Text(f"Scene: {world.observation['scene']}"), end="\n\n")
+    console.print(d)
+    if cfg.checkpoint is not None and cfg.compare:
+        console.print(Text("\nWhat the adapter changed", style="bold"))
+        console.print(compare_adapter(policy, d.prompt, d.actions, normalization=cfg.normalization))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""A person plays an environment in the terminal: scene, picture, numbered menu, reward, undo, a transcript.
+
+Knows no model, and starts without torch. Where the input is not a terminal, the answers are read from it line
+by line, so that a game can be piped in.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gymnasium
+from rich.console import Console
+
+from twosome.cli import command
+from twosome.config.schema import EnvSettings, conf_dir
+from twosome.errors import ConfigError
+from twosome.rollout.session import Session, counted, make_drawing_env, replay
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+USAGE = """Play an environment in the terminal.
+
+  twosome-play env=NAME [seed=0] [transcript=PATH]
+  twosome-play env=own env.id=MODULE:ID [env.kwargs={name: value}]
+  twosome-play replay=PATH     play a transcript again and say where the environment answers otherwise
+"""
+KEYS = "a number or the words of an action; u undo, r restart, q quit, ? help"
+
+
+class Table:
+    """Where the game is shown and the answers come from."""
+
+    def __init__(self, session: Session):
+        self.session = session
+        self.out = Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+    def play(self) -> None:
+        """Until the person quits or the input ends."""
+        self._opening()
+        while True:
+            self._show()
+            answer = self._ask()
+            while answer is not None and answer not in ("q", "quit") and not self._obey(answer):
+                answer = self._ask()
+            if answer in (None, "q", "quit"):
+                return
+
+    def _obey(self, answer: str) -> bool:
+        """Do what the answer says. Returns whether there is anything new to show."""
+        session = self.session
+        if answer in ("?", "help"):
+            self._help()
+        elif answer in ("r", "restart"):
+            session.restart()
+            self._opening()
+            return True
+        elif answer in ("u", "undo"):
+            if not session.can_undo:
+                self.out.print("This environment cannot go back. r starts the episode again.", style="yellow")
+            elif not session.undo():
+                self.out.print("There is nothing to undo.", style="yellow")
+            else:
+                return True
+        elif session.over:
+            self.out.print("The episode is over: u undo, r restart, q quit.", style="yellow")
+        else:
+            action = choose(answer, session.menu)
+            if isinstance(action, str):
+                self.out.print(action, style="yellow")
+            else:
+                session.take(action)
+                turn = session.turns[-1]
+                took = counted(turn.duration, "primitive step")
+                self.out.print(f"→ {turn.menu[action]}: reward {turn.reward:+.4g}, {took}", style="bold")
+                return True
+        return False
+
+    def _opening(self) -> None:
+        self.out.rule(self.session.settings.id.split("/")[-1])
+        self.out.print(self.session.goal, style="bold")
+
+    def _show(self) -> None:
+        session, out = self.session, self.out
+        out.print()
+        picture = picture_of(session.env, session.scene)
+        if picture:
+            out.print(picture, style="cyan", no_wrap=True, crop=True)
+        out.print(session.scene)
+        if session.over:
+            out.rule()
+            out.print(
+                session.ending().capitalize() + ".", style="bold green" if session.success else "bold yellow"
+            )
+            return
+        for index, phrase in session.menu.items():
+            out.print(f"  {index:2d}  {phrase}")
+        out.print(
+            f"return so far {session.total:.4f}, {counted(session.steps, 'primitive step')}", style="dim"
+        )
+
+    def _ask(self) -> str | None:
+        try:
+            answer = self.out.input("> ")
+        except (EOFError, KeyboardInterrupt):
+            self.out.print()
+            return None
+        if not sys.stdin.isatty():
+            self.out.print(answer)
+        return answer.strip()
+
+    def _help(self) -> None:
+        self.out.print(f"Type {KEYS}.", style="yellow")
+        self.out.print(f"Goal: {self.session.goal}", style="bold")
+
+
+def choose(answer: str, menu: dict[int, str]) -> int | str:
+    """The legal action that an answer means: its number, its words, or the only one whose words begin so.
+
+    Otherwise a sentence that says what was expected.
+    """
+    if answer.isdecimal():
+        numbers = ", ".join(map(str, menu))
+        return int(answer) if int(answer) in menu else f"{answer} is not legal here. Legal: {numbers}."
+    said = answer.casefold()
+    exact = [k for k, phrase in menu.items() if phrase.casefold() == said]
+    begun = exact or [k for k, phrase in menu.items() if said and phrase.casefold().startswith(said)]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        return (
+            f"{answer!r} could be {' or '.join(repr(menu[k]) for k in begun)}. Type more of it, or a number."
+        )
+    near = difflib.get_close_matches(answer, menu.values(), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{answer!r} is no action here.{hint} Type {KEYS}."
+
+
+def picture_of(env: gymnasium.Env, scene: str) -> str:
+    """The picture in characters, without the scene and caption below it; empty where there is none."""
+    if env.render_mode != "ansi":
+        return ""
+    return str(env.render() or "").partition(scene)[0].rstrip()
+
+
+def job(cfg: DictConfig) -> None:
+    """One sitting. `cfg`: the settings of `conf/play.yaml`."""
+    from omegaconf import OmegaConf
+
+    if cfg.replay is not None:
+        raise SystemExit(replay(Path(cfg.replay)))
+    if type(cfg.seed) is not int or cfg.seed < 0:
+        raise ConfigError(f"seed={cfg.seed!r} cannot work: expected a whole number of 0 or more.")
+    keep = None if cfg.transcript is None else Path(cfg.transcript)
+    if keep is not None and (keep.is_dir() or not keep.absolute().parent.is_dir()):
+        raise ConfigError(f"transcript={keep} cannot be written: expected a file in a folder that exists.")
+    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(EnvSettings), cfg.env))
+    assert isinstance(settings, EnvSettings)
+    session = Session(make_drawing_env(settings), settings, cfg.seed)
+    try:
+        Table(session).play()
+    finally:
+        session.env.close()
+    print(session.ending().capitalize() + ".")
+    if keep is not None:
+        keep.write_text(session.transcript(), encoding="utf-8")
+        print(f"Transcript: {keep}")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """`twosome-play env=tomato_salad [seed=0] [transcript=PATH]`, or `twosome-play replay=PATH`."""
+    argv = sys.argv[1:] if argv is None else argv
+    if "-h" in argv or "--help" in argv:
+        names = ", ".join(sorted(path.stem for path in (conf_dir() / "env").glob("*.yaml")))
+        print(f"{USAGE}\nEnvironments: {names}.\nIn the game: {KEYS}.")
+        return
+    command.run("play", job, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The command `twosome-train`: settings first, so that a mistake in them costs nothing; then the run."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from twosome.cli import command
+
+if TYPE_CHECKING:
+    from twosome.config.schema import TrainSettings
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command `twosome-train`."""
+    command.run("train", job, sys.argv[1:] if argv is None else argv)
+
+
+def job(cfg: TrainSettings) -> dict[str, Any] | None:
+    """One training run. Returns its summary; None where only the plan was asked for."""
+    from twosome.lm.footprint import footprint, must_fit
+    from twosome.training.loop import train
+    from twosome.training.run_folder import open_run
+
+    if cfg.plan:
+        made = footprint(cfg)
+        print(made.table() if made else f"method={cfg.method} loads no language model: nothing to plan.")
+        return None
+    if cfg.resume is None and (made := must_fit(cfg)):
+        print(made)
+    return train(open_run(cfg))

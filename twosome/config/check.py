@@ -1,0 +1,138 @@
+"""Settings that cannot work, alone or together, refused before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from twosome.config.constraints import check_fields, refuse
+from twosome.config.names import flat, near
+from twosome.config.schema import (
+    EnvSettings,
+    InspectSettings,
+    ModelSettings,
+    PolicySettings,
+    TrainSettings,
+    setting_names,
+)
+from twosome.errors import ConfigError
+
+DEVICE = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
+
+
+def check_known(data: dict[str, Any]) -> None:
+    """Refuse names that the schema of a training run does not have. Raises `ConfigError`."""
+    known = setting_names()
+    for key in flat(data):
+        if key not in known and not key.startswith("env.kwargs."):
+            raise ConfigError(
+                f"Unknown setting {key!r}.{near(key, known)} `twosome-train --cfg job` lists all settings."
+            )
+
+
+def check_train(cfg: TrainSettings) -> None:
+    """Refuse settings of a training run that cannot work. Raises `ConfigError` naming the key."""
+    check_fields(cfg)
+    _check_model(cfg.model)
+    _check_policy(cfg.policy)
+    _check_env(cfg.env)
+    for key, value in (("run_dir", cfg.run_dir), ("resume", cfg.resume), ("init", cfg.init), ("name", cfg.name)):
+        if value is not None and (not value.strip() or "\0" in value):
+            refuse(key, value, "a name, or null")
+    _check_batches(cfg)
+    _check_stop(cfg)
+
+
+def check_inspect(cfg: InspectSettings) -> None:
+    """Refuse settings of a look at one decision that cannot work. Raises `ConfigError` naming the key."""
+    check_fields(cfg)
+    _check_model(cfg.model)
+    _check_policy(cfg.policy)
+    if cfg.env is not None:
+        _check_env(cfg.env)
+
+
+def check_template(template: str) -> str:
+    """Refuse a prompt template that does not use `{goal}` and `{scene}` alone, or that ends in white space."""
+    try:
+        text = template.format(goal="<goal>", scene="<scene>")
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"The prompt template {template!r} cannot be filled ({error}). It may hold {{goal}} and {{scene}}; write a "
+            "literal brace twice."
+        ) from None
+    if "<scene>" not in text:
+        raise ConfigError(
+            f"The prompt template {template!r} must hold {{scene}}: without it every state looks the same."
+        )
+    if text != text.rstrip():
+        raise ConfigError(f"The prompt template {template!r} ends in white space; the joining space is added later.")
+    return template
+
+
+def _check_env(env: EnvSettings) -> None:
+    if not env.id.strip():
+        example = "'twosome_envs:twosome/TomatoSalad-v0'"
+        raise ConfigError(f"env.id is empty: expected a gymnasium id such as {example}.")
+    if env.optimum is not None and not math.isfinite(env.optimum):
+        refuse("env.optimum", env.optimum, "a finite number, or null")
+
+
+def _check_policy(policy: PolicySettings) -> None:
+    check_template(policy.prompt)
+
+
+def _check_model(model: ModelSettings) -> None:
+    if not model.name.strip():
+        refuse("model.name", model.name, "`tiny`, a folder or a hub name")
+    if not DEVICE.fullmatch(model.device):
+        hint = near(model.device, ["auto", "cpu", "mps", "cuda"])
+        raise ConfigError(f"model.device={model.device} is unknown.{hint} Known: auto, cpu, mps, cuda, cuda:1.")
+    if model.value_head.kind == "mlp" and not model.value_head.widths:
+        refuse("model.value_head.widths", model.value_head.widths, "one or more positive widths")
+    targets = model.lora.targets
+    names = [targets] if isinstance(targets, str) else targets
+    if targets is not None and not (
+        isinstance(names, list) and names and all(isinstance(t, str) and t for t in names)
+    ):
+        refuse("model.lora.targets", targets, "all-linear, a list of layer names such as [q_proj, v_proj], or null")
+    if model.quantization != "none" and model.compile:
+        raise ConfigError("model.compile=true does not work with model.quantization; turn one of the two off.")
+
+
+def _check_batches(cfg: TrainSettings) -> None:
+    """Minibatches that a rollout cannot be divided into."""
+    samples = cfg.num_envs * cfg.rollout_steps
+    have = f"num_envs x rollout_steps = {cfg.num_envs} x {cfg.rollout_steps} = {samples} decisions of a rollout"
+    for key, size in (
+        ("ppo.actor.minibatch x ppo.accumulation", cfg.ppo.actor.minibatch * cfg.ppo.accumulation),
+        ("ppo.critic.minibatch", cfg.ppo.critic.minibatch),
+    ):
+        if size > samples:
+            raise ConfigError(f"{key} = {size} is more than the {have}. Lower it, or collect more.")
+        if samples % size:
+            below = max(d for d in range(1, size) if samples % d == 0)
+            above = min(d for d in range(size, samples + 1) if samples % d == 0)
+            raise ConfigError(
+                f"{key} = {size} does not divide the {have}: a rest would make a step of its own. "
+                f"Take {below} or {above}."
+            )
+    if cfg.ppo.advantage_normalization == "minibatch" and cfg.ppo.actor.minibatch < 2:
+        raise ConfigError("ppo.advantage_normalization=minibatch needs ppo.actor.minibatch of 2 or more.")
+
+
+def _check_stop(cfg: TrainSettings) -> None:
+    """A goal that is never known, or never looked at."""
+    if cfg.log.stop_at is None:
+        return
+    if cfg.env.optimum is None:
+        raise ConfigError(
+            f"log.stop_at={cfg.log.stop_at} is a share of env.optimum, which is not known for {cfg.env.id}: "
+            "give it, or log.stop_at=null."
+        )
+    if cfg.log.eval_interval == 0:
+        raise ConfigError(
+            f"log.stop_at={cfg.log.stop_at} looks at evaluations, but log.eval_interval=0 makes none. "
+            "Set one of the two otherwise."
+        )

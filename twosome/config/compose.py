@@ -1,0 +1,86 @@
+"""A command line -> checked settings, by Hydra's rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twosome.config.check import check_inspect, check_known, check_train
+from twosome.config.hydra_errors import check_override, explain
+from twosome.config.names import renamed_overrides
+from twosome.config.saved import continued
+from twosome.config.schema import SCHEMAS, InspectSettings, TrainSettings, conf_dir
+from twosome.errors import ConfigError
+
+
+def compose(overrides: list[str]) -> TrainSettings:
+    """The settings of a training run, checked. Raises `ConfigError` with the nearest valid name."""
+    made = compose_command(overrides, "train")
+    assert isinstance(made, TrainSettings)
+    return made
+
+
+def compose_command(overrides: list[str], config_name: str) -> Any:
+    """The settings of any command: an object of its schema, where it has none a `DictConfig`. Raises `ConfigError`."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    register()
+    overrides = prepared(overrides, config_name)
+    try:
+        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+            cfg = hydra_compose(config_name, overrides=overrides)
+        return checked(cfg, overrides, config_name)
+    except ConfigError:
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(explain(error, overrides, config_name)) from None
+
+
+def register() -> None:
+    """Tell Hydra the shape of the settings."""
+    from hydra.core.config_store import ConfigStore
+
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_settings", node=schema)
+
+
+def prepared(overrides: list[str], config_name: str) -> list[str]:
+    """A command line as Hydra takes it, old names replaced. Raises `ConfigError` for what is no setting at all."""
+    for override in overrides:
+        if problem := check_override(override, config_name):
+            raise ConfigError(problem)
+    overrides = renamed_overrides(overrides)
+    if config_name == "eval":  # Hydra reads `env=` as a choice of one file; a policy is evaluated in any number of worlds
+        overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
+    return [f"++{o}" if o.startswith("env.kwargs.") else o for o in overrides]  # an open mapping: any key may be added
+
+
+def checked(cfg: Any, overrides: list[str], config_name: str) -> Any:
+    """Composed settings after every check; for `resume=PATH` those that the run has saved. Raises `ConfigError`."""
+    from omegaconf import OmegaConf
+
+    if config_name not in SCHEMAS:
+        return cfg
+    if missing := sorted(OmegaConf.missing_keys(cfg)):
+        raise ConfigError(f"{missing[0]} is missing: give it as {missing[0]}=VALUE.")
+    made = OmegaConf.to_object(cfg)
+    if isinstance(made, InspectSettings):
+        check_inspect(made)
+    if isinstance(made, TrainSettings):
+        plain: Any = OmegaConf.to_container(cfg, resolve=True)
+        check_known(plain)
+        check_train(made)
+        if made.resume is not None:
+            return _resumed(made, overrides)
+    return made
+
+
+def _resumed(cfg: TrainSettings, overrides: list[str]) -> TrainSettings:
+    for name, value in (("run_dir", cfg.run_dir), ("init", cfg.init)):
+        if value is not None:
+            raise ConfigError(
+                f"resume and {name} contradict each other: a run is continued where it lies, as it is. Leave {name} out."
+            )
+    return continued(cfg, compose([]), overrides)

@@ -1,0 +1,188 @@
+"""Settings on disk: written beside a run, read back as plain data, compared with a command line's. Runs nothing, loads no model.
+
+A saved config may come from a stranger. It is data of known names and types: no tags, anchors, interpolations or `_target_`;
+and where it asks for something that runs code which is not this project's (a model's own Python files, a module named by an
+environment's id), it is refused until the user's own command line asks for it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twosome import files
+from twosome.config.check import check_known, check_train
+from twosome.config.hydra_errors import explain
+from twosome.config.names import flat, key_of, renamed_overrides, renamed_settings
+from twosome.config.schema import TrainSettings
+from twosome.errors import CheckpointError, ConfigError
+
+FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
+TRUSTED_MODULES = ("", "twosome_envs")  # that an environment's id may import without being asked for
+
+
+def to_yaml(cfg: TrainSettings) -> str:
+    """The settings of a run as text."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.structured(cfg), resolve=True)
+
+
+def saved_settings(path: Path, overrides: Sequence[str] = (), *, runs_environment: bool = False) -> TrainSettings:
+    """Settings that a run saved, checked like a command line's.
+
+    `overrides`: of the user, such as `["model.device=cpu"]`. `runs_environment`: whether the environment that they name is
+    going to be made. Raises `CheckpointError` for a file that cannot be used, `ConfigError` for overrides that cannot.
+    """
+    from omegaconf.errors import OmegaConfBaseException
+
+    data = read_settings(path)
+    try:
+        check_known(data)
+        cfg = _typed(data)
+        check_train(cfg)
+    except (OmegaConfBaseException, ConfigError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"The settings in {path} cannot be used: {explain(error, [])}") from error
+    must_be_trusted(cfg, overrides, f"The saved settings {path}", runs_environment=runs_environment)
+    if not overrides:
+        return cfg
+    try:
+        cfg = _typed(data, renamed_overrides(overrides))
+    except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(explain(error, list(overrides))) from None
+    check_train(cfg)
+    return cfg
+
+
+def must_be_trusted(cfg: TrainSettings, overrides: Sequence[str], who: str, *, runs_environment: bool) -> None:
+    """Refuse settings that would run code of others, unless the user's own `overrides` name them.
+
+    Raises `CheckpointError`.
+    """
+    asked = {key_of(o) for o in overrides}
+    if cfg.model.trust_remote_code and "model.trust_remote_code" not in asked:
+        raise CheckpointError(
+            f"{who} ask to run Python files that come with the model {cfg.model.name!r} (model.trust_remote_code=true). "
+            "If you trust their author, say so yourself: add model.trust_remote_code=true."
+        )
+    module = cfg.env.id.rpartition(":")[0]
+    if runs_environment and module not in TRUSTED_MODULES and not asked & {"env.id", "env"}:
+        raise CheckpointError(
+            f"{who} ask to import the Python module {module!r} for their environment. If you trust it, say so yourself: "
+            f"add env.id={cfg.env.id} (in twosome-eval and twosome-inspect: 'overrides=[env.id={cfg.env.id}]')."
+        )
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A saved config as plain data: no tag, anchor, interpolation or `_target_`. Raises `CheckpointError`."""
+    import yaml
+
+    text = files.read_text(path)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            is_alias = isinstance(event, yaml.AliasEvent)
+            if is_alias or getattr(event, "anchor", None) or getattr(event, "tag", None):  # of some kinds of event
+                raise CheckpointError(f"{path} holds YAML anchors or tags, which a saved config never does; refused.")
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not YAML that can be read: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} holds no settings, expected a mapping of names to values.")
+    for key, value in flat(data).items():
+        if "${" in f"{key}{value}" or "_target_" in key.split("."):
+            raise CheckpointError(
+                f"{path} holds an interpolation or a _target_ at {key!r}, which a saved config never does; refused."
+            )
+    return renamed_settings(data, str(path))
+
+
+def must_agree(folder: Path, cfg: TrainSettings) -> None:
+    """The same command line continues a run; a setting that matters and differs is an error that lists it."""
+    old, new = flat(_plain(_saved(folder / "config.yaml"))), flat(_plain(cfg))
+    changed = [
+        _change(key, old, new)
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and not is_free(key)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{folder} holds a run with other settings: {'; '.join(changed)}. Use the same settings to continue it, or "
+            "another folder to start afresh."
+        )
+
+
+def continued(cfg: TrainSettings, usual: TrainSettings, overrides: Sequence[str]) -> TrainSettings:
+    """The settings of `resume=PATH`: the saved ones.
+
+    `cfg`: the command line's; `usual`: those of an empty command line. What else `cfg` asks for must agree with the saved
+    ones or be in `FREE`. Raises `CheckpointError`, `ConfigError`.
+    """
+    from omegaconf import OmegaConf
+
+    path = Path(cfg.resume or "").expanduser()
+    place = next((p for p in (path / "config.yaml", path.parent.parent / "config.yaml") if p.is_file()), None)
+    if place is None:
+        raise CheckpointError(
+            f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint (manifest.json) in one."
+        )
+    trusting = [o for o in overrides if key_of(o) in ("model.trust_remote_code", "env.id")]
+    saved = saved_settings(place, trusting, runs_environment=True)
+    asked, empty, old = (flat(_plain(c)) for c in (cfg, usual, saved))
+    explicit = {key_of(o) for o in overrides}
+    touched = [k for k in asked if asked[k] != empty.get(k) or k in explicit]
+    changed = [_change(k, old, asked) for k in touched if asked[k] != old.get(k) and not is_free(k)]
+    if changed:
+        raise ConfigError(
+            f"resume={path} continues a run with its own settings; these differ: {'; '.join(changed)}. Leave them out."
+        )
+    node = OmegaConf.structured(saved)
+    for key in touched:
+        if is_free(key):
+            OmegaConf.update(node, key, asked[key])
+    node.resume, node.run_dir = str(path), None
+    return _object(node)
+
+
+def is_free(key: str) -> bool:
+    """Whether a setting may differ when a run is continued."""
+    return any(key == f or key.startswith(f + ".") for f in FREE)
+
+
+def _saved(path: Path) -> TrainSettings:
+    """Saved settings in today's shape, unchecked: for a comparison."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    data = read_settings(path)
+    try:
+        return _typed(data)
+    except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"The settings in {path} cannot be used: {explain(error, [])}") from error
+
+
+def _typed(data: dict[str, Any], overrides: Sequence[str] = ()) -> TrainSettings:
+    from omegaconf import OmegaConf
+
+    dotlist = OmegaConf.from_dotlist(list(overrides))
+    return _object(OmegaConf.merge(OmegaConf.structured(TrainSettings), data, dotlist))
+
+
+def _object(node: Any) -> TrainSettings:
+    from omegaconf import OmegaConf
+
+    missing = sorted(OmegaConf.missing_keys(node))
+    if missing:
+        raise ConfigError(f"{missing[0]} is missing: give it as {missing[0]}=VALUE.")
+    made = OmegaConf.to_object(node)
+    assert isinstance(made, TrainSettings)
+    return made
+
+
+def _plain(cfg: TrainSettings) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(cfg)
+
+
+def _change(key: str, old: dict[str, Any], new: dict[str, Any]) -> str:
+    return f"{key}: {old.get(key)!r} -> {new.get(key)!r}"

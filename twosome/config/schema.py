@@ -1,0 +1,205 @@
+"""The shape of the settings: names, types and constraints, so that a wrong one is refused before anything is loaded.
+
+Every number has its home in `conf/*.yaml`, with its unit and what more and less of it do. A default here belongs to a setting
+that came after the first saved runs: it is the value that leaves those as they were.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twosome.config.constraints import above, at_least, at_most, below, fraction, one_of, setting
+from twosome.types import NORMALIZATIONS
+
+SMALLEST_BUDGET = 64  # tokens; a shorter pass holds no prompt with its menu
+
+
+@dataclass(kw_only=True)
+class EnvSettings:
+    id: str
+    kwargs: dict[str, Any]
+    gamma: float = setting(fraction())
+    optimum: float | None
+
+
+@dataclass(kw_only=True)
+class LoraSettings:
+    rank: int = setting(above(0), at_most(2**14))
+    alpha: int = setting(above(0))
+    dropout: float = setting(at_least(0), below(1, "nothing would be left of the adapter"))
+    targets: Any  # "all-linear", a list of module names, or null for PEFT's choice for the architecture
+
+
+@dataclass(kw_only=True)
+class ValueHeadSettings:
+    kind: str = setting(one_of("linear", "mlp"))
+    widths: list[int] = setting(above(0), at_most(2**20))
+    layer_norm: bool
+
+
+@dataclass(kw_only=True)
+class ModelSettings:
+    name: str
+    revision: str | None
+    dtype: str = setting(one_of("float32", "bfloat16", "float16"))
+    quantization: str = setting(one_of("none", "int8", "nf4"))
+    device: str
+    attention: str = setting(one_of("sdpa", "eager"))
+    gradient_checkpointing: bool
+    compile: bool
+    trust_remote_code: bool
+    threads: int | None = setting(above(0))
+    lora: LoraSettings
+    value_head: ValueHeadSettings
+
+
+@dataclass(kw_only=True)
+class PolicySettings:
+    normalization: str = setting(one_of(*NORMALIZATIONS))
+    prompt: str
+    scorer: str = setting(one_of("auto", "trie", "prompt_cache", "separate"))
+    token_budget: int = setting(
+        at_least(SMALLEST_BUDGET, "a prompt with its menu does not fit into fewer tokens"), at_most(2**24)
+    )
+    menus_per_row: int = setting(above(0))
+    reuse: list[str] = setting(one_of("distributions", "decisions", "features"))
+    reuse_capacity: int = setting(above(0))
+    temperature: float = setting(above(0), default=1.0)
+
+
+@dataclass(kw_only=True)
+class OptimizerSettings:
+    learning_rate: float = setting(above(0))
+    weight_decay: float = setting(at_least(0))
+    epochs: int = setting(above(0))
+    minibatch: int = setting(above(0))
+    warmup_updates: int = setting(at_least(0))
+
+
+@dataclass(kw_only=True)
+class SelfImitationSettings:
+    weight: float = setting(at_least(0), at_most(1e6))
+    rollouts: int = setting(above(0))
+    samples: int = setting(above(0))
+
+
+@dataclass(kw_only=True)
+class PPOSettings:
+    actor: OptimizerSettings
+    critic: OptimizerSettings
+    accumulation: int = setting(above(0))
+    advantage: str = setting(one_of("gae", "group"))
+    advantage_normalization: str = setting(one_of("batch", "minibatch", "none"))
+    advantage_floor: float = setting(above(0))
+    gae_lambda: float = setting(fraction())
+    clip: float = setting(above(0))
+    value_clip: float | None = setting(above(0))
+    entropy: float = setting(at_least(0))
+    entropy_end: float = setting(at_least(0))
+    value_coefficient: float = setting(at_least(0))
+    max_gradient_norm: float = setting(above(0))
+    target_kl: float | None = setting(above(0))
+    learning_rate_end: float = setting(at_least(0))
+    truncation: str = setting(one_of("bootstrap", "death"))
+    adam_eps: float = setting(above(0))
+    max_bad_updates: int = setting(above(0))
+    self_imitation: SelfImitationSettings
+    count_bonus: float = setting(at_least(0), at_most(1e6), default=0.0)
+
+
+@dataclass(kw_only=True)
+class BaselineSettings:
+    widths: list[int] = setting(above(0))
+    backward: bool = setting(default=True)
+    step_size: float = setting(above(0), fraction())
+    epsilon: float = setting(fraction())
+    epsilon_end: float = setting(fraction())
+
+
+@dataclass(kw_only=True)
+class LogSettings:
+    tensorboard: bool
+    checkpoint_interval: int = setting(above(0))
+    keep_checkpoints: int = setting(above(0))
+    eval_interval: int = setting(at_least(0))
+    eval_episodes: int = setting(above(0))
+    eval_episodes_final: int = setting(above(0))
+    stop_at: float | None = setting(above(0), fraction())
+    decisions_per_update: int = setting(at_least(0))
+    decisions_max: int = setting(at_least(0))
+    tracked_states: int = setting(at_least(0))
+    tracked_interval: int = setting(above(0))
+    max_failed_episodes: float = setting(fraction())
+
+
+@dataclass(kw_only=True)
+class TrainSettings:
+    name: str | None
+    seed: int = setting(at_least(0), at_most(2**32 - 1))
+    total_steps: int = setting(above(0))
+    num_envs: int = setting(above(0), at_most(2**14))
+    rollout_steps: int = setting(above(0), at_most(2**20))
+    run_dir: str | None
+    resume: str | None
+    init: str | None = None
+    plan: bool
+    deterministic: bool
+    env: EnvSettings
+    model: ModelSettings
+    policy: PolicySettings
+    ppo: PPOSettings
+    log: LogSettings
+    method: str = setting(one_of("twosome", "mlp", "tabular"))
+    baseline: BaselineSettings
+
+
+@dataclass(kw_only=True)
+class InspectSettings:
+    checkpoint: str | None
+    which: str
+    state: str
+    normalization: str | None
+    compare: bool
+    json: bool
+    overrides: list[str]
+    env: EnvSettings | None
+    model: ModelSettings
+    policy: PolicySettings
+    seed: int = setting(at_least(0), at_most(2**32 - 1))
+
+
+SCHEMAS: dict[str, type] = {"train": TrainSettings, "inspect": InspectSettings}
+
+
+def conf_dir() -> Path:
+    """The folder of the shipped settings (`conf/`, installed as `twosome_conf`)."""
+    import twosome_conf
+
+    return Path(twosome_conf.__path__[0]).resolve()
+
+
+def known_names(config_name: str) -> list[str]:
+    """The dotted names of a command's settings; where it has no schema the keys of its file."""
+    if config_name in SCHEMAS:
+        return setting_names(SCHEMAS[config_name])
+    text = (conf_dir() / f"{config_name}.yaml").read_text(encoding="utf-8")
+    return re.findall(r"^(\w+):", text, flags=re.MULTILINE)
+
+
+def setting_names(node: type = TrainSettings, prefix: str = "") -> list[str]:
+    """All dotted names of a schema."""
+    names = []
+    for name, kind in typing.get_type_hints(node).items():
+        nested = nested_schema(kind)
+        names += [f"{prefix}{name}", *(setting_names(nested, f"{prefix}{name}.") if nested else [])]
+    return names
+
+
+def nested_schema(kind: Any) -> type | None:
+    """The dataclass of a type such as `EnvSettings | None`; None where there is none."""
+    return next((k for k in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(k) and isinstance(k, type)), None)

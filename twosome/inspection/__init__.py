@@ -1,0 +1,1 @@
+"""One decision taken apart and shown. Knows no model."""

@@ -1,0 +1,1 @@
+"""Text -> log-probabilities: models, tokens, tries, scorers. Knows no reinforcement learning."""

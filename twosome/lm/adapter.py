@@ -1,0 +1,157 @@
+"""The LoRA adapter on a frozen language model. Knows nothing of prompts, menus or PPO."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from twosome import files
+from twosome.errors import CheckpointError, ConfigError
+from twosome.types import LanguageModel
+
+if TYPE_CHECKING:
+    from twosome.config.schema import LoraSettings
+
+
+def add_adapter(lm: LanguageModel, settings: LoraSettings, gradient_checkpointing: bool = False) -> LanguageModel:
+    """A PEFT model with one LoRA adapter in float32, whatever the base's precision."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.targets,
+        task_type="CAUSAL_LM",
+        fan_in_fan_out=any(type(m).__name__ == "Conv1D" for m in lm.modules()),  # GPT-2's layers are transposed
+    )
+    try:
+        with warnings.catch_warnings():  # PEFT 0.21 asks transformers by a name that is on its way out
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            model = get_peft_model(lm, config)
+    except ValueError as error:
+        linear = sorted(
+            {
+                n.split(".")[-1]
+                for n, m in lm.named_modules()
+                if hasattr(m, "weight") and "Linear" in type(m).__name__
+            }
+        )
+        raise ConfigError(
+            f"model.lora.targets={settings.targets!r} does not fit this model: {error} Its linear layers are "
+            f"{', '.join(linear)}; `all-linear` takes all of them but the LM head."
+        ) from None
+    prepare(model, gradient_checkpointing)
+    return model
+
+
+def prepare(model: LanguageModel, gradient_checkpointing: bool = False) -> None:
+    """Adapters in float32; train mode with the base's dropout at 0, in which alone quantised layers keep gradients."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    if gradient_checkpointing:
+        enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+        enable({"use_reentrant": False})
+    model.train()
+    set_dropout(model, False)
+
+
+def compile_layers(lm: LanguageModel, **options: Any) -> None:
+    """`torch.compile` on each decoder layer.
+
+    They are alike and share what is compiled, where a whole model would take as many times longer; the LM head stays outside,
+    since every pass hooks it again.
+    """
+    stacks = [m for m in lm.modules() if isinstance(m, nn.ModuleList)]
+    for layer in max(stacks, key=len, default=[]):  # type: ignore[arg-type]
+        layer.compile(**{"dynamic": True, **options})
+
+
+@contextmanager
+def adapter_off(model: LanguageModel) -> Iterator[None]:
+    """The frozen backbone alone. Restores `requires_grad`, which PEFT's own switch leaves changed (PEFT issue 3447)."""
+    if not hasattr(model, "disable_adapter"):
+        yield
+        return
+    flags = [(p, p.requires_grad) for p in model.parameters()]
+    try:
+        with model.disable_adapter():
+            yield
+    finally:
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+def tuner_layer(model: LanguageModel) -> Any:
+    """The first layer that an adapter wraps, None without adapters."""
+    if "peft" not in sys.modules:  # then nothing can be wrapped, and its import would take seconds
+        return None
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return next((m for m in model.modules() if isinstance(m, BaseTunerLayer)), None)
+
+
+def adapter_switches(layer: Any) -> object:
+    """Which adapters are on at a `tuner_layer`, as a value that changes when they are switched."""
+    return None if layer is None else (tuple(layer.active_adapters), bool(layer.disable_adapters))
+
+
+def save_adapter(model: LanguageModel, folder: Path) -> None:
+    """Write the adapter in PEFT's own format."""
+    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+
+
+def load_adapter(model: LanguageModel, folder: Path) -> None:
+    """Read an adapter into a model with one of the same shape. Raises `CheckpointError` where it does not fit.
+
+    Only the tensors are read: `adapter_config.json` decides nothing here.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    path = folder / "adapter_model.safetensors"
+    adapter = files.read_tensors(path)
+    expected = get_peft_model_state_dict(model, save_embedding_layers=False)
+    odd = [
+        key
+        for key in adapter.keys() | expected.keys()
+        if key not in adapter or key not in expected or adapter[key].shape != expected[key].shape
+    ]
+    if odd:
+        raise CheckpointError(
+            f"The adapter {path} does not fit this model: {len(odd)} tensors are missing, unknown or of another shape, such "
+            f"as {min(odd)}. Use the model.* settings of the config.yaml beside it."
+        )
+    files.must_be_finite(path, adapter)
+    set_peft_model_state_dict(model, adapter)
+
+
+def set_dropout(model: LanguageModel, active: bool) -> None:
+    """LoRA dropout on (learning) or off (acting). The base has none."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.train(active)
+
+
+def context_length(lm: LanguageModel) -> int | None:
+    """Most tokens the model takes, None where it sets no limit."""
+    config = lm.config.get_text_config() if hasattr(lm.config, "get_text_config") else lm.config
+    return next(
+        (
+            n
+            for name in ("max_position_embeddings", "n_positions", "max_seq_len")
+            if isinstance(n := getattr(config, name, None), int)
+        ),
+        None,
+    )
+
+
+def vocabulary_size(lm: LanguageModel) -> int:
+    """How many token ids the model knows."""
+    return int(lm.get_input_embeddings().weight.shape[0])

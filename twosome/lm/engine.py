@@ -1,0 +1,142 @@
+"""A model at work on many menus: forward passes under a token budget, whatever memory there is. Knows no RL, keeps no results."""
+
+from __future__ import annotations
+
+import logging
+import math
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from twosome.config.schema import SMALLEST_BUDGET
+from twosome.lm import tokens
+from twosome.lm.adapter import context_length, vocabulary_size
+from twosome.lm.equivalence import Equivalence, attention_window
+from twosome.lm.microbatch import Limits, Scored, ScorerChoice, score, split
+from twosome.lm.scorers import SCORERS, Forward, forward_at, prompt_features
+from twosome.types import Decision, EncodedAction, LanguageModel, Tokenizer
+
+if TYPE_CHECKING:
+    from twosome.config.schema import PolicySettings
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Passes = Iterator[tuple[list[int], Tensor]]
+
+
+class Engine:
+    """Scores decisions and reads features with one model. `forward`: how the model is run (the bench compares others).
+
+    `counts`: of `passes` and `out_of_memory`; the owner may add its own.
+    """
+
+    def __init__(
+        self, lm: LanguageModel, tokenizer: Tokenizer, settings: PolicySettings, forward: Forward = forward_at
+    ):
+        self.lm, self.tokenizer, self.settings, self.forward = lm, tokenizer, settings, forward
+        self.token_budget = settings.token_budget
+        self.temperature = settings.temperature
+        self.max_tokens = context_length(lm)
+        self.encoder = tokens.Encoder(tokenizer, self.max_tokens, vocabulary_size(lm), keep=bool(settings.reuse))
+        self.counts: Counter[str] = Counter()
+        self._choice = ScorerChoice(settings.scorer)
+        self._learns = any(p.requires_grad for p in lm.parameters())
+
+    def menu_passes(self, decisions: list[Decision]) -> Passes:
+        """Score decisions pass by pass: (their indices, log-probabilities [n, M] padded with -inf)."""
+        if not decisions:
+            return
+        menus = [self.encoder(d.prompt, d.menu) for d in decisions]
+        corrects = self.settings.normalization == "unconditional"
+        alone = [tokens.unconditional(self.tokenizer, m) if corrects else [] for m in menus]
+        scored = Scored(menus, alone, [d.bias for d in decisions])
+        how = self._limits(), self.settings.normalization, self.temperature, self.forward
+        for index, log_probs in score(self.lm, scored, self._scorers(menus), *how):
+            self.counts["passes"] += 1
+            yield index, log_probs if torch.is_grad_enabled() else log_probs.cpu()
+
+    def feature_passes(self, texts: list[str]) -> Passes:
+        """The hidden state at each text's end, pass by pass: (indices of texts, [n, H]).
+
+        A trie where the equivalence check found it exact.
+        """
+        ids = [tokens.encode_prompt(self.tokenizer, text, self.max_tokens, self.encoder.vocabulary) for text in texts]
+        as_menus = [[EncodedAction((*path, 0), len(path), ())] for path in ids]
+        found = self._choice.inside
+        window = (attention_window(self.lm) or math.inf) if found is not None and found.scorer == "trie" else 0
+        names = ["trie" if len(path) <= window else "separate" for path in ids]
+        for name, rows in split(as_menus, names, self._limits()):
+            features = prompt_features(self.lm, name, [[ids[i] for i in row] for row in rows], self.forward)
+            yield [i for row in rows for i in row], features
+
+    def token_log_probs(self, encoded: list[EncodedAction]) -> Tensor:
+        """The log-probability of every token of a menu's actions, then of the same after no prompt: [E], on the CPU."""
+        both = [*encoded, *tokens.unconditional(self.tokenizer, encoded)]
+        with torch.no_grad():
+            return SCORERS[self._scorers([encoded])[0]](self.lm, [[both]], self.forward).cpu()
+
+    def complete(self, items: list[T], passes: Callable[[list[T]], Passes]) -> list[Tensor]:
+        """A row for every item, without gradient; after an out-of-memory error only what is missing is done again."""
+        rows: list[Tensor | None] = [None] * len(items)
+        while missing := [i for i, row in enumerate(rows) if row is None]:
+            try:
+                with torch.no_grad():
+                    for index, found in passes([items[i] for i in missing]):
+                        for k, row in zip(index, found, strict=True):
+                            rows[missing[k]] = row
+            except torch.OutOfMemoryError as error:
+                self.halve_budget(error)
+        return [row for row in rows if row is not None]
+
+    def halve_budget(self, error: Exception) -> None:
+        """After an out-of-memory error: smaller passes from now on. Raises `error` where they cannot get smaller."""
+        if self.token_budget <= SMALLEST_BUDGET:
+            raise error
+        self.token_budget //= 2
+        traceback.clear_frames(error.__traceback__)  # the failed pass's tensors, which its frames still hold
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.counts["out_of_memory"] += 1
+        log.warning("Out of memory: policy.token_budget is now %d, the step is repeated.", self.token_budget)
+
+    def describe(self) -> dict[str, Any]:
+        """What the equivalence check found."""
+        found = self._choice.inside or self._choice.beyond
+        if found is None:
+            return {"scorer": "not checked yet", "token_budget": self.token_budget}
+        beyond = self._choice.beyond
+        return found._asdict() | {"token_budget": self.token_budget, "beyond_window": beyond.scorer if beyond else None}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The token budget, and what the equivalence check found: on other menus it might choose another scorer."""
+        found = {"inside": self._choice.inside, "beyond": self._choice.beyond}
+        results = {name: e and e._asdict() for name, e in found.items()}
+        return {"token_budget": self.token_budget, "equivalence": {"device": self._device, **results}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`. On another device the scorers are checked again."""
+        if type(state["token_budget"]) is not int or state["token_budget"] < 1:
+            raise ValueError(f"the token budget is {state['token_budget']!r}")
+        self.token_budget = state["token_budget"]
+        saved = state["equivalence"]
+        if saved["device"] != self._device:
+            return
+        if saved["inside"] and saved["inside"]["scorer"] in SCORERS:
+            self._choice.inside = Equivalence(**saved["inside"])
+        if saved["beyond"] and saved["beyond"]["scorer"] in SCORERS:
+            self._choice.beyond = Equivalence(**saved["beyond"])
+
+    @property
+    def _device(self) -> str:
+        return str(self.lm.get_input_embeddings().weight.device.type)
+
+    def _scorers(self, menus: Sequence[list[EncodedAction]]) -> list[str]:
+        """The scorer of every menu; the first call, on real prompts and as it is trained, is the equivalence check."""
+        return self._choice.of(self.lm, list(menus), with_gradient=self._learns, token_budget=self.token_budget)
+
+    def _limits(self) -> Limits:
+        return Limits(self.token_budget, self.settings.menus_per_row)

@@ -1,0 +1,101 @@
+"""Rollout -> batch: the real samples in a row, with the values, advantages and value targets of an update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from twosome.protocols import ActorCritic
+from twosome.rl.advantages import gae, group_advantages
+from twosome.types import Decision, Rollout
+
+if TYPE_CHECKING:
+    from twosome.config.schema import PPOSettings
+
+
+@dataclass
+class Batch:
+    """N real samples: `features` [N, H]; `actions` (positions in the menus), old `log_probs`, `values`, `advantages` and value
+    `targets`, all [N], on the CPU.
+    """
+
+    decisions: list[Decision]
+    features: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    values: Tensor
+    advantages: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def not_finite(self) -> list[str]:
+        """Which of its numbers are a NaN or an infinity somewhere."""
+        parts = {
+            "log-probabilities": self.log_probs,
+            "values": self.values,
+            "advantages": self.advantages,
+            "value targets": self.targets,
+        }
+        return [name for name, x in parts.items() if not torch.isfinite(x).all()]
+
+
+def make_batch(rollout: Rollout, policy: ActorCritic, settings: PPOSettings, bonus: Tensor | None = None) -> Batch:
+    """Value the rollout's states and estimate its advantages, with the critic (`gae`) or without (`group`).
+
+    `bonus` [T, B] is added to the advantages alone: the value targets stay those of the environment's reward. Raises
+    `NumericsError` where the model gives no finite features.
+    """
+    real, shape = rollout.is_real.flatten(), rollout.rewards.shape
+    decisions = [d for d, keep in zip((d for row in rollout.decisions for d in row), real, strict=True) if keep]
+    features = policy.features([d.state for row in rollout.decisions for d in row])
+    with torch.no_grad():
+        values = policy.value_head(features).cpu().view(shape)
+    next_values = policy.values([s for row in rollout.next_states for s in row]).view(shape)
+    estimate = _group if settings.advantage == "group" else _gae
+    values, advantages, targets = estimate(rollout, values, next_values, settings, decisions)
+    if bonus is not None:
+        lam = 1.0 if settings.advantage == "group" else settings.gae_lambda
+        zeros = torch.zeros(shape)
+        terminated = _terminated(rollout, settings)
+        advantages = advantages + gae(bonus, zeros, zeros, rollout.discounts, terminated, rollout.truncated, lam)[0]
+    rows = (rollout.actions, rollout.log_probs, values, advantages, targets)
+    return Batch(decisions, features[real.to(features.device)], *(x.flatten()[real] for x in rows))
+
+
+def _gae(
+    rollout: Rollout, values: Tensor, next_values: Tensor, settings: PPOSettings, _: list[Decision]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Values, advantages and value targets [T, B]. A dropped step has advantage 0: nothing leaks from it."""
+    rewards = torch.where(rollout.is_real, rollout.rewards, values)
+    terminated = _terminated(rollout, settings)
+    scale = (rollout.discounts, terminated, rollout.truncated, settings.gae_lambda)
+    return values, *gae(rewards, values, next_values, *scale)
+
+
+def _group(
+    rollout: Rollout, values: Tensor, next_values: Tensor, settings: PPOSettings, decisions: list[Decision]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same without a critic: the return of each sample, less the mean over the samples of equal decisions."""
+    zeros = torch.zeros_like(values)
+    rewards = torch.where(rollout.is_real, rollout.rewards, zeros)
+    terminated = _terminated(rollout, settings)
+    _, targets = gae(rewards, zeros, zeros, rollout.discounts, terminated, rollout.truncated, 1.0)
+    advantages = torch.zeros_like(values)
+    advantages[rollout.is_real] = group_advantages(targets[rollout.is_real], groups_of(decisions))
+    return zeros, advantages, targets
+
+
+def _terminated(rollout: Rollout, settings: PPOSettings) -> Tensor:
+    """Ends that are not bootstrapped: with `truncation=death` a timeout is treated as terminal."""
+    return rollout.terminated | rollout.truncated if settings.truncation == "death" else rollout.terminated
+
+
+def groups_of(decisions: list[Decision]) -> Tensor:
+    """A number for every decision, equal for equal ones."""
+    numbers: dict[Decision, int] = {}
+    return torch.tensor([numbers.setdefault(d, len(numbers)) for d in decisions])

@@ -1,0 +1,29 @@
+"""The state of AdamW as a checkpoint holds it: by parameter index, tensors only, checked before it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ENTRIES = {"step", "exp_avg", "exp_avg_sq"}
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
+    """The moments and step counts: {index of the parameter: {entry: tensor}}. Rates are set anew at every update."""
+    state = optimizer.state_dict()["state"]
+    return {str(index): {key: torch.as_tensor(value) for key, value in entries.items()} for index, entries in state.items()}
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, dict[str, Any]]) -> None:
+    """The inverse of `optimizer_state`. Raises `ValueError` where it does not fit the optimiser's parameters."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    entries = {int(index): dict(values) for index, values in state.items()}
+    for index, values in entries.items():
+        if values.keys() != ENTRIES:
+            raise ValueError(f"the state of parameter {index} is not that of AdamW: it holds {sorted(values)}")
+        for key, value in values.items():
+            if value.shape not in (torch.Size(), parameters[index].shape) or not torch.isfinite(value).all():
+                raise ValueError(f"{key} of parameter {index} has shape {tuple(value.shape)} or numbers that are not finite")
+    optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,1 @@
+"""Who steps the worlds: checked environments, the one loop, rollouts, evaluation, a person's session."""

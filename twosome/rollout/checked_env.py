@@ -1,0 +1,274 @@
+"""One environment as rollout, evaluation and search see it: checked, replayable, and able to go back.
+
+Whatever a third-party environment does wrong becomes an `EnvironmentFault` that names the environment, the step, the seed and
+the actions that led there, with a transcript that `twosome-play replay=FILE` plays again. Knows nothing of tensors or files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
+
+from twosome.config.schema import EnvSettings
+from twosome.errors import EnvironmentFault, TwosomeError
+from twosome.protocols import Agent, Policy, Restorable, StateDict
+from twosome.rollout import transcript
+from twosome.rollout.contract import (
+    StepResult,
+    Violation,
+    check_events,
+    check_info,
+    check_menu,
+    check_observation,
+    check_step,
+    check_summary,
+    make_env,
+    said,
+    short,
+)
+from twosome.types import Episode, Menu
+
+AFTER_THE_END = Menu(("wait",), (0,))  # an ended episode has no menu; its last state still has a value
+SHOWN_ACTIONS = 24  # in a message; the transcript has all
+STATELESS = (OrderEnforcing, PassiveEnvChecker)  # wrappers that a snapshot of the environment inside may ignore
+
+Wrap = Callable[[gymnasium.Env], gymnasium.Env]
+
+
+class Step(NamedTuple):
+    """What a step of a world gave: the checked numbers, the state that it led to, and the episode if it is over."""
+
+    reward: float
+    duration: int
+    terminated: bool
+    truncated: bool
+    state: str
+    episode: Episode | None
+
+
+class WorldSnapshot(NamedTuple):
+    """A world's situation, hashable. `env`: of the environment, None where the episode is replayed; the rest is counted here."""
+
+    env: Hashable | None
+    episode: int
+    actions: tuple[int, ...]
+    events: tuple[str, ...]  # as JSON
+    lines: tuple[str, ...]
+    discounted_return: float
+    length: int
+    n_actions: int | None
+    is_over: bool
+
+
+class World:
+    """One environment and its present decision. Every episode can be replayed from its seed, its actions and its events.
+
+    `settings`: the environment's; `policy`: who reads it (it makes the decisions); `seed`, `index`: the run's seed and which
+    world this is; `wrap`: puts a gymnasium wrapper around it.
+    """
+
+    def __init__(self, settings: EnvSettings, policy: Policy, seed: int, index: int, wrap: Wrap | None = None):
+        self.settings, self.policy, self.seed, self.index, self._wrap = settings, policy, seed, index, wrap
+        self.episode = -1
+        self._clear()
+        self.env = self._make()
+
+    # Episodes ---------------------------------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Begin the next episode, with a seed of its own."""
+        self.episode += 1
+        self._begin()
+
+    def step(self, position: int) -> Step:
+        """Take the action at this position of the menu. Raises `EnvironmentFault`."""
+        action = self.menu.indices[position]
+        self.actions.append(action)
+        self._lines.append(transcript.action_line(action, self.menu.phrases[position]))
+        try:
+            observation, reward, terminated, truncated, info = self.env.step(action)
+        except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
+            raise self._fault(f"raised {type(error).__name__}: {said(error)}") from error
+        try:
+            result = check_step(reward, terminated, truncated, check_info(info))
+            self.events.extend(check_events(info))
+            self._count(result)
+            self.is_over = result.terminated or result.truncated
+            self._receive(observation, info)
+            episode = self._summary(result) if self.is_over else None
+        except Violation as violation:
+            raise self._fault(str(violation)) from violation
+        return Step(*result, self.state, episode)
+
+    def recreate(self) -> None:
+        """After a fault: another instance of the environment, since this one may be broken."""
+        self.close()
+        self.env = self._make()
+
+    def close(self) -> None:
+        """Close the environment, whatever it raises."""
+        with contextlib.suppress(Exception):  # one that fails while it closes harms nobody
+            self.env.close()
+
+    @property
+    def episode_seed(self) -> int:
+        return int(np.random.SeedSequence([self.seed, self.index, max(self.episode, 0)]).generate_state(1)[0])
+
+    @property
+    def state(self) -> str:
+        """The present state as text; at the end of an episode the last one."""
+        return self.decision.state
+
+    # Going back -------------------------------------------------------------------------------------------------------
+
+    @property
+    def can_snapshot(self) -> bool:
+        """Whether the environment itself can go back; else `restore` replays the episode, which takes as many steps."""
+        env = self.env
+        while isinstance(env, STATELESS):
+            env = env.env
+        return env is self.env.unwrapped and isinstance(env, Restorable)
+
+    def snapshot(self) -> WorldSnapshot:
+        """The present situation; cheap where the environment has snapshots."""
+        inner: Any = self.env.unwrapped
+        return WorldSnapshot(
+            env=inner.snapshot() if self.can_snapshot else None,
+            episode=self.episode,
+            actions=tuple(self.actions),
+            events=tuple(map(json.dumps, self.events)),
+            lines=tuple(self._lines),
+            discounted_return=self.discounted_return,
+            length=self.length,
+            n_actions=self.n_actions,
+            is_over=self.is_over,
+        )
+
+    def restore(self, snapshot: WorldSnapshot) -> None:
+        """Go back to a snapshot of this world. Raises `EnvironmentFault` where a replay leads elsewhere."""
+        self.episode = snapshot.episode
+        events = [json.loads(event) for event in snapshot.events]
+        if snapshot.env is None:
+            self._replay(snapshot.actions, events)
+            return
+        self.actions, self.events, self._lines = list(snapshot.actions), events, list(snapshot.lines)
+        self.discounted_return, self.length = snapshot.discounted_return, snapshot.length
+        self.n_actions, self.is_over = snapshot.n_actions, snapshot.is_over
+        inner: Any = self.env.unwrapped
+        observation, info = inner.restore(snapshot.env)
+        try:
+            self._receive(observation, info)
+        except Violation as violation:
+            raise self._fault(str(violation)) from violation
+        self._lines = list(snapshot.lines)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether persons, endpoints and clocks are out of reach, as they must be inside a simulation."""
+        inner = self.env.unwrapped
+        return inner.sealed if isinstance(inner, Agent) else False
+
+    @sealed.setter
+    def sealed(self, value: bool) -> None:
+        inner = self.env.unwrapped
+        if isinstance(inner, Agent):
+            inner.sealed = value
+
+    def state_dict(self) -> StateDict:
+        """The episode's number, its actions and events so far, and the state they led to."""
+        return {"episode": self.episode, "actions": list(self.actions), "events": list(self.events), "state": self.state}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """Replay an episode up to where it was. Raises `EnvironmentFault` if it leads elsewhere."""
+        if type(state["episode"]) is not int or not 0 <= state["episode"] < 2**63:
+            raise ValueError(f"episode {short(state['episode'])}")
+        self.episode = state["episode"]
+        self._replay(state["actions"], state["events"])
+        if self.state != state["state"]:
+            got, before = short(self.state), short(state["state"])
+            raise self._fault(f"is not reproducible: replaying the episode led to {got}, before it was {before}")
+
+    def _replay(self, actions: Sequence[int], events: Sequence[Any]) -> None:
+        self._begin({"events": list(events)} if events else None)
+        for k, action in enumerate(actions):
+            if action not in self.menu.indices:
+                raise self._fault(
+                    f"is not reproducible: replaying the episode, action {short(action)} is not legal any more"
+                )
+            ended = self.step(self.menu.indices.index(action)).episode is not None
+            if ended and k + 1 < len(actions):
+                raise self._fault("is not reproducible: replaying the episode, it ended too early")
+
+    # Inside -----------------------------------------------------------------------------------------------------------
+
+    def _make(self) -> gymnasium.Env:
+        env = make_env(self.settings)
+        return env if self._wrap is None else self._wrap(env)
+
+    def _clear(self) -> None:
+        self.actions: list[int] = []
+        self.events: list[Any] = []
+        self._lines: list[str] = []  # the episode as a transcript
+        self.discounted_return, self.length = 0.0, 0
+        self.n_actions: int | None = None
+        self.is_over = False
+        self.menu = AFTER_THE_END
+
+    def _begin(self, options: dict[str, Any] | None = None) -> None:
+        self._clear()
+        try:
+            observation, info = self.env.reset(seed=self.episode_seed, options=options)
+        except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
+            raise self._fault(f"raised {type(error).__name__} in reset: {said(error)}") from error
+        try:
+            self._receive(observation, info)
+        except Violation as violation:
+            raise self._fault(str(violation)) from violation
+
+    def _count(self, result: StepResult) -> None:
+        self.discounted_return += self.settings.gamma**self.length * result.reward
+        self.length += result.duration
+        self._lines.append(transcript.reward_line(result.reward, result.duration, self.discounted_return))
+
+    def _receive(self, observation: Any, info: Any) -> None:
+        """Check what the environment shows and turn it into the next decision. Raises `Violation`."""
+        self.observation, self.info = check_observation(observation), check_info(info)
+        if not self._lines:
+            self._lines.append(transcript.goal_line(self.observation["goal"]))
+        self._lines.append(transcript.scene_lines(self.observation["scene"]))
+        if self.is_over:
+            self.menu = AFTER_THE_END
+        else:
+            self.menu, self.n_actions = check_menu(self.info, self.n_actions)
+            self._lines.append(transcript.menu_lines(self.menu))
+        try:
+            self.decision = self.policy.decide(self.observation, self.menu)
+        except (TwosomeError, TypeError, ValueError) as error:
+            raise Violation(f"gave an observation or menu that this policy cannot take: {said(error)}") from error
+
+    def _summary(self, result: StepResult) -> Episode:
+        discounted_return, length = check_summary(self.info, self.discounted_return, self.length)
+        success = bool(self.info.get("success", result.terminated))
+        return Episode(discounted_return, length, len(self.actions), success)
+
+    def _fault(self, what: str) -> EnvironmentFault:
+        shown = str(self.actions[-SHOWN_ACTIONS:])
+        if len(self.actions) > SHOWN_ACTIONS:
+            shown = f"the last {SHOWN_ACTIONS} of {len(self.actions)}, {shown}"
+        fault = EnvironmentFault(
+            f"Environment {self.settings.id} {what}. It happened at step {len(self.actions)} of episode {self.episode} of "
+            f"world {self.index} (run seed {self.seed}, episode seed {self.episode_seed}); the actions that led there: "
+            f"{shown}."
+        )
+        fault.name = f"seed{self.seed}-world{self.index}-episode{self.episode}-step{len(self.actions)}"
+        told = transcript.one_line(str(fault))
+        fault.transcript = transcript.joined(
+            [*transcript.head(self.settings, self.episode_seed), *self._lines, "", f"fault: {told}"]
+        )
+        return fault

@@ -1,0 +1,83 @@
+"""Environments x policy -> Rollout [T, B]."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import torch
+
+from twosome.errors import EnvironmentFault
+from twosome.protocols import Policy, StateDict
+from twosome.rollout.checked_env import World
+from twosome.rollout.driver import Deliberation, Tolerance, drive
+from twosome.types import Decision, Episode, Rollout
+
+if TYPE_CHECKING:
+    from twosome.config.schema import EnvSettings
+
+log = logging.getLogger(__name__)
+
+
+class Worlds:
+    """B worlds stepped together, and how much of their faults is tolerated."""
+
+    def __init__(
+        self, settings: EnvSettings, policy: Policy, seed: int, n: int, tolerance: Tolerance | None = None
+    ):
+        self.settings, self.policy = settings, policy
+        self.tolerance = tolerance or Tolerance()
+        self.worlds = [World(settings, policy, seed, b) for b in range(n)]
+        for world in self.worlds:
+            self.tolerance.restart(world)
+
+    def state_dict(self) -> StateDict:
+        """Where every world is, and the counts of episodes."""
+        return {"worlds": [w.state_dict() for w in self.worlds], **self.tolerance.state_dict()}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """Bring every world back to where it was by replaying its episode.
+
+        An environment that does not repeat itself cannot be brought back: its episode is dropped with a warning, the next
+        begins.
+        """
+        for world, saved in zip(self.worlds, state["worlds"], strict=True):
+            try:
+                world.load_state_dict(saved)
+            except EnvironmentFault as fault:
+                log.warning("An episode is dropped; what follows may differ from a run that was not stopped: %s", fault)
+                world.recreate()
+                self.tolerance.restart(world)
+        self.tolerance.load_state_dict(state)
+
+
+def collect(
+    worlds: Worlds, steps: int, generator: torch.Generator, deliberate: Deliberation | None = None
+) -> Rollout:
+    """Let the policy act for `steps` decisions in every world; episodes that end are followed by the next."""
+    n, gamma = len(worlds.worlds), worlds.settings.gamma
+    numbers = {name: torch.zeros(steps, n) for name in ("log_probs", "rewards", "discounts")}
+    flags = {name: torch.zeros(steps, n, dtype=torch.bool) for name in ("terminated", "truncated", "is_real")}
+    actions = torch.zeros(steps, n, dtype=torch.long)
+    decisions: list[list[Decision]] = []
+    next_states: list[list[str]] = []
+    targets: list[list[torch.Tensor | None]] = []
+    episodes: list[Episode] = []
+    for t in range(steps):
+        transitions = drive(worlds.worlds, worlds.policy, generator, worlds.tolerance, deliberate)
+        for b, (world, _, log_probs, action, _, step) in enumerate(transitions):
+            actions[t, b], numbers["log_probs"][t, b] = action, log_probs[action]
+            if step is None:
+                flags["truncated"][t, b] = True  # nothing leaks over the dropped step; is_real stays False
+                continue
+            flags["is_real"][t, b] = True
+            numbers["rewards"][t, b], numbers["discounts"][t, b] = step.reward, gamma**step.duration
+            flags["terminated"][t, b], flags["truncated"][t, b] = step.terminated, step.truncated
+            if step.episode is not None:
+                episodes.append(step.episode)
+                worlds.tolerance.restart(world)
+        decisions.append([tr.decision for tr in transitions])
+        next_states.append([tr.decision.state if tr.step is None else tr.step.state for tr in transitions])
+        targets.append([tr.target for tr in transitions])
+    proposed = targets if deliberate is not None else None
+    return Rollout(decisions, next_states, actions, **numbers, **flags, episodes=episodes, targets=proposed)

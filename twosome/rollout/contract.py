@@ -1,0 +1,150 @@
+"""What an environment may return: every value is checked where it enters. Knows nothing of policies, tensors or files.
+
+A function here raises `Violation`; `checked_env.World` turns it into an `EnvironmentFault` that says where it happened.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+
+from twosome.config.schema import EnvSettings
+from twosome.errors import ConfigError
+from twosome.rollout.transcript import one_line
+from twosome.types import Menu, Observation
+
+LONGEST_TEXT = 1_000_000  # characters of a scene
+MOST_ACTIONS = 10_000
+LARGEST_REWARD = 1e30  # float32 holds it
+
+
+class Violation(Exception):
+    """What an environment did against the contract, as the end of a sentence that begins with its name."""
+
+
+class StepResult(NamedTuple):
+    """What a step returned, checked."""
+
+    reward: float
+    duration: int
+    terminated: bool
+    truncated: bool
+
+
+def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
+    """Make an environment from `conf/env`. Raises `ConfigError` for an unknown id or arguments that it does not take."""
+    try:
+        return gymnasium.make(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
+    except ImportError as error:
+        raise ConfigError(f"env.id={settings.id!r} cannot be imported: {said(error)}") from error
+    except Exception as error:  # the constructor of a third-party environment may raise anything
+        what = f"env.id={settings.id!r} with env.kwargs={settings.kwargs} cannot be made"
+        raise ConfigError(f"{what}: {type(error).__name__}: {said(error)}") from error
+
+
+def check_observation(observation: Any) -> Observation:
+    """An observation with texts."""
+    is_text = isinstance(observation, Mapping) and all(
+        isinstance(observation.get(key), str) for key in ("scene", "goal")
+    )
+    if not is_text:
+        raise Violation("gave an observation without text: expected a dict with str `scene` and `goal`")
+    for key in ("scene", "goal"):
+        if len(observation[key]) > LONGEST_TEXT:
+            raise Violation(f"gave a {key} of {len(observation[key])} characters, more than the {LONGEST_TEXT} allowed")
+    return observation
+
+
+def check_info(info: Any) -> Mapping[str, Any]:
+    """An info that can be looked into."""
+    if not isinstance(info, Mapping):
+        raise Violation(f"gave info={short(info)}, expected a dict")
+    return info
+
+
+def check_step(reward: Any, terminated: Any, truncated: Any, info: Mapping[str, Any]) -> StepResult:
+    """The numbers of a step."""
+    is_number = isinstance(reward, (int, float, np.integer, np.floating))
+    if not is_number or not -LARGEST_REWARD < reward < LARGEST_REWARD:
+        raise Violation(f"gave the reward {short(reward)}, expected a finite number")
+    for name, flag in (("terminated", terminated), ("truncated", truncated)):
+        if not isinstance(flag, (bool, int, np.bool_, np.integer)):
+            raise Violation(f"gave {name}={short(flag)}, expected true or false")
+    duration = info.get("duration", 1)
+    if not isinstance(duration, (int, np.integer)) or not 1 <= duration < 2**31:
+        raise Violation(f"gave info['duration']={short(duration)}, expected a whole number of 1 or more")
+    return StepResult(float(reward), int(duration), bool(terminated), bool(truncated and not terminated))
+
+
+def check_menu(info: Mapping[str, Any], n_before: int | None) -> tuple[Menu, int]:
+    """The legal actions, and how many actions there are. `n_before`: how many there were, None at the start."""
+    actions, mask = info.get("actions"), info.get("action_mask")
+    if not isinstance(actions, (tuple, list)) or not actions:
+        raise Violation(f"gave info['actions']={short(actions)}, expected a tuple with the phrase of every action")
+    n = len(actions)
+    if n_before not in (None, n):
+        raise Violation(f"gave {n} actions after {n_before}; their number must not change in an episode")
+    if n > MOST_ACTIONS:
+        raise Violation(f"gave {n} actions, more than the {MOST_ACTIONS} allowed")
+    try:
+        flags = [True] * n if mask is None else [bool(is_legal) for is_legal in mask]
+    except (TypeError, ValueError):
+        raise Violation(f"gave info['action_mask']={short(mask)}, expected one bool per action") from None
+    if len(flags) != n:
+        raise Violation(f"gave {len(flags)} entries in info['action_mask'] for {n} actions")
+    indices = tuple(i for i, is_legal in enumerate(flags) if is_legal)
+    phrases = tuple(actions[i] for i in indices)
+    if not phrases:
+        raise Violation("gave an empty menu: info['action_mask'] allows no action, expected at least one")
+    is_text = all(isinstance(phrase, str) and phrase.strip() for phrase in phrases)
+    if not is_text or len({" ".join(phrase.split()) for phrase in phrases}) < len(phrases):
+        raise Violation(f"gave the menu {short(phrases)}, expected distinct, non-empty phrases")
+    return Menu(phrases, indices), n
+
+
+def check_events(info: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Results of the step that cannot be recomputed, as plain data."""
+    import json
+
+    events = info.get("events", ())
+    try:
+        if not isinstance(events, (tuple, list)):
+            raise TypeError
+        return tuple(json.loads(json.dumps(list(events), allow_nan=False)))
+    except (TypeError, ValueError, RecursionError):
+        raise Violation(f"gave info['events']={short(events)}, expected a tuple of values that JSON can hold") from None
+
+
+def check_summary(info: Mapping[str, Any], discounted_return: float, length: int) -> tuple[float, int]:
+    """Discounted return and length of an ended episode, by default as they were counted here."""
+    try:
+        summary = info.get("episode", {"r": discounted_return, "l": length})
+        found = float(summary["r"]), int(summary["l"])
+    except (TypeError, ValueError, KeyError, OverflowError):
+        got = short(info.get("episode"))
+        raise Violation(f"gave info['episode']={got}, expected {{'r': return, 'l': steps}}") from None
+    if not math.isfinite(found[0]):
+        raise Violation(f"gave info['episode']['r']={found[0]}, expected a finite number")
+    return found
+
+
+def short(value: Any) -> str:
+    """A value of a third-party environment, quoted within bounds."""
+    try:
+        text = repr(value)
+    except Exception:  # its own __repr__ may raise anything
+        text = f"a {type(value).__name__} that cannot be shown"
+    return one_line(text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}")
+
+
+def said(error: BaseException) -> str:
+    """The message of an error, quoted within bounds."""
+    try:
+        text = one_line(str(error))
+    except Exception:  # its own __str__ may raise anything
+        text = "(no message)"
+    return text if len(text) <= 300 else f"{text[:300]} ..."

@@ -1,0 +1,139 @@
+"""The one loop that steps worlds: ask the policy, choose, step, tell what happened. Rollout, evaluation and reports share it.
+
+A plain list of worlds is stepped: texts and menus do not stack, and gymnasium's autoreset would insert a step whose action is
+ignored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from twosome.errors import EnvironmentFault, NumericsError
+from twosome.protocols import Choice, Policy, StateDict
+from twosome.rollout.checked_env import Step, World
+from twosome.types import Decision
+
+log = logging.getLogger(__name__)
+
+FEWEST = 20  # episodes over which the share of failures is judged at least
+MOST_RESETS = 10  # in a row that may fail before even a tolerant run gives up
+
+
+class Transition(NamedTuple):
+    """One step of one world. `step` is None where a fault of the environment spoilt it: the episode was dropped."""
+
+    world: World
+    decision: Decision
+    log_probs: Tensor  # of the menu, that the action was drawn from
+    action: int  # its position in the menu
+    target: Tensor | None  # the distribution that a search proposes to learn
+    step: Step | None
+
+
+class Deliberation(Protocol):
+    """A search as the driver sees it: what it makes of the decisions of some worlds, which it leaves as they were."""
+
+    def __call__(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Choice]:
+        """For every world what to play, and what to learn. `log_probs`: the policy's own."""
+        ...
+
+
+class Tolerance:
+    """How many episodes a faulty environment may spoil. `failed` counts them, `finished` the others.
+
+    `share`: of all episodes, of 20 at least, that may fail; one is tolerated at any share above 0. `keep`: is given every
+    fault to keep its transcript, and answers where it lies.
+    """
+
+    def __init__(self, share: float = 0.0, keep: Callable[[EnvironmentFault], str] | None = None):
+        self.share, self.keep, self.failed, self.finished = share, keep, 0, 0
+
+    def restart(self, world: World) -> None:
+        """Begin the next episode of a world. Raises `EnvironmentFault` when too many have failed."""
+        try:
+            world.reset()
+        except EnvironmentFault as fault:
+            self.drop(world, fault)
+
+    def drop(self, world: World, fault: EnvironmentFault) -> None:
+        """Drop the episode and begin the next. Raises the fault when more than the allowed share of episodes has failed."""
+        for _ in range(MOST_RESETS):
+            self.failed += 1
+            kept = "" if self.keep is None else self.keep(fault)
+            if self.failed > max(self.share * max(self.finished + self.failed, FEWEST), float(self.share > 0)):
+                raise EnvironmentFault(
+                    f"{fault}{kept} {self.failed} of {self.finished + self.failed} episodes failed; "
+                    f"log.max_failed_episodes={self.share} is the share that may be dropped."
+                ) from fault
+            log.warning("An episode is dropped: %s%s", fault, kept)
+            world.recreate()
+            try:
+                return world.reset()
+            except EnvironmentFault as another:
+                fault = another
+        raise fault
+
+    def state_dict(self) -> StateDict:
+        """Both counts."""
+        return {"failed": self.failed, "finished": self.finished}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """The inverse of `state_dict`."""
+        self.failed, self.finished = int(state["failed"]), int(state["finished"])
+
+
+def drive(
+    worlds: list[World],
+    policy: Policy,
+    generator: torch.Generator | None,
+    tolerance: Tolerance,
+    deliberate: Deliberation | None = None,
+) -> list[Transition]:
+    """One step of every world. Actions are sampled; without a generator the most probable is taken.
+
+    An episode that a fault spoils is dropped and the next begun, as far as `tolerance` goes. A world whose episode has ended
+    is left there: the caller restarts or closes it.
+    """
+    decisions = [world.decision for world in worlds]
+    log_probs = ask(policy, decisions)
+    choices = [Choice(row, None) for row in log_probs]
+    if deliberate is not None:
+        choices = deliberate(worlds, decisions, log_probs)
+    actions = choose([choice.log_probs for choice in choices], generator)
+    transitions = []
+    for world, decision, choice, action in zip(worlds, decisions, choices, actions, strict=True):
+        step = None
+        try:
+            step = world.step(action)
+            tolerance.finished += step.episode is not None
+        except EnvironmentFault as fault:
+            tolerance.drop(world, fault)
+        transitions.append(Transition(world, decision, choice.log_probs, action, choice.target, step))
+    return transitions
+
+
+def choose(log_probs: list[Tensor], generator: torch.Generator | None) -> list[int]:
+    """A position of every menu: sampled, or the most probable (the first of equals) without a generator."""
+    if generator is None:
+        return [int(row.argmax()) for row in log_probs]
+    return [int(torch.multinomial(_probabilities(row), 1, generator=generator)) for row in log_probs]
+
+
+def ask(policy: Policy, decisions: list[Decision]) -> list[Tensor]:
+    """The policy's log-probabilities; NaN for a decision on which it gives none, so that an update sees and skips it."""
+    try:
+        return policy.log_probs(decisions)
+    except NumericsError:
+        if len(decisions) > 1:
+            return [row for d in decisions for row in ask(policy, [d])]
+        log.warning("The model gives no finite log-probabilities to %s; the action is drawn evenly.", decisions[0])
+        return [torch.full((len(decisions[0].menu),), torch.nan)]
+
+
+def _probabilities(log_probs: Tensor) -> Tensor:
+    return torch.ones_like(log_probs) if log_probs.isnan().any() else log_probs.exp()

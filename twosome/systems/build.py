@@ -1,0 +1,80 @@
+"""Settings -> policy and learner: which policy learns, and how. Baselines stand behind the same rollout and logging."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import torch
+from gymnasium.spaces import Dict, Discrete
+
+from twosome.agents.llm_policy import LLMPolicy
+from twosome.config.schema import InspectSettings, TrainSettings
+from twosome.errors import ConfigError
+from twosome.lm.adapter import add_adapter, compile_layers
+from twosome.lm.loading import load_lm
+from twosome.lm.value_head import ValueHead
+from twosome.protocols import KeepBadBatch, Learner, TrainedPolicy
+from twosome.rl.ppo import PPO
+from twosome.rl.q_learning import QLearner
+from twosome.rollout.contract import make_env
+from twosome.systems.baselines.mlp import MLPPolicy
+from twosome.systems.baselines.tabular import QTable
+
+if TYPE_CHECKING:
+    from twosome.config.schema import EnvSettings
+
+
+def build(
+    cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBadBatch | None = None
+) -> tuple[TrainedPolicy, Learner]:
+    """The policy and the learner of `cfg.method`. `generator` orders what is random in learning."""
+    if cfg.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+        torch.use_deterministic_algorithms(True)
+    if cfg.method == "tabular":
+        table = QTable(cfg.baseline)
+        return table, QLearner(table, cfg.baseline)
+    policy = build_mlp(cfg) if cfg.method == "mlp" else build_policy(cfg)
+    return policy, PPO(policy, cfg.ppo, generator, keep_bad_batch)
+
+
+def build_policy(cfg: TrainSettings | InspectSettings, *, adapter: bool = True) -> LLMPolicy:
+    """A fresh policy of a language model: the model, a new LoRA adapter, a new value head.
+
+    Without the `adapter` it cannot learn, but is ready sooner: a new one changes no score.
+    """
+    if cfg.model.threads is not None:
+        torch.set_num_threads(cfg.model.threads)
+    torch.manual_seed(cfg.seed)
+    lm, tokenizer = load_lm(cfg.model)
+    width = lm.get_output_embeddings().weight.shape[-1]
+    device = lm.get_input_embeddings().weight.device
+    if adapter:
+        lm = add_adapter(lm, cfg.model.lora, cfg.model.gradient_checkpointing)
+    value_head = ValueHead(width, cfg.model.value_head).to(device)
+    if cfg.model.compile:
+        compile_layers(lm)
+    return LLMPolicy(lm, tokenizer, value_head, cfg.policy)
+
+
+def build_mlp(cfg: TrainSettings) -> MLPPolicy:
+    """A fresh policy of a small network, shaped by the environment's observation and actions."""
+    high, n_actions = _shape(cfg.env)
+    torch.manual_seed(cfg.seed)
+    return MLPPolicy(high, n_actions, cfg.baseline.widths, cfg.model.value_head)
+
+
+def _shape(settings: EnvSettings) -> tuple[torch.Tensor, int]:
+    """The upper bounds of the numeric observation, and the number of actions. Raises `ConfigError` where there are none."""
+    env = make_env(settings)
+    try:
+        observation, action = env.observation_space, env.action_space
+        if not isinstance(observation, Dict) or "vector" not in observation.spaces or not isinstance(action, Discrete):
+            raise ConfigError(
+                f"method=mlp reads numbers, and {settings.id} gives none: expected an observation space with a Box `vector` "
+                "and a Discrete action space."
+            )
+        return torch.as_tensor(observation["vector"].high), int(action.n)  # type: ignore[attr-defined]
+    finally:
+        env.close()

@@ -1,0 +1,76 @@
+"""One training run: collect, learn, log, evaluate, save. This file reads as the algorithm."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import Any
+
+from twosome import files
+from twosome.errors import NumericsError
+from twosome.monitoring.monitor import Monitor
+from twosome.rollout.collect import collect
+from twosome.training.console import Console
+from twosome.training.metrics import Metrics
+from twosome.training.run_folder import Run
+from twosome.training.signals import Interrupt
+from twosome.training.state import TrainingState
+
+
+def train(run: Run) -> dict[str, Any]:
+    """One training run, from its last checkpoint where it has one. Returns what `summary.json` holds."""
+    try:
+        with Interrupt(run.folder) as interrupt:
+            return _train(run, interrupt)
+    except NumericsError as error:
+        raise NumericsError(f"{error} {run.last_good()}") from error
+    finally:
+        run.close()
+
+
+def _train(run: Run, interrupt: Interrupt) -> dict[str, Any]:
+    cfg, console, state = run.cfg, Console(run), TrainingState(run)
+    policy, progress = state.policy, state.progress
+    if run.checkpoint is None:
+        progress.eval_before = state.evaluate(cfg.log.eval_episodes_final)
+    console.begin(progress, is_resumed=run.checkpoint is not None)
+    metrics = Metrics(run.folder, cfg.log.tensorboard, progress.steps)
+    monitor = Monitor(run.folder, cfg, policy, metrics.writer, progress.steps)
+    progress.tick()
+    with closing(metrics):
+        with console.progress(progress):
+            while not progress.is_over():
+                interrupt.wait_for_step()
+                _update(state, monitor)
+                if cfg.log.eval_interval and progress.updates % cfg.log.eval_interval == 0:
+                    progress.add_evaluation(state.evaluate(cfg.log.eval_episodes))
+                metrics.log(progress.steps, progress.record)
+                monitor.after_update(progress.steps, progress.updates, state.learner.samples)
+                console.update(progress)
+                is_due = progress.updates % cfg.log.checkpoint_interval == 0
+                if progress.is_new_best or is_due or interrupt.requested:
+                    state.save()
+                interrupt.leave_if_asked()
+        interrupt.wait_for_step()
+        if not state.is_saved():
+            state.save()
+        interrupt.leave_if_asked()
+        progress.eval_after = state.evaluate(cfg.log.eval_episodes_final)
+        summary = progress.summary(policy.describe_scorer())
+        monitor.finish(summary)
+    files.write_json(run.folder / "summary.json", summary)
+    console.after(summary)
+    return summary
+
+
+def _update(state: TrainingState, monitor: Monitor) -> None:
+    """Collect a rollout and learn from it."""
+    policy, learner, progress = state.policy, state.learner, state.progress
+    policy.clear_cache()
+    started = time.perf_counter()
+    rollout = collect(state.worlds, state.cfg.rollout_steps, state.generators["act"])
+    monitor.before_update(rollout, progress.updates)
+    update = learner.update(rollout, progress.share)
+    seconds = time.perf_counter() - started
+    failed = state.worlds.tolerance.failed
+    progress.add(rollout, update, policy.counts, failed, learner.bad_updates, seconds)

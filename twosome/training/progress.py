@@ -1,0 +1,170 @@
+"""The counters of a run: what is logged, what decides about stopping and the best checkpoint, what a resume brings back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from typing import Any
+
+import torch
+
+from twosome.config.schema import TrainSettings
+from twosome.protocols import StateDict
+from twosome.types import Episode, Rollout
+from twosome.versions import versions
+
+METRICS = {
+    "return/mean": "discounted return of the episodes that ended in this rollout, as the environment reports it",
+    "success/rate": "share of those episodes that reached the goal",
+    "length/mean": "their primitive steps",
+    "length/decisions": "their decisions",
+    "episodes": "episodes that have ended since the start of the run",
+    "episodes/failed": "episodes that a fault of the environment ended, since the start",
+    "eval/greedy_return": "discounted return of greedy evaluation episodes",
+    "eval/greedy_success": "their success rate",
+    "eval/sampled_return": "discounted return of sampled evaluation episodes",
+    "eval/sampled_success": "their success rate",
+    "speed/steps_per_second": "decisions per second of wall time, collecting and learning together",
+    "speed/seconds": "wall time of training so far, evaluation and saving included",
+    "reuse/decisions": "share of the decisions asked for that were computed by the model, the rest was cached",
+    "reuse/features": "share of the critic's states that were computed by the model, the rest was cached",
+    "memory/peak_gib": "peak accelerator memory so far in GiB (0 on the CPU)",
+    "numerics/bad_updates": "optimiser steps skipped for a NaN or infinity since the start",
+}
+WINDOW = 20  # finished episodes over which the progress line averages
+SAVED: dict[str, tuple[type, ...]] = {  # what a checkpoint holds of them
+    "steps": (int,),
+    "updates": (int,),
+    "episodes": (int,),
+    "wall_seconds": (int, float),
+    "best": (dict, type(None)),
+    "eval_before": (dict, type(None)),
+    "last_evaluation": (dict, type(None)),
+    "first_ratio_deviation": (int, float),
+}
+
+
+class Progress:
+    """`steps`: decisions taken in all worlds together, the x-axis of every figure."""
+
+    def __init__(self, cfg: TrainSettings):
+        self.cfg = cfg
+        self.steps = self.updates = self.episodes = 0
+        self.wall_seconds = 0.0
+        self._clock: float | None = None
+        self.recent: deque[Episode] = deque(maxlen=WINDOW)
+        self.best: dict[str, float] | None = None
+        self.eval_before: dict[str, Any] | None = None
+        self.eval_after: dict[str, Any] | None = None
+        self.last_evaluation: dict[str, Any] | None = None
+        self.first_ratio_deviation = 0.0
+        self.record: dict[str, float] = {}
+        self.is_new_best = False
+
+    @property
+    def share(self) -> float:
+        """How much of the run is over, 0 to 1."""
+        return self.steps / self.cfg.total_steps
+
+    def tick(self) -> None:
+        """Add the time since the last tick to the run's wall time, to which a resumed run adds its own."""
+        now = time.perf_counter()
+        self.wall_seconds += now - (self._clock or now)
+        self._clock = now
+
+    def add(
+        self,
+        rollout: Rollout,
+        update: dict[str, float],
+        counts: Counter[str],
+        failed_episodes: int,
+        bad_updates: int,
+        seconds: float,
+    ) -> None:
+        """Count a rollout and its update, and prepare the record to log.
+
+        `counts`: of the policy, which begin again at zero; `failed_episodes`, `bad_updates`: since the start of the run.
+        """
+        self.steps += rollout.actions.numel()
+        self.updates += 1
+        self.tick()
+        self.episodes += len(rollout.episodes)
+        self.recent.extend(rollout.episodes)
+        self.is_new_best = False
+        self.first_ratio_deviation = max(self.first_ratio_deviation, update.get("policy/ratio_deviation_first", 0.0))
+        self.record = update | {
+            "episodes": float(self.episodes),
+            "episodes/failed": float(failed_episodes),
+            "speed/steps_per_second": rollout.actions.numel() / seconds,
+            "speed/seconds": self.wall_seconds,
+            "reuse/decisions": counts["decisions_computed"] / max(counts["decisions"], 1),
+            "reuse/features": counts["states_computed"] / max(counts["states"], 1),
+            "memory/peak_gib": torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0,
+            "numerics/bad_updates": float(bad_updates),
+        }
+        if rollout.episodes:
+            self.record |= {
+                "return/mean": _mean([e.discounted_return for e in rollout.episodes]),
+                "success/rate": _mean([float(e.success) for e in rollout.episodes]),
+                "length/mean": _mean([float(e.length) for e in rollout.episodes]),
+                "length/decisions": _mean([float(e.decisions) for e in rollout.episodes]),
+            }
+        counts.clear()
+
+    def add_evaluation(self, evaluation: dict[str, Any]) -> None:
+        """Note an evaluation; the best greedy return, then the best sampled one, marks the best checkpoint."""
+        self.tick()
+        self.last_evaluation = evaluation
+        self.record["speed/seconds"] = self.wall_seconds
+        for name in ("greedy", "sampled"):
+            self.record[f"eval/{name}_return"] = evaluation[name]["return_mean"]
+            self.record[f"eval/{name}_success"] = evaluation[name]["success_rate"]
+        rank = [round(evaluation[name]["return_mean"], 9) for name in ("greedy", "sampled")]
+        if self.best is None or rank > [self.best["greedy"], self.best["sampled"]]:
+            self.best = {"step": self.steps, "greedy": rank[0], "sampled": rank[1]}
+            self.is_new_best = True
+
+    def is_over(self) -> bool:
+        """Whether the steps are used up, or the last greedy evaluation came to `log.stop_at` of the known optimum."""
+        return self.steps >= self.cfg.total_steps or self._reached()
+
+    def _reached(self) -> bool:
+        stop_at, optimum = self.cfg.log.stop_at, self.cfg.env.optimum
+        if stop_at is None or optimum is None or self.last_evaluation is None:
+            return False
+        return bool(self.last_evaluation["greedy"]["return_mean"] >= stop_at * optimum)
+
+    def state_dict(self) -> StateDict:
+        """Everything of this object that a resumed run needs."""
+        return {name: getattr(self, name) for name in SAVED} | {"recent": [list(e) for e in self.recent]}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """The inverse of `state_dict`. Raises `ValueError` or `KeyError` where it cannot be that."""
+        for name, kinds in SAVED.items():
+            if not isinstance(state[name], kinds):
+                raise ValueError(f"{name} is {state[name]!r:.80}")
+            setattr(self, name, state[name])
+        self.recent = deque((Episode(*e) for e in state["recent"]), maxlen=WINDOW)
+
+    def summary(self, scorer: dict[str, Any]) -> dict[str, Any]:
+        """What `summary.json` holds. `scorer`: how the policy computed its scores."""
+        return {
+            "env_id": self.cfg.env.id.split(":")[-1],
+            "model": self.cfg.model.name,
+            "seed": self.cfg.seed,
+            "env_steps": self.steps,
+            "updates": self.updates,
+            "episodes": self.episodes,
+            "wall_seconds": round(self.wall_seconds, 3),
+            "optimum": self.cfg.env.optimum,
+            "scorer": scorer,
+            "first_ratio_deviation": self.first_ratio_deviation,
+            "best": self.best,
+            "eval_before": self.eval_before,
+            "eval_after": self.eval_after,
+            "versions": versions(),
+        }
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,174 @@
+"""A run's folder: where it is, whether it is new, finished or to be continued, and what is written into it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twosome import checkpoints, files
+from twosome.config.saved import must_agree, to_yaml
+from twosome.config.schema import TrainSettings
+from twosome.errors import CheckpointError, ConfigError, EnvironmentFault
+from twosome.versions import versions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST_FAULTS = 100  # transcripts kept of a run's environment faults
+MOST_BAD_BATCHES = 8  # batches kept that met a NaN or an infinity
+
+
+class Run:
+    """`folder`: where everything of the run lies; `checkpoint`: the one to continue from, None at the start.
+
+    While it is open, no other process can use the folder.
+    """
+
+    def __init__(self, folder: Path, checkpoint: Path | None, cfg: TrainSettings, lock: int | None = None):
+        self.folder, self.checkpoint, self.cfg, self._lock = folder, checkpoint, cfg, lock
+
+    def checkpoint_folder(self, step: int) -> Path:
+        return self.folder / "checkpoints" / f"step-{step:08d}"
+
+    def last_good(self) -> str:
+        """Where a run that stopped for a fault stands, in a sentence."""
+        found = checkpoints.checkpoints(self.folder)
+        return f"The last good checkpoint is {found[-1]}." if found else f"{self.folder} holds no checkpoint yet."
+
+    def keep_fault(self, fault: EnvironmentFault) -> str:
+        """Keep the transcript of an environment's fault; at most `MOST_FAULTS` of them. Says where it lies."""
+        path = self.folder / "faults" / f"{fault.name}.txt"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            if not path.exists() and sum(1 for _ in path.parent.iterdir()) >= MOST_FAULTS:
+                return ""
+            files.write_text(path, fault.transcript)
+        except OSError:  # the fault itself matters more
+            return ""
+        return f" Its transcript is {path}; `twosome-play replay={path}` plays it again."
+
+    def keep_bad_batch(self, name: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+        """Keep the samples of a step that met a NaN or an infinity; at most `MOST_BAD_BATCHES`. Says where they lie."""
+        folder = self.folder / "bad_batches" / name
+        try:
+            folder.parent.mkdir(exist_ok=True)
+            if not folder.exists() and sum(1 for _ in folder.parent.iterdir()) >= MOST_BAD_BATCHES:
+                return f" The first {MOST_BAD_BATCHES} batches are in {folder.parent}."
+            folder.mkdir(exist_ok=True)
+            files.write_tensors(folder / "batch.safetensors", dict(tensors))
+            files.write_json(folder / "batch.json", facts)
+        except OSError:  # what happened matters more than its record
+            return ""
+        return f" The batch is in {folder}."
+
+    def write_best(self, best: Mapping[str, float] | None) -> Path | None:
+        """Name the best checkpoint in `best.json`, for `twosome.load`. Returns its folder, None before an evaluation."""
+        if best is None:
+            return None
+        folder = self.checkpoint_folder(int(best["step"]))
+        if folder.exists():
+            files.write_json(self.folder / "best.json", {"checkpoint": folder.name, **best})
+        return folder
+
+    def close(self) -> None:
+        """Release the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def open_run(cfg: TrainSettings) -> Run:
+    """Create the folder, or find the run in it that is to be continued. Raises `CheckpointError`, `ConfigError`."""
+    resumes = cfg.resume is not None
+    if resumes:
+        path = Path(cfg.resume).expanduser()
+        folder = path.parent.parent if (path / checkpoints.MANIFEST).is_file() else path
+        if not (folder / "config.yaml").is_file():
+            raise CheckpointError(f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint in one.")
+    else:
+        folder = Path(cfg.run_dir).expanduser() if cfg.run_dir is not None else _new_folder(cfg)
+    if (folder / "summary.json").exists():
+        raise ConfigError(f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again.")
+    try:
+        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        lock = files.lock(folder)
+    except OSError as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"The run folder {folder} cannot be written: {error}. Choose one that can: run_dir=PATH, or free space on the files."
+        ) from error
+    run = Run(folder, None, cfg, lock)
+    try:
+        files.tidy(folder)
+        files.tidy(folder / "checkpoints")
+        run.checkpoint = _resume(path, folder) if resumes else _start(folder, cfg)
+    except BaseException:
+        run.close()
+        raise
+    cfg.run_dir = str(folder) if resumes else cfg.run_dir
+    return run
+
+
+def _start(folder: Path, cfg: TrainSettings) -> Path | None:
+    """A run by its command line: the checkpoint to continue from, None where it begins."""
+    if (folder / "config.yaml").exists():
+        must_agree(folder, cfg)
+        return _good_checkpoint(folder)
+    files.write_json(folder / "environment.json", versions())
+    files.write_text(folder / "config.yaml", to_yaml(cfg))
+    return None
+
+
+def _resume(path: Path, folder: Path) -> Path:
+    """A run by its folder, or by a checkpoint in it, to which it then goes back."""
+    if path == folder:
+        newest = _good_checkpoint(folder)
+        if newest is None:
+            raise CheckpointError(f"{folder} holds no usable checkpoint to resume from. Run its command line again with run_dir={folder}.")
+        return newest
+    if path not in checkpoints.checkpoints(folder):
+        raise CheckpointError(f"resume={path} is not named step-<number>, as the checkpoints of a run are. Give it its name back.")
+    checkpoints.verify(path)
+    for later in checkpoints.checkpoints(folder):
+        if int(later.name.removeprefix("step-")) > int(path.name.removeprefix("step-")):
+            _set_aside(later, "it is later than the checkpoint to continue from")
+    return path
+
+
+def _good_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint; damaged newer ones are set aside, so that they are not counted among the last k."""
+    checkpoint, problems = checkpoints.newest_good(folder)
+    for damaged, problem in problems.items():
+        _set_aside(damaged, problem)
+    if problems:
+        start = checkpoint.name if checkpoint else "the start"
+        print(f"The run goes on from {start}.", file=sys.stderr)
+    return checkpoint
+
+
+def _set_aside(folder: Path, why: str) -> None:
+    aside = folder.with_name(f"aside-{folder.name}")
+    k = 1
+    while aside.exists():
+        k += 1
+        aside = folder.with_name(f"aside-{folder.name}-{k}")
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        raise files.cannot_write(folder, error) from error
+    print(f"Checkpoint {folder.name} is set aside as {aside.name}: {why}", file=sys.stderr)
+
+
+def _new_folder(cfg: TrainSettings) -> Path:
+    name = cfg.name or cfg.env.id.split("/")[-1]
+    base = Path("outputs") / name / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_seed{cfg.seed}"
+    folder, k = base, 1
+    while folder.exists():
+        k += 1
+        folder = base.with_name(f"{base.name}_{k}")
+    return folder

@@ -1,0 +1,67 @@
+"""Everything that a run is made of: built from settings, brought back from a checkpoint, evaluated, saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from twosome import checkpoints
+from twosome.protocols import Saved
+from twosome.rollout.collect import Worlds
+from twosome.rollout.driver import Tolerance
+from twosome.rollout.evaluate import evaluate
+from twosome.systems.build import build
+from twosome.systems.load import initial_checkpoint
+from twosome.training import checkpoint
+from twosome.training.checkpoint import RandomStates
+from twosome.training.progress import Progress
+from twosome.training.run_folder import Run
+
+
+class TrainingState:
+    """`policy`, `learner`, `worlds`, `progress` and `generators` (`act` draws actions, `learn` orders minibatches).
+
+    A run that has a checkpoint goes on from it; a new one begins with the weights of `init`, if that is given.
+    """
+
+    def __init__(self, run: Run):
+        self.run, self.cfg = run, run.cfg
+        cfg, names = run.cfg, ("act", "learn")
+        self.generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(names)}
+        self.policy, self.learner = build(cfg, self.generators["learn"], run.keep_bad_batch)
+        self.worlds = Worlds(cfg.env, self.policy, cfg.seed, cfg.num_envs, self._tolerance())
+        self.progress = Progress(cfg)
+        self.parts: dict[str, Saved] = {
+            "policy": self.policy,
+            "learner": self.learner,
+            "worlds": self.worlds,
+            "progress": self.progress,
+            "random": RandomStates(self.generators),
+        }
+        if run.checkpoint is not None:
+            checkpoint.read(run.checkpoint, self.policy, self.parts)
+            run.write_best(self.progress.best)
+        elif cfg.init is not None:
+            self.policy.load_weights(initial_checkpoint(cfg.init))
+
+    def evaluate(self, episodes: int) -> dict[str, Any]:
+        """Greedy and sampled episodes in worlds of their own; training goes on as if they had not been played."""
+        self.policy.clear_cache()
+        cfg = self.cfg
+        result = evaluate(self.policy, cfg.env, episodes, cfg.seed, tolerance=self._tolerance())
+        self.policy.counts.clear()  # they are logged of training alone
+        return result
+
+    def save(self) -> None:
+        """Write a checkpoint, and remove those that are neither among the last nor the best."""
+        run, progress = self.run, self.progress
+        checkpoint.write(run.checkpoint_folder(progress.steps), self.policy, self.parts, self.cfg)
+        checkpoints.keep_last(run.folder, self.cfg.log.keep_checkpoints, run.write_best(progress.best))
+
+    def is_saved(self) -> bool:
+        """Whether there is a checkpoint of the present step."""
+        return self.run.checkpoint_folder(self.progress.steps).exists()
+
+    def _tolerance(self) -> Tolerance:
+        return Tolerance(self.cfg.log.max_failed_episodes, self.run.keep_fault)
