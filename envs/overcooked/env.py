@@ -21,7 +21,7 @@ shared_kitchen = functools.lru_cache(maxsize=256)(build)
 
 
 class OvercookedEnv(MenuEnv):
-    """One cook, one recipe, macro-actions (specification sections 1 to 13).
+    """One cook, one recipe, macro-actions (SPEC.md, Overcooked 1 to 13).
 
     world: `W3` (all foods, two cutting boards), `W4` (tomato, one board), or `W1` (W3 with two bowls and a
         `wait` action).
@@ -31,7 +31,7 @@ class OvercookedEnv(MenuEnv):
     view_radius: half the width of the square window of view; 0 sees everything.
 
     The limit of 200 primitive steps is looked at between actions only, so an episode may last some more
-    (quirk Q7).
+    (SPEC.md, Overcooked Q7).
     """
 
     gamma = 0.99
@@ -71,7 +71,7 @@ class OvercookedEnv(MenuEnv):
         return Menu(phrases, (True,) * len(phrases))
 
     def _vector(self, state) -> np.ndarray:
-        """Section 9: position of every item, chops of a food, zeros while out of view; then the recipe."""
+        """SPEC.md, Overcooked 9: position of every item, chops of a food, zeros while out of view; then the recipe."""
         kitchen = self.kitchen
         things: list[tuple[int, tuple[int, ...]]]
         things = [(at, (n,)) for at, n in zip(state.foods, state.chops, strict=True)]

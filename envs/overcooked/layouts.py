@@ -1,6 +1,6 @@
 """The kitchens as data: floor plans, worlds, recipes, default rewards.
 
-Source: specification sections 1 and 2. Cells are (row, column) from the top left corner of a 7x7 room.
+Source: SPEC.md, Overcooked 1 and 2. Cells are (row, column) from the top left corner of a 7x7 room.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SIZE = 7
 """Rows and columns of every floor plan."""
 
 MAX_CHOPS = 3
-"""Chops until a food counts as chopped (section 3)."""
+"""Chops until a food counts as chopped (SPEC.md, Overcooked 3)."""
 
 PLANS = {
     "A": (
@@ -49,7 +49,7 @@ WALL_COLUMN = 3
 """Where the wall of maps B and C stands."""
 
 WALL_ROWS = {"A": (), "B": (3, 2, 4, 1, 5), "C": (3, 2, 4, 1)}
-"""The rows of the wall, in the order in which `go to counter` looks for a free place (section 7.2)."""
+"""The rows of the wall, in the order in which `go to counter` looks for a free place (SPEC.md, Overcooked 7.2)."""
 
 FOODS = ("tomato", "lettuce", "onion")
 
@@ -66,7 +66,7 @@ RECIPES = {
 
 
 class Rewards(NamedTuple):
-    """Reward of every event, added as given; the defaults are those of the published runs (section 5)."""
+    """Reward of every event, added as given; the defaults are the published ones (SPEC.md, Overcooked 5)."""
 
     subtask: float = 0.2
     """A food of the recipe is chopped."""

@@ -1,7 +1,7 @@
 """The first move of the way to a cell.
 
-Source: specification section 8, the compact rule for one agent on a 7x7 plan, which equals the published
-best-first search with its peculiar order of ties (quirk Q15). All ways are shortest. Whatever lies around,
+Source: SPEC.md, Overcooked 8: the rule for one agent on a 7x7 plan, which equals the published best-first search
+with its order of ties (SPEC.md, Overcooked Q15). All ways are shortest. Whatever lies around,
 only the ground matters.
 """
 

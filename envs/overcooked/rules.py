@@ -1,7 +1,7 @@
 """What happens: one primitive step (`tick`), and the macro-actions made of them (`run`).
 
-Source: specification sections 4, 5 and 7. Quirks of the published environment that change a trajectory are
-kept and named by their number there. Pure functions of a state; knows no words and no observation.
+Source: SPEC.md, Overcooked 4, 5 and 7. Quirks of the published environment that change a trajectory are kept
+and named by their number there. Pure functions of a state; knows no words and no observation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .state import FLOOR, HATCH, KNIFE, NONE, Action, Kitchen, State
 def tick(kitchen: Kitchen, state: State, move: int) -> tuple[State, float, bool]:
     """One primitive step: the state after it, its reward, and whether the right dish was delivered.
 
-    Moving into a cell that is no floor acts on what is there (section 4). Every exchange of things is a move
+    Moving into a cell that is no floor acts on what is there (SPEC.md, Overcooked 4). Every exchange of things is a move
     of all that lies at one cell to another.
     """
     reward = kitchen.rewards.step
@@ -57,7 +57,7 @@ def _chop(kitchen: Kitchen, state: State, food: int) -> tuple[State, float, bool
 
 
 def _deliver(kitchen: Kitchen, state: State) -> tuple[State, float, bool]:
-    """Hand over what is held. All but the right dish goes back home, raw (section 5, quirk Q10)."""
+    """Hand over what is held. All but the right dish goes back home, raw (SPEC.md, Overcooked 5 and Q10)."""
     if not state.is_held():
         return state, kitchen.rewards.step, False
     handed = [i for i, at in enumerate(state.foods) if at == state.agent]
@@ -73,7 +73,7 @@ def _deliver(kitchen: Kitchen, state: State) -> tuple[State, float, bool]:
 
 
 def run(kitchen: Kitchen, state: State, action: Action) -> tuple[State, tuple[float, ...], bool]:
-    """A macro-action to its end: state, the reward of every primitive step, success (section 7.2)."""
+    """A macro-action to its end: state, reward of every primitive step, success (SPEC.md, Overcooked 7.2)."""
     rewards: list[float] = []
     is_done = False
     while not is_done:
@@ -118,7 +118,7 @@ def goal_cell(kitchen: Kitchen, state: State, action: Action) -> int | None:
 
 
 def _choose_chop(kitchen: Kitchen, state: State, ticks: int) -> tuple[int, bool]:
-    """Three strokes at a board within reach. A full hand spends them in vain (quirk Q9)."""
+    """Three strokes at a board within reach. With a full hand they do nothing (SPEC.md, Overcooked Q9)."""
     for move in (RIGHT, DOWN, LEFT, UP):
         at = state.agent + OFFSETS[move]
         if kitchen.ground[at] != KNIFE or at in state.plates:
@@ -132,15 +132,15 @@ def _choose_chop(kitchen: Kitchen, state: State, ticks: int) -> tuple[int, bool]
 def _choose_adjacent(
     kitchen: Kitchen, state: State, action: Action, target: int, move: int
 ) -> tuple[int, bool]:
-    """The last primitive, next to the target, with its exceptions (section 7.2, 4d)."""
+    """The last primitive, next to the target, with its exceptions (step 4d of SPEC.md, Overcooked 7.2)."""
     held_food = state.held_food()
     if action.kind == "get plate" and held_food != NONE:
         is_chopped = state.is_chopped(held_food)
-        return (move, False) if is_chopped else (STAY, True)  # quirk Q12
+        return (move, False) if is_chopped else (STAY, True)  # SPEC.md, Overcooked Q12
     if action.kind == "go to knife" and not state.is_held():
         return STAY, True
     if action.kind == "get food" and _is_raw_on_knife(kitchen, state, action.target):
-        return STAY, True  # quirk Q14
+        return STAY, True  # SPEC.md, Overcooked Q14
     return move, True
 
 

@@ -104,7 +104,7 @@ class Kitchen:
     actions: tuple[Action, ...]
 
     def sees(self, state: State, cell: int) -> bool:
-        """A square window around the agent; radius 0 sees everything (section 6)."""
+        """A square window around the agent; radius 0 sees everything (SPEC.md, Overcooked 6)."""
         if not self.view_radius:
             return True
         (r, c), (tr, tc) = divmod(state.agent, SIZE), divmod(cell, SIZE)
@@ -151,7 +151,7 @@ def build(world_name: str, map: str, recipe: str, rewards: Rewards, view_radius:
 def _actions(
     world: World, map: str, foods: tuple[str, ...], knives: tuple[int, ...], delivery: int
 ) -> Iterator[Action]:
-    """The macro-actions in the published order (section 7.1)."""
+    """The macro-actions in the published order (SPEC.md, Overcooked 7.1)."""
     if world.can_stay:
         yield Action("stay", "stay")
     for i, food in enumerate(foods):
@@ -162,8 +162,8 @@ def _actions(
         yield Action(f"go to knife {i + 1}", "go to knife", at)
     if len(knives) == 1 and map != "A":
         # The published list has a second knife here that the world lacks, and so every later target is the
-        # next thing in the list of items: this one delivers, and `deliver` looks for the agent (section 7.1,
-        # quirk Q4).
+        # next thing in the list of items: this one delivers, and `deliver` looks for the agent (SPEC.md,
+        # Overcooked 7.1 and Q4).
         yield Action("go to knife 2", "go to knife", delivery)
         yield Action("deliver", "deliver", NONE)
     else:

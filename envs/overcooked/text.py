@@ -1,6 +1,6 @@
 """What the agent sees and may do, first as facts and deeds, then in words.
 
-Source: specification section 13 for what is conveyed and in which order; the wording is ours. Everything here
+Source: SPEC.md, Overcooked 13 for what is conveyed and in which order; the wording is ours. Everything here
 is a function of the observation: what is not in view is not said. Facts and deeds follow the published tables
 in the two published tasks and extend them to the other kitchens: a counter in the room's middle, two bowls, a
 world whose `go to knife 2` delivers.
@@ -96,14 +96,15 @@ def facts(kitchen: Kitchen, state: State) -> Facts:
 def _board_in_front(kitchen: Kitchen, state: State) -> int:
     """Number of the board at the agent's left, 0 for none.
 
-    The published text of W4 also counts a place without a board, which cannot be reached on map A (quirk Q2).
+    The published text of W4 also counts a place without a board, which cannot be reached on map A
+    (SPEC.md, Overcooked Q2).
     """
     at = state.agent - 1
     return kitchen.knives.index(at) + 1 if at in kitchen.knives else 0
 
 
 def deeds(kitchen: Kitchen, state: State) -> tuple[Deed, ...]:
-    """The meaning of every action here, in order: the tables of section 13."""
+    """The meaning of every action here, in order: the tables of SPEC.md, Overcooked 13."""
     told = facts(kitchen, state)
     return tuple(_deed(kitchen, told, action.kind, action.target) for action in kitchen.actions)
 

@@ -1,6 +1,7 @@
 """Put an item into an appliance and shut it: rules, observation and menus, as pure functions of a state.
 
-Source: specification section 4 (food preparation), quirks Q1 (`lag`) and Q8 (the published menu) included.
+Source: SPEC.md, VirtualHome 4; the quirks SPEC.md, VirtualHome Q1 (`lag`) and SPEC.md, VirtualHome Q8 (the
+published menu) are included.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ WALK_ITEM, WALK_APPLIANCE, GRAB, PUT_IN, OPEN, CLOSE = range(4, 10)
 N_ACTIONS, N_BITS = 10, 11
 
 SEES_ITEM, NEAR_ITEM, HOLDS_ITEM, SEES_APPLIANCE, NEAR_APPLIANCE, IS_OPEN, SEES_INSIDE = range(4, 11)
-"""Names of the observation's bits after the four rooms (section 4.2)."""
+"""Names of the observation's bits after the four rooms (SPEC.md, VirtualHome 4.2)."""
 
 
 class State(NamedTuple):
-    """The compact state of section 4.4. `recorded` is the room the home believes the item to be in."""
+    """The state of SPEC.md, VirtualHome 4.4. `recorded` is the room the home believes the item to be in."""
 
     room: int
     near_item: bool
@@ -39,11 +40,12 @@ def sees_item(state: State) -> bool:
 
 
 def advance(task: ApplianceTask, state: State, action: int, lag: bool) -> tuple[State, bool]:
-    """The state after `action`, and whether it could be executed; a failed action changes nothing (section
-    4.4).
+    """The state after `action`, and whether it could be executed (SPEC.md, VirtualHome 4.4).
 
-    lag: a carried item is recorded in the room that the agent has left, as published (Q1), so that `walk to
-    the item` leads back there. Without it the item is recorded where it is.
+    A failed action changes nothing.
+
+    lag: a carried item is recorded in the room that the agent has left, as published (SPEC.md,
+    VirtualHome Q1), so that `walk to the item` leads back there. Without it the item is recorded where it is.
     """
     here = state.room
     by_appliance = here == task.appliance_room and state.near_appliance
@@ -76,7 +78,7 @@ def _carry(moved: State, left: int, lag: bool) -> State:
 
 
 def observe(task: ApplianceTask, state: State) -> tuple[bool, ...]:
-    """The 11 bits of section 4.2."""
+    """The 11 bits of SPEC.md, VirtualHome 4.2."""
     item, appliance = sees_item(state), state.room == task.appliance_room
     return (
         *(state.room == room for room in range(4)),
@@ -93,14 +95,14 @@ def observe(task: ApplianceTask, state: State) -> tuple[bool, ...]:
 def succeeded(task: ApplianceTask, state: State) -> bool:
     """The item is inside the shut appliance, and the agent in its room.
 
-    Section 4.3 asks for `in the kitchen and not seeing the pancake`, which is the same in every reachable
+    SPEC.md, VirtualHome 4.3 asks for `in the kitchen and not seeing the pancake`, which is the same in every reachable
     state and, unlike this test, would call the start of a task with two rooms a success.
     """
     return state.inside and not state.is_open and state.room == task.appliance_room
 
 
 def published_menu(task: ApplianceTask, bits: tuple[bool, ...]) -> tuple[bool, ...]:
-    """The table of section 4.5 as a mask, a function of the observation.
+    """The table of SPEC.md, VirtualHome 4.5 as a mask, a function of the observation.
 
     A kitchen row of the table is the union of what concerns the item and what concerns the appliance; where
     the two are in different rooms, each part is offered in its own room.

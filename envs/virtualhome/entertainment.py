@@ -1,6 +1,6 @@
 """Chips, milk and television: rules, observation and menus, as pure functions of a state.
 
-Source: specification section 5. The published rules and menu reproduce its quirks Q1 to Q7 and Q16.
+Source: SPEC.md, VirtualHome 5. The published rules and menu reproduce SPEC.md, VirtualHome Q1 to Q7 and Q16.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ NO_THINGS, BOTH_ITEMS = 0, CHIPS | MILK
 
 
 class State(NamedTuple):
-    """The compact state of section 5.4; `near`, `held` and `on_table` are sets of things.
+    """The state of SPEC.md, VirtualHome 5.4; `near`, `held` and `on_table` are sets of things.
 
     `recorded` are the rooms the home believes chips and milk to be in; `on_sofa` and `facing` outlive
-    standing up in the published rules (Q16), `seated` does not.
+    standing up in the published rules (SPEC.md, VirtualHome Q16), `seated` does not.
     """
 
     room: int
@@ -47,7 +47,7 @@ def sees(state: State, thing: int) -> bool:
 
 
 def _in_reach(state: State, thing: int) -> bool:
-    """Near, or on the table one is near; the table also through what is near and on it (section 3)."""
+    """Near, or on a near table; the table also through what is near and on it (SPEC.md, VirtualHome 3)."""
     if state.near & thing:
         return True
     if thing == TABLE:
@@ -56,10 +56,12 @@ def _in_reach(state: State, thing: int) -> bool:
 
 
 def advance(state: State, action: int, corrected: bool) -> tuple[State, bool]:
-    """The state after `action`, and whether it could be executed; a failed action changes nothing (section
-    5.4).
+    """The state after `action`, and whether it could be executed (SPEC.md, VirtualHome 5.4).
 
-    corrected: what is carried is recorded where it is (Q1), and standing up really ends sitting (Q16).
+    A failed action changes nothing.
+
+    corrected: what is carried is recorded where it is, and standing up really ends sitting (SPEC.md, VirtualHome
+    Q1 and Q16).
     """
     if action < 9:
         return _walk(state, action, corrected)
@@ -116,7 +118,7 @@ def _record(rooms: tuple[int, int], items: int, room: int) -> tuple[int, int]:
 
 
 def observe(state: State) -> tuple[bool, ...]:
-    """The 21 bits of section 5.2."""
+    """The 21 bits of SPEC.md, VirtualHome 5.2."""
     here = state.room == LIVING_ROOM
     bits = [state.room == room for room in range(4)]
     for item in (CHIPS, MILK):
@@ -156,14 +158,14 @@ class Bits(NamedTuple):
 
 
 def succeeded(bits: tuple[bool, ...]) -> bool:
-    """Before the running television, on the sofa, chips and milk each near or on the table (section 5.3)."""
+    """On the sofa, the TV running, chips and milk each near or on the table (SPEC.md, VirtualHome 5.3)."""
     o = Bits(*bits)
     settled = o.living_room and o.faces_tv and o.tv_on and o.on_sofa
     return settled and (o.near_milk or o.milk_on_table) and (o.near_chips or o.chips_on_table)
 
 
 def published_menu(bits: tuple[bool, ...]) -> tuple[bool, ...]:
-    """The table of section 5.5 as a mask, a function of the observation."""
+    """The table of SPEC.md, VirtualHome 5.5 as a mask, a function of the observation."""
     o = Bits(*bits)
     legal = {action for action, room in enumerate(ROOM_ACTIONS) if not bits[room]}
     if o.kitchen:
@@ -174,7 +176,7 @@ def published_menu(bits: tuple[bool, ...]) -> tuple[bool, ...]:
 
 
 def _published_kitchen(o: Bits) -> set[int]:
-    """Q2: with one item in sight, the walk that is offered is the one to the other."""
+    """With one item in sight, the walk that is offered is the one to the other (SPEC.md, VirtualHome Q2)."""
     chips = {GRAB[0]} if o.near_chips else {4 if o.sees_milk else 5}
     milk = {GRAB[1]} if o.near_milk else {5 if o.sees_chips else 4}
     return (chips if o.sees_chips and not o.holds_chips else set()) | (
@@ -183,7 +185,7 @@ def _published_kitchen(o: Bits) -> set[int]:
 
 
 def _published_living_room(o: Bits) -> set[int]:
-    """Q3 to Q7: at the table with empty hands one can only leave, nothing is taken up again, ..."""
+    """At the table with empty hands only leaving is offered, ... (SPEC.md, VirtualHome Q3 to Q7)."""
     if o.near_table:
         if not (o.holds_chips or o.holds_milk):
             return set()

@@ -111,11 +111,11 @@ def world(task: str, rules: str, prompt: str, backend: str) -> World:
 
 
 class VirtualHomeEnv(MenuEnv):
-    """A household task in a home of four rooms (specification sections 1, 4, 5 and 9).
+    """A household task in a home of four rooms (SPEC.md, VirtualHome 1, 4, 5 and 9).
 
     task: a key of `tasks.TASKS`, such as `food_preparation` or `entertainment`. rules: `published` has every
-    quirk of the published environment; `corrected` has none of Q1 to Q8: a menu then holds
-        exactly the actions that can be done and lead somewhere.
+    quirk of the published environment; `corrected` has none of SPEC.md,
+        VirtualHome Q1 to Q8: a menu then holds exactly the actions that can be done and lead somewhere.
     prompt: `published` scenes convey the facts of the published prompts; `full` ones all that matter.
     backend: `table` is the state machine; `virtualhome` runs every action on the simulator of the PyPI
     package.

@@ -1,6 +1,6 @@
 """The tasks on the simulator of the PyPI package `virtualhome`, as the optional `backend="virtualhome"`.
 
-Source: specification sections 2, 3 and 10. What the published tasks need differently is done here: a scene
+Source: SPEC.md, VirtualHome 2, 3 and 10. What the published tasks need differently is done here: a scene
 without the pillows that occupy the sofa, a simulator rebuilt before every action (otherwise sitting goes
 unnoticed), and switches that need a free hand.
 """
@@ -153,7 +153,7 @@ def _edges(task: ApplianceTask | EntertainmentTask) -> set[Edge]:
 
 
 def _programs(task: ApplianceTask | EntertainmentTask) -> list[tuple[str, tuple[int, ...]]]:
-    """The simulator's verb and objects for every action (sections 4.1 and 5.1)."""
+    """The simulator's verb and objects for every action (SPEC.md, VirtualHome 4.1 and 5.1)."""
     walks: list[tuple[str, tuple[int, ...]]] = [("WALK", (ROOM_IDS[room],)) for room in ROOM_ACTIONS]
     if isinstance(task, ApplianceTask):
         return [
@@ -196,7 +196,7 @@ class SimulatorWorld(World):
         self._load = functools.lru_cache(maxsize=1)(self._build)
 
     def advance(self, state: Graph, action: int) -> tuple[Graph, bool]:
-        """Run an action; refused without running if it names an object that is not in sight (section 1)."""
+        """Run an action; refused without running if it names an object out of sight (SPEC.md, VirtualHome 1)."""
         script, objects = self._programs[action]
         if not all(self._sees(state, thing) for thing in objects):
             return state, False
@@ -234,7 +234,7 @@ class SimulatorWorld(World):
         return ROOM_IDS.index(room)
 
     def _sees(self, state: Graph, thing: int) -> bool:
-        """Section 3, `Visible`."""
+        """Whether a thing is visible (SPEC.md, VirtualHome 3)."""
         if thing in self._held(state):
             return True
         containers = state.linked(thing, "INSIDE") - set(ROOM_IDS)

@@ -36,7 +36,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class ApplianceTask:
-    """Put `item` into `appliance` and shut the door (specification sections 4 and 9)."""
+    """Put `item` into `appliance` and shut the door (SPEC.md, VirtualHome 4 and 9)."""
 
     item: Thing
     appliance: Thing
@@ -47,7 +47,7 @@ class ApplianceTask:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """The phrase of every action (section 4.1)."""
+        """The phrase of every action (SPEC.md, VirtualHome 4.1)."""
         item, appliance = self.item.the, self.appliance.the
         return (
             *(f"walk to the {ROOMS[room]}" for room in ROOM_ACTIONS),
@@ -62,7 +62,7 @@ class ApplianceTask:
 
 @dataclass(frozen=True)
 class EntertainmentTask:
-    """Sit before the running television with two portable things in reach (specification section 5)."""
+    """Watch television on the sofa with two portable things in reach (SPEC.md, VirtualHome 5)."""
 
     chips: Thing
     milk: Thing
@@ -80,7 +80,7 @@ class EntertainmentTask:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """The phrase of every action (section 5.1)."""
+        """The phrase of every action (SPEC.md, VirtualHome 5.1)."""
         chips, milk, table, tv, sofa = (thing.the for thing in self.things)
         return (
             *(f"walk to the {ROOMS[room]}" for room in ROOM_ACTIONS),
@@ -97,7 +97,7 @@ class EntertainmentTask:
 
 
 def _heat(item: str, plural: bool = False, appliance: str = "microwave") -> ApplianceTask:
-    """Food preparation in other words. The verb stays `heat up` whatever the item is (section 9)."""
+    """Food preparation in other words; the verb is always `heat up` (SPEC.md, VirtualHome 9)."""
     goal = f"Heat up the {item} in the {appliance}."
     return ApplianceTask(Thing(item, plural), Thing(appliance), goal)
 

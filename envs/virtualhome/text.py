@@ -1,7 +1,7 @@
 """The scenes in words. A published scene is a function of the observation, a full one of the state.
 
-The published scenes convey exactly the facts of specification sections 4.6 and 5.6. These leave out some that
-matter (Q10): whether the item lies in the open appliance, what is on the table when the hands are empty, the
+The published scenes convey exactly the facts of SPEC.md, VirtualHome 4.6 and 5.6. These leave out some that
+matter (SPEC.md, VirtualHome Q10): whether the item lies in the open appliance, what is on the table when the hands are empty, the
 television when in other rooms. The full scenes leave out nothing that decides what to do. What never changes
 is said first.
 """
@@ -31,7 +31,10 @@ def _near(thing: Thing, near: bool) -> str:
 
 
 def published_appliance(task: ApplianceTask, bits: tuple[bool, ...]) -> str:
-    """Section 4.6. Where item and appliance are in different rooms, each room tells its own part."""
+    """The facts of SPEC.md, VirtualHome 4.6.
+
+    Where item and appliance are in different rooms, each room tells its own part.
+    """
     room = bits.index(True)
     sees_item, near_item, held, _, near_appliance, is_open, _ = bits[4:]
     item, appliance = task.item, task.appliance
@@ -82,7 +85,7 @@ def full_appliance(task: ApplianceTask, state: appliance.State) -> str:
 
 
 def published_entertainment(task: EntertainmentTask, bits: tuple[bool, ...]) -> str:
-    """Section 5.6, what it omits included."""
+    """The facts of SPEC.md, VirtualHome 5.6, with its omissions."""
     o = Bits(*bits)
     says = [HOME, f"You are in the {ROOMS[bits.index(True)]}."]
     if o.kitchen:

@@ -1,4 +1,4 @@
-"""Every recorded episode of the published kitchens replays: specification section 17."""
+"""Every recorded episode of the published kitchens replays (SPEC.md, Overcooked 17)."""
 
 import gzip
 import json

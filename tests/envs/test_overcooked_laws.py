@@ -133,7 +133,7 @@ def test_ways_are_shortest(map):
 
 
 def test_the_limit_is_looked_at_between_actions():
-    """Quirk Q7: the action that crosses 200 steps is finished."""
+    """The action that crosses 200 steps is finished (SPEC.md, Overcooked Q7)."""
     env = OvercookedEnv("W4", "tomato salad")
     env.reset()
     for _ in range(199):
@@ -158,7 +158,7 @@ def test_rewards_are_used():
 
 
 def test_a_wrong_delivery_can_be_made_good():
-    """Quirk Q10: it goes home raw, and chopping it pays once more."""
+    """It goes home raw, and chopping it pays once more (SPEC.md, Overcooked Q10)."""
     env = OvercookedEnv("W4", "tomato salad")
     env.reset()
     paid = [env.step(action)[1] for action in (0, 2, 4, 0, 3, 0, 2, 4)]

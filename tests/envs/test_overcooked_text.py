@@ -1,4 +1,4 @@
-"""The scenes say the facts of specification section 13, all of them, and nothing else."""
+"""The scenes say the facts of SPEC.md, Overcooked 13, all of them, and nothing else."""
 
 import pytest
 from twosome_envs.overcooked import text
@@ -84,7 +84,7 @@ def test_words():
 
 
 def test_the_published_crash_is_gone():
-    """Quirk Q2: in W4 the cell below the only board, which no action reaches on map A."""
+    """In W4 the cell below the only board, which no action reaches on map A (SPEC.md, Overcooked Q2)."""
     env = OvercookedEnv("W4", "tomato salad")
     state = env.kitchen.start._replace(agent=cell(2, 1))
     assert text.scene(env.kitchen, state) == "The kitchen has one cutting board. Your hands are empty."
@@ -92,7 +92,7 @@ def test_the_published_crash_is_gone():
 
 
 def test_phrases_tell_what_happens_where_the_published_list_is_shifted():
-    """Quirk Q4: on maps B and C of W4, `go to knife 2` delivers and `deliver` waits."""
+    """On maps B and C of W4, `go to knife 2` delivers and `deliver` waits (SPEC.md, Overcooked Q4)."""
     env = OvercookedEnv("W4", "tomato salad", "C")
     env.reset()
     env.step(0)

@@ -1,6 +1,6 @@
 """Exhaustive facts of the household tasks, found by search through `snapshot` and `restore`.
 
-Numbers: specification sections 4.4, 5.4, 6, 7 and 12.
+Numbers: SPEC.md, VirtualHome 4.4, 5.4, 6, 7 and 12.
 """
 
 import functools
