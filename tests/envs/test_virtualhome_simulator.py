@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 from twosome_envs.virtualhome import simulator
-from twosome_envs.virtualhome.env import VirtualHomeEnv, world
+from twosome_envs.virtualhome.env import VirtualHomeEnv, shared_world
 
 
 def is_installed():
@@ -33,7 +33,7 @@ needs_simulator = pytest.mark.skipif(not is_installed(), reason=simulator.INSTAL
 )
 def test_state_machine_and_simulator_agree_everywhere(task, arbitrary, states, transitions):
     table, simulated = (
-        world(task, "published", "published", backend) for backend in ("table", "virtualhome")
+        shared_world(task, "published", "published", backend) for backend in ("table", "virtualhome")
     )
     pairs, seen, compared = [(table.start, simulated.start)], {simulated.start}, 0
     for a, b in pairs:
