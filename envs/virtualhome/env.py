@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
-from ..base import Menu, MenuEnv, Outcome, unknown
+from ..arguments import unknown
+from ..base import Menu, MenuEnv, Outcome
 from . import situation
 from .tasks import TASKS
 from .world import World
@@ -47,7 +48,7 @@ def shared_world(task: str, rules: str, prompt: str, backend: str) -> World:
     return make(TASKS[task], rules == "corrected", prompt == "full")
 
 
-class VirtualHomeEnv(MenuEnv):
+class VirtualHomeEnv(MenuEnv[Hashable]):
     """A household task in a home of four rooms (SPEC.md, VirtualHome 1, 4, 5 and 9).
 
     Reward 1 on success, 0 otherwise; at most 50 steps. After a step `info["executed"]` says whether the action could
@@ -80,12 +81,17 @@ class VirtualHomeEnv(MenuEnv):
         self.world = shared_world(task, rules, prompt, backend)
         super().__init__(self.world.n_actions, np.ones(self.world.n_bits, np.float32), render_mode)
 
-    def step(self, action: object) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+    def step(self, action: SupportsIndex) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Take one action of the menu as `MenuEnv.step` does, with `info["executed"]`: bool."""
         before = self._state
         observation, reward, terminated, truncated, info = super().step(action)
         info["executed"] = self.world.transition(before, self._index(action))[1]
         return observation, reward, terminated, truncated, info
+
+    def clear_cache(self) -> None:
+        """Drop every cached view and transition, those of the shared world included."""
+        super().clear_cache()
+        self.world.clear_cache()
 
     def _start(self) -> Hashable:
         return self.world.start

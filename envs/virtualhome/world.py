@@ -100,7 +100,7 @@ class World:
             return text.full_entertainment(task, self._entertainment(state))
         return text.published_entertainment(task, self.observe(state))
 
-    def _transition(self, state: Hashable, action: int) -> tuple[Outcome, bool]:
+    def _transition(self, state: Hashable, action: int) -> tuple[Outcome[Hashable], bool]:
         """What an action does, and whether it could be executed."""
         after, executed = self.advance(state, action)
         success = self.succeeded(after)

@@ -15,6 +15,7 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from PIL import Image
 from twosome_envs.render import LINES, MARGIN, pillow, wrapped
+from twosome_envs.virtualhome import appliance, entertainment
 
 IDS = twosome_envs.IDS
 LONG = 400
@@ -152,6 +153,38 @@ def test_snapshots_travel(env):
     other = copy.deepcopy(env.unwrapped)
     other.step(0)
     assert env.unwrapped.snapshot() == snapshot
+
+
+def test_cleared_caches_change_nothing(env):
+    """The same transcript, whether the caches are cleared before every step or never."""
+    twin = gymnasium.make(env.spec.id)
+    for mine, other in zip(_random_play(env, 7, 2, False), _random_play(twin, 7, 2, False), strict=True):
+        np.testing.assert_equal(mine, other)
+        env.unwrapped.clear_cache()
+
+
+def test_everything_is_computed_again_after_the_caches_are_cleared(env, monkeypatch):
+    """A step taken twice is computed once, and once more after `clear_cache`."""
+    world, calls = env.unwrapped, []
+    functions = [(world, name) for name in ("_transition", "_scene", "_menu", "_vector")]
+    if "virtualhome" in type(world).__module__:  # its functions are cached once more, for all environments alike
+        functions += [(type(world.world), "advance"), (entertainment, "observe"), (appliance, "observe")]
+    for owner, name in functions:
+        function = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *args, f=function, n=name, **kw: (calls.append(n), f(*args, **kw))[1])
+
+    def calls_of_a_step():
+        calls.clear()
+        env.reset()
+        env.step(0)
+        return set(calls)
+
+    world.clear_cache()
+    first = calls_of_a_step()
+    assert first == {name for _, name in functions}
+    assert not calls_of_a_step()
+    world.clear_cache()
+    assert calls_of_a_step() == first
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,18 @@ def test_the_environment_runs_on_the_simulator():
     assert hash(simulated.snapshot()) is not None
 
 
+@needs_simulator
+def test_cleared_caches_hold_nothing():
+    """The shared world's transitions and observations, and the simulator that is loaded."""
+    env = VirtualHomeEnv("entertainment", backend="virtualhome")
+    env.reset()
+    env.step(4)
+    caches = (env.world.transition, env.world.observe, env.world._load)
+    assert all(cache.cache_info().currsize for cache in caches)
+    env.clear_cache()
+    assert not any(cache.cache_info().currsize for cache in caches)
+
+
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch):
     def absent(name):
         raise importlib.metadata.PackageNotFoundError(name)
