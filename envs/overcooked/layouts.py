@@ -43,10 +43,10 @@ PLANS = {
         "#######",
     ),
 }
-"""`.` floor, `#` counter. On map B the wall is closed: one cook alone cannot serve anything."""
+"""`.` floor, `#` counter. On map B the wall is closed: one agent alone cannot serve anything."""
 
 WALL_COLUMN = 3
-"""Where the wall of maps B and C stands."""
+"""The column of the wall of maps B and C."""
 
 WALL_ROWS = {"A": (), "B": (3, 2, 4, 1, 5), "C": (3, 2, 4, 1)}
 """The rows of the wall, in the order in which `go to counter` looks for a free place (SPEC.md, Overcooked 7.2)."""
@@ -80,7 +80,10 @@ class Rewards(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """What stands where. `is_scaled`: observed as positions / 7 and chops / 3 instead of integers."""
+    """Cells (row, column) of everything; `start` is the agent's, by map.
+
+    can_stay: has a `stay` action; is_scaled: observed as positions / 7 and chops / 3 instead of integers.
+    """
 
     foods: dict[str, tuple[int, int]]
     plates: tuple[tuple[int, int], ...]
@@ -96,7 +99,7 @@ _ALL_FOODS = {"tomato": (0, 5), "lettuce": (1, 6), "onion": (2, 6)}
 _STARTS = {"A": (1, 4), "B": _LEFT, "C": _LEFT}
 
 WORLDS = {
-    # Two plates and an action that stays: behind the published LLMA-v2, kept for its recorded episodes.
+    # Two plates and a `stay` action: the world of the published LLMA-v2, kept for its recorded episodes.
     "W1": World(_ALL_FOODS, ((5, 6), (6, 5)), ((1, 0), (2, 0)), dict.fromkeys("ABC", _LEFT), True, True),
     # All foods, two cutting boards, one plate: LLMA-v3.
     "W3": World(_ALL_FOODS, ((6, 5),), ((1, 0), (2, 0)), _STARTS),

@@ -28,15 +28,15 @@ def test_scene_and_facts_are_one_to_one(world, recipe):
     """Equal facts, equal words; other facts, other words. The same for what an action means."""
     env = OvercookedEnv(world, recipe)
     kitchen = env.kitchen
-    scenes, facts, phrases, deeds = {}, {}, {}, {}
+    scenes, facts, phrases, meanings = {}, {}, {}, {}
     for state in _reachable(env):
-        told, scene = text.facts(kitchen, state), text.scene(kitchen, state)
+        told, scene = text.observed_facts(kitchen, state), text.scene(kitchen, state)
         assert scenes.setdefault(told, scene) == scene
         assert facts.setdefault(scene, told) == told
-        for deed in text.deeds(kitchen, state):
-            phrase = text.phrase(kitchen, deed)
-            assert phrases.setdefault(deed, phrase) == phrase
-            assert deeds.setdefault(phrase, deed) == deed
+        for meaning in text.action_meanings(kitchen, state):
+            phrase = text.phrase(kitchen, meaning)
+            assert phrases.setdefault(meaning, phrase) == phrase
+            assert meanings.setdefault(phrase, meaning) == meaning
         assert len(scene.split()) <= 60
 
 
@@ -63,7 +63,7 @@ def test_goal(recipe):
 
 
 def test_words():
-    """The wording of one story."""
+    """The wording of one episode."""
     env = OvercookedEnv()
     scenes = [env.reset()[0]["scene"]]
     for action in (0, 4, 7, 3, 0):
@@ -88,7 +88,7 @@ def test_the_published_crash_is_gone():
     env = OvercookedEnv("W4", "tomato salad")
     state = env.kitchen.start._replace(agent=cell(2, 1))
     assert text.scene(env.kitchen, state) == "The kitchen has one cutting board. Your hands are empty."
-    assert [str(deed) for deed in text.deeds(env.kitchen, state)][-1] == "CHOP_NOTHING"
+    assert [str(meaning) for meaning in text.action_meanings(env.kitchen, state)][-1] == "CHOP_NOTHING"
 
 
 def test_phrases_tell_what_happens_where_the_published_list_is_shifted():
