@@ -69,7 +69,7 @@ class Brush:
 
 
 def _ring(n: int, r: float, turn: float = 0.0) -> list[tuple[float, float]]:
-    """n points on a circle around the middle."""
+    """Return n points on a circle around the middle."""
     angles = [math.tau * i / n + turn for i in range(n)]
     return [(0.5 + r * math.cos(a), 0.5 + r * math.sin(a)) for a in angles]
 

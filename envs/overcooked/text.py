@@ -151,7 +151,7 @@ def _take(kitchen: Kitchen, facts: Facts, plate: int) -> ActionMeaning:
 
 
 def listed(words: tuple[str, ...] | list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`"""
+    """A list in words: `a`, `a and b`, `a, b and c`."""
     return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
 
 

@@ -75,6 +75,7 @@ def _in_bookshelf(task: ApplianceTask | EntertainmentTask) -> bool:
 
 
 def edges_of(task: ApplianceTask | EntertainmentTask) -> set[Edge]:
+    """The edges of that home at the start: which room everything is in, what it is on, what faces the TV."""
     item_room = machine_room = KITCHEN
     if isinstance(task, ApplianceTask):
         item_room, machine_room = task.item_room, task.appliance_room

@@ -1,7 +1,7 @@
 """BabyAI, and any other MiniGrid level, in words: a partial view of 7x7 cells and six primitive actions.
 
-The view has the agent at column 3 of the last row, facing up: cell `[x, y]` lies `6 - y` steps ahead and `x - 3` steps to
-the right (negative: left). A cell hidden behind a wall or a closed door is never described.
+The view has the agent at column 3 of the last row, facing up: cell `[x, y]` is `6 - y` steps ahead and `x - 3` steps
+to the right (negative: left). A cell hidden behind a wall or a closed door is never described.
 """
 
 from __future__ import annotations

@@ -91,13 +91,14 @@ class Mixture(gymnasium.Env[dict[str, Any], SupportsIndex]):
             actions or sizes of the vector differ.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012  gymnasium's own form
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
 
     def __init__(self, worlds: Sequence[str | Mapping[str, Any]] = (), render_mode: str | None = None):
         self.render_mode = render_mode
         if isinstance(worlds, (str, bytes)) or not isinstance(worlds, Sequence) or not worlds:
             raise ValueError(
-                f'worlds={worlds!r} is not a list of worlds: expected entries such as {{"id": "twosome/TomatoSalad-v0"}}.'
+                f"worlds={worlds!r} is not a list of worlds: "
+                'expected entries such as {"id": "twosome/TomatoSalad-v0"}.'
             )
         self.worlds = [_make(entry, render_mode) for entry in worlds]
         first = self.worlds[0]
@@ -154,7 +155,7 @@ class Mixture(gymnasium.Env[dict[str, Any], SupportsIndex]):
             raise TypeError(f"restore() takes what snapshot() returned, got {type(snapshot).__name__}.")
         if type(snapshot.which) is not int or not 0 <= snapshot.which < len(self.worlds):
             raise ValueError(
-                f"The snapshot is of world {snapshot.which!r} of another mixture; this one has {len(self.worlds)} worlds."
+                f"The snapshot is of world {snapshot.which!r} of another mixture; this one has {len(self.worlds)}."
             )
         shown = self.worlds[snapshot.which].restore(snapshot.inner)
         self._which = snapshot.which
@@ -199,7 +200,7 @@ def _make(entry: object, render_mode: str | None) -> InnerWorld:
     has_texts = isinstance(spaces, Dict) and {"scene", "goal", "vector"} <= spaces.keys()
     if not has_texts or not isinstance(env.action_space, Discrete):
         raise ValueError(
-            f"{entry['id']} has no texts and menu: it needs Discrete actions and the observation scene, goal and vector."
+            f"{entry['id']} has no texts and menu: it needs Discrete actions and an observation of scene, goal, vector."
         )
     return cast(InnerWorld, env)
 

@@ -1,7 +1,7 @@
 """Text games made offline by TextWorld's own generator; the admissible commands are the menu.
 
-The menu varies in size, so the action space has room for every command of the game; the slots after the commands that are
-admissible in a state are masked and named `(unused 7)`. A game is a pure function of its options, its seed and the
+The menu varies in size, so the action space has room for every command of the game; the slots after the commands that
+are admissible in a state are masked and named `(unused 7)`. A game is a pure function of its options, its seed and the
 installed TextWorld; it is compiled once (about two seconds) and kept in a folder.
 """
 

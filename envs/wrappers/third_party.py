@@ -1,7 +1,7 @@
 """What all third-party environments have in common: seen through scene, goal, menu and vector.
 
-Unlike `twosome_envs.base.MenuEnv`, a third-party environment does not expose its state. A snapshot is therefore the seed
-of the episode and the actions taken since, and `restore` replays them. Nothing here knows which environment it is.
+Unlike `twosome_envs.base.MenuEnv`, a third-party environment does not expose its state. A snapshot is therefore the
+seed of the episode and the actions taken since, and `restore` replays them. Nothing here knows which environment it is.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class ReplaySnapshot(NamedTuple):
 class ThirdPartyEnv(gymnasium.Env[dict[str, Any], SupportsIndex]):
     """A third-party environment with the observation and `info` of `twosome_envs.base.MenuEnv`.
 
-    A subclass implements `_begin` and `_advance`, which step the environment, and `_scene`, `_goal`, `_menu`, `_vector`,
-    which read its raw observation. Every action lasts one primitive step.
+    A subclass implements `_begin` and `_advance`, which step the environment, and `_scene`, `_goal`, `_menu`,
+    `_vector`, which read its raw observation. Every action lasts one primitive step.
 
     Args:
         n_actions: size A of the action space; every menu has A phrases.
