@@ -19,7 +19,7 @@ from twosome_envs.virtualhome import appliance, entertainment
 
 IDS = twosome_envs.IDS
 LONG = 400
-"""No episode of ours has as many actions."""
+"""More actions than any episode here has."""
 
 
 @pytest.fixture(params=IDS)
@@ -65,7 +65,7 @@ def test_check_env(id, render_mode):
 
 
 def test_observation_and_info(env):
-    """The types of the design's table, at every step of random play."""
+    """The documented types, at every step of random play."""
     n = int(env.action_space.n)
     for action, observation, reward, terminated, truncated, info in _random_play(env, 0, episodes=2):
         assert env.observation_space.contains(observation)
@@ -105,7 +105,7 @@ def test_episode_statistics(env):
 
 
 def test_arrays_are_not_shared(env):
-    """Whatever a user does to what was returned, the environment and what it returns later stay the same."""
+    """Changing what was returned changes neither the environment nor what it returns later."""
     observation, info = env.reset()
     kept, mask = observation["vector"].copy(), info["action_mask"].copy()
     observation["vector"] += 100
@@ -118,7 +118,7 @@ def test_arrays_are_not_shared(env):
 
 
 def test_same_actions_same_transcript(env):
-    """The worlds have no randomness: neither the seed nor what was played before matters."""
+    """There is no randomness: neither the seed nor earlier episodes matter."""
     twin = gymnasium.make(env.spec.id)
     env.reset(seed=1)
     twin.reset(seed=2)
@@ -145,8 +145,8 @@ def test_snapshot_and_restore(env):
             np.testing.assert_equal(other.step(steps[i + 1][0]), steps[i + 1][1:])
 
 
-def test_snapshots_travel(env):
-    """A snapshot survives pickling; a copy of an environment goes its own way."""
+def test_snapshots_and_copies(env):
+    """A snapshot survives pickling; a copy of an environment is independent of it."""
     env.reset()
     snapshot = env.unwrapped.snapshot()
     assert pickle.loads(pickle.dumps(snapshot)) == snapshot
@@ -249,7 +249,7 @@ def test_frames(id):
 
 @pytest.mark.parametrize("id", IDS)
 def test_ansi(id):
-    """The scene, the action and the reward stand below the picture in characters."""
+    """The scene, the action and the reward are below the picture in characters."""
     env = gymnasium.make(id, render_mode="ansi")
     observation, info = env.reset()
     assert observation["scene"] in env.render()

@@ -1,4 +1,4 @@
-"""Laws of the kitchens over random play, and the errors of wrong settings."""
+"""Property tests of the kitchens over random play, and the errors of wrong settings."""
 
 import itertools
 
@@ -108,8 +108,8 @@ def test_restore_undoes(setting, plan, detour):
 
 
 @pytest.mark.parametrize("map", PLANS)
-def test_ways_are_shortest(map):
-    """Against a flood from every target: same length where there is a way, none where there is none."""
+def test_paths_are_shortest(map):
+    """Against breadth-first search from every target: the same length where there is a path, none otherwise."""
     kitchen = OvercookedEnv("W3", map=map).kitchen
     floor = [cell for cell, terrain in enumerate(kitchen.terrain) if terrain == FLOOR]
     corners = (0, SIZE - 1, SIZE * (SIZE - 1), SIZE * SIZE - 1)
@@ -132,7 +132,7 @@ def test_ways_are_shortest(map):
             assert distance.get(start) == (None if move is None else ticks)
 
 
-def test_the_limit_is_looked_at_between_actions():
+def test_the_limit_is_checked_between_actions():
     """The action that crosses 200 steps is finished (SPEC.md, Overcooked Q7)."""
     env = OvercookedEnv("W4", "tomato salad")
     env.reset()
@@ -157,7 +157,7 @@ def test_rewards_are_used():
     assert OvercookedEnv(rewards={"step": 0}).kitchen.rewards == (0.2, 1.0, -0.1, 0.0)
 
 
-def test_a_wrong_delivery_can_be_made_good():
+def test_a_wrong_delivery_can_be_repaired():
     """It goes home raw, and chopping it pays once more (SPEC.md, Overcooked Q10)."""
     env = OvercookedEnv("W4", "tomato salad")
     env.reset()

@@ -30,9 +30,9 @@ def test_scene_and_facts_are_one_to_one(world, recipe):
     kitchen = env.kitchen
     scenes, facts, phrases, meanings = {}, {}, {}, {}
     for state in _reachable(env):
-        told, scene = text.observed_facts(kitchen, state), text.scene(kitchen, state)
-        assert scenes.setdefault(told, scene) == scene
-        assert facts.setdefault(scene, told) == told
+        seen, scene = text.observed_facts(kitchen, state), text.scene(kitchen, state)
+        assert scenes.setdefault(seen, scene) == scene
+        assert facts.setdefault(scene, seen) == seen
         for meaning in text.action_meanings(kitchen, state):
             phrase = text.phrase(kitchen, meaning)
             assert phrases.setdefault(meaning, phrase) == phrase
@@ -41,7 +41,7 @@ def test_scene_and_facts_are_one_to_one(world, recipe):
 
 
 def test_what_is_not_seen_is_not_said():
-    """Everything out of the window could be elsewhere without a word changing."""
+    """Everything out of the window could be elsewhere without changing a word."""
     env = OvercookedEnv()
     kitchen, start = env.kitchen, env.kitchen.start
     for state in _reachable(env):
@@ -62,7 +62,7 @@ def test_goal(recipe):
     assert all((food in goal) == (food in recipe) for food in ("tomato", "lettuce", "onion"))
 
 
-def test_words():
+def test_wording():
     """The wording of one episode."""
     env = OvercookedEnv()
     scenes = [env.reset()[0]["scene"]]
