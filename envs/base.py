@@ -68,14 +68,8 @@ class View(NamedTuple):
     is_legal: np.ndarray
 
 
-class Transition(NamedTuple, Generic[StateT]):
-    """An outcome with its rewards summed up: `reward` is discounted over the `duration` primitive steps."""
-
-    state: StateT
-    reward: float
-    duration: int
-    success: bool
-
+Transition = tuple[StateT, float, int, bool]
+"""An outcome summed up: state, reward discounted over the primitive steps, duration in primitive steps, success."""
 
 NO_STEP = LastStep(None, 0.0, 1, False)
 
@@ -104,7 +98,6 @@ class MenuEnv(gymnasium.Env[dict[str, Any], SupportsIndex], Generic[StateT]):
         ValueError: an unknown `render_mode`.
     """
 
-    # Declared as gymnasium declares it.
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
     gamma: float
     max_steps: int
@@ -115,11 +108,8 @@ class MenuEnv(gymnasium.Env[dict[str, Any], SupportsIndex], Generic[StateT]):
             raise ValueError(unknown("render_mode", render_mode, modes))
         self.render_mode = render_mode
         self.action_space: Discrete = Discrete(n_actions)
-        self.observation_space = Dict(
-            scene=_text(4000),
-            goal=_text(1000),
-            vector=Box(0.0, np.asarray(vector_high, np.float32), dtype=np.float32),
-        )
+        vector = Box(0.0, np.asarray(vector_high, np.float32), dtype=np.float32)
+        self.observation_space = Dict(scene=_text(4000), goal=_text(1000), vector=vector)
         self._state: StateT | None = None
         self._steps = 0
         self._discounted_return = 0.0
@@ -263,7 +253,7 @@ class MenuEnv(gymnasium.Env[dict[str, Any], SupportsIndex], Generic[StateT]):
         if transition is None:
             after, rewards, success = self._transition(state, index)
             reward = sum(self.gamma**k * r for k, r in enumerate(rewards))
-            transition = Transition(after, float(reward), len(rewards), success)
+            transition = (after, float(reward), len(rewards), success)
             if len(self._transitions) >= CACHE_SIZE:
                 self._transitions.clear()
             self._transitions[state, index] = transition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Hashable
 from typing import Any, SupportsIndex
 
@@ -85,7 +86,7 @@ class VirtualHomeEnv(MenuEnv[Hashable]):
         """Take one action of the menu as `MenuEnv.step` does, with `info["executed"]`: bool."""
         before = self._state
         observation, reward, terminated, truncated, info = super().step(action)
-        info["executed"] = self.world.transition(before, self._index(action))[1]
+        info["executed"] = self.world.transition(before, operator.index(action))[1]
         return observation, reward, terminated, truncated, info
 
     def clear_cache(self) -> None:
