@@ -1,6 +1,6 @@
 """Put an item into an appliance and close it: rules, observation and menus as pure functions of a state.
 
-Source: SPEC.md, VirtualHome 4, with the quirks SPEC.md, VirtualHome Q1 (`lag`) and Q8 (the published menu).
+Source: SPEC.md, VirtualHome 4, Q1 and Q8; `lag` is the former quirk, the latter is in the published menu.
 """
 
 from __future__ import annotations
