@@ -187,9 +187,7 @@ def test_everything_is_computed_again_after_the_caches_are_cleared(env, monkeypa
     assert calls_of_a_step() == first
 
 
-@pytest.mark.parametrize(
-    "wrong", [-1, 10**6, 0.0, 1.5, "0", None, True, [0], np.zeros(2, int), np.array([0, 1])]
-)
+@pytest.mark.parametrize("wrong", [-1, 10**6, 0.0, 1.5, "0", None, True, [0], np.zeros(2, int), np.array([0, 1])])
 def test_a_wrong_action_is_named(env, wrong):
     _, info = env.reset()
     before = env.unwrapped.snapshot()

@@ -29,9 +29,7 @@ def _play(env, plan):
     lines = [(observation["scene"], observation["vector"].tobytes(), info["actions"])]
     for number in plan:
         observation, reward, terminated, truncated, info = env.step(number % int(env.action_space.n))
-        lines.append(
-            (observation["scene"], observation["vector"].tobytes(), info["actions"], reward, info["duration"])
-        )
+        lines.append((observation["scene"], observation["vector"].tobytes(), info["actions"], reward, info["duration"]))
         if terminated or truncated:
             break
     return lines

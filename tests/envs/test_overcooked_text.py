@@ -47,8 +47,7 @@ def test_what_is_not_seen_is_not_said():
     for state in _reachable(env):
         hidden = [not kitchen.sees(state, at) for at in state.foods]
         away = tuple(
-            at if is_hidden else now
-            for now, at, is_hidden in zip(state.foods, start.foods, hidden, strict=True)
+            at if is_hidden else now for now, at, is_hidden in zip(state.foods, start.foods, hidden, strict=True)
         )
         moved = state._replace(foods=away)
         if all(not kitchen.sees(state, at) for at, is_hidden in zip(away, hidden, strict=True) if is_hidden):
@@ -78,8 +77,7 @@ def test_wording():
         "The kitchen has two cutting boards. On cutting board 1 lies a chopped tomato. "
         "You stand at cutting board 1 with empty hands.",
         "The kitchen has two cutting boards. You hold an empty bowl.",
-        "The kitchen has two cutting boards. "
-        "You stand at cutting board 1 holding a bowl with chopped tomato.",
+        "The kitchen has two cutting boards. You stand at cutting board 1 holding a bowl with chopped tomato.",
     ]
 
 

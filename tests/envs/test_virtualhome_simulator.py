@@ -32,9 +32,7 @@ needs_simulator = pytest.mark.skipif(not is_installed(), reason=simulator.INSTAL
     ],
 )
 def test_state_machine_and_simulator_agree_everywhere(task, arbitrary, states, transitions):
-    table, simulated = (
-        shared_world(task, "published", "published", backend) for backend in ("table", "virtualhome")
-    )
+    table, simulated = (shared_world(task, "published", "published", backend) for backend in ("table", "virtualhome"))
     pairs, seen, compared = [(table.start, simulated.start)], {simulated.start}, 0
     for a, b in pairs:
         assert simulated.observe(b) == table.observe(a)
