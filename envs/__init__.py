@@ -1,4 +1,4 @@
-"""Text worlds with a menu of actions, as gymnasium environments. Importing this package registers them:
+"""Text environments with a menu of actions, for gymnasium; importing this package registers them.
 
 >>> import gymnasium
 >>> env = gymnasium.make("twosome_envs:twosome/TomatoSalad-v0")
@@ -20,12 +20,12 @@ for _family in (overcooked, virtualhome):
     for _id, _kwargs in _family.SPECS.items():
         if _id not in registry:
             register(_id, entry_point=_family.ENTRY_POINT, kwargs=_kwargs)
-            # A -v1 here is another world, not the successor of the benchmark: under one name, making the -v0
+            # A -v1 here is another environment, not the successor of the benchmark: under one name, making the -v0
             # would warn that it is out of date.
             registry[_id].name = _id.removeprefix("twosome/").removesuffix("-v0")
 
-GUESTS: tuple[str, ...] = tuple(wrappers.SPECS)
-"""Other people's worlds under the same contract; each needs its own optional package."""
+THIRD_PARTY: tuple[str, ...] = tuple(wrappers.SPECS)
+"""The ids of third-party environments and wrappers; some need an optional package of their own."""
 
 for _id, (_entry_point, _kwargs) in wrappers.SPECS.items():
     if _id not in registry:

@@ -1,22 +1,24 @@
-"""The contract of every world here: a deterministic state machine that offers a menu of phrases.
+"""The contract of the environments of this package: a deterministic state machine with a menu of phrases.
 
-A family of worlds (overcooked, virtualhome) subclasses `MenuEnv` and provides pure functions of a hashable
-state; this module turns them into a gymnasium environment: observations, menus, episode accounting,
-snapshots, errors. It knows nothing about kitchens, homes or language models.
+A family of environments (overcooked, virtualhome) subclasses `MenuEnv` and implements pure functions of a hashable
+state; this module turns them into a gymnasium environment: observations, menus, episode statistics, snapshots, errors.
+It knows nothing about kitchens, homes or language models.
 """
 
 from __future__ import annotations
 
-import difflib
-import operator
 import string
-from collections.abc import Hashable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Hashable
+from typing import Any, Generic, NamedTuple, SupportsIndex, TypeVar
 
 import gymnasium
 import numpy as np
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.spaces import Box, Dict, Discrete, Text
+
+from .arguments import action_index, unknown
+
+StateT = TypeVar("StateT", bound=Hashable)
 
 
 class Menu(NamedTuple):
@@ -26,15 +28,15 @@ class Menu(NamedTuple):
     is_legal: tuple[bool, ...]
 
 
-class Outcome(NamedTuple):
-    """What one action did. `rewards` holds one reward per primitive step, so its length is the duration."""
+class Outcome(NamedTuple, Generic[StateT]):
+    """The result of one action. `rewards` holds one reward per primitive step, so its length is the duration."""
 
-    state: Hashable
+    state: StateT
     rewards: tuple[float, ...]
     success: bool
 
 
-class Last(NamedTuple):
+class LastStep(NamedTuple):
     """The last action taken, for captions and `info`; `phrase` is None right after `reset`."""
 
     phrase: str | None
@@ -43,18 +45,21 @@ class Last(NamedTuple):
     success: bool
 
 
-class Snapshot(NamedTuple):
-    """Everything that `restore` needs; hashable and cheap (a few references, nothing is copied)."""
+class Snapshot(NamedTuple, Generic[StateT]):
+    """Everything that `restore` needs; hashable and cheap (a few references, nothing is copied).
 
-    state: Hashable
+    steps: primitive steps so far; over: whether the episode has ended.
+    """
+
+    state: StateT
     steps: int
     discounted_return: float
     over: bool
-    last: Last
+    last: LastStep
 
 
 class View(NamedTuple):
-    """All that is shown of a state."""
+    """All that is shown of a state: texts, vector float32 [size], phrases and mask bool [A]."""
 
     scene: str
     goal: str
@@ -63,26 +68,36 @@ class View(NamedTuple):
     is_legal: np.ndarray
 
 
-START = Last(None, 0.0, 1, False)
+Transition = tuple[StateT, float, int, bool]
+"""An outcome summed up: state, reward discounted over the primitive steps, duration in primitive steps, success."""
 
-MEMORY = 1 << 14
-"""States and moves that an environment remembers; more than this and it starts afresh."""
+NO_STEP = LastStep(None, 0.0, 1, False)
+
+CACHE_SIZE = 1 << 14
+"""Views, and transitions, that an environment caches; a full cache is emptied."""
 
 
-class MenuEnv(gymnasium.Env):
+class MenuEnv(gymnasium.Env[dict[str, Any], SupportsIndex], Generic[StateT]):
     """A gymnasium environment whose observation is text and whose actions are phrases.
 
     Observation: `{"scene": str, "goal": str, "vector": float32 [size]}`.
-    `info`: `actions` (the phrase of every action index in this state), `action_mask` (bool, True = legal),
+    `info`: `actions` (the phrase of every action index in this state), `action_mask` (bool [A], True = legal),
     `duration` (primitive steps the last action took; 1 after `reset`), `success`; at the end also
     `episode = {"r": discounted return, "l": primitive steps}`.
 
-    A subclass sets `gamma` (per primitive step, for `episode["r"]`) and `max_steps`, and gives `_start`,
-    `_transition`, `_scene`, `_goal`, `_menu`, `_vector` as functions of a hashable state. They must be pure
-    (equal state, equal answer), because every answer is computed once and remembered.
+    A subclass sets `gamma` (per primitive step, for `episode["r"]`) and `max_steps` (primitive steps), and implements
+    `_start`, `_transition`, `_scene`, `_goal`, `_menu`, `_vector` as functions of a hashable state. They must be pure
+    (equal state, equal result), because results are cached.
+
+    Args:
+        n_actions: size A of the menu.
+        vector_high: the largest values of the vector [size]; the smallest are 0.
+        render_mode: `rgb_array`, `ansi` or None.
+
+    Raises:
+        ValueError: an unknown `render_mode`.
     """
 
-    # Declared as gymnasium declares it.
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
     gamma: float
     max_steps: int
@@ -93,141 +108,160 @@ class MenuEnv(gymnasium.Env):
             raise ValueError(unknown("render_mode", render_mode, modes))
         self.render_mode = render_mode
         self.action_space: Discrete = Discrete(n_actions)
-        self.observation_space = Dict(
-            scene=_text(4000),
-            goal=_text(1000),
-            vector=Box(0.0, np.asarray(vector_high, np.float32), dtype=np.float32),
-        )
-        self._state: Hashable = None
+        vector = Box(0.0, np.asarray(vector_high, np.float32), dtype=np.float32)
+        self.observation_space = Dict(scene=_text(4000), goal=_text(1000), vector=vector)
+        self._state: StateT | None = None
         self._steps = 0
         self._discounted_return = 0.0
         self._over = True
-        self._last = START
-        # The worlds are pure functions of the state, so what was computed once is looked up.
-        self._views: dict[Hashable, View] = {}
-        self._moves: dict[tuple[Hashable, int], tuple[Hashable, float, int, bool]] = {}
+        self._last = NO_STEP
+        self._views: dict[StateT, View] = {}
+        self._transitions: dict[tuple[StateT, int], Transition[StateT]] = {}
 
-    # What a family provides ---------------------------------------------------------------------------------
+    # What a subclass implements -----------------------------------------------------------------------------
 
-    def _start(self) -> Hashable:
+    def _start(self) -> StateT:
         raise NotImplementedError
 
-    def _transition(self, state: Hashable, action: int) -> Outcome:
+    def _transition(self, state: StateT, action: int) -> Outcome[StateT]:
         raise NotImplementedError
 
-    def _scene(self, state: Hashable) -> str:
+    def _scene(self, state: StateT) -> str:
         raise NotImplementedError
 
-    def _goal(self, state: Hashable) -> str:
+    def _goal(self, state: StateT) -> str:
         raise NotImplementedError
 
-    def _menu(self, state: Hashable) -> Menu:
+    def _menu(self, state: StateT) -> Menu:
         raise NotImplementedError
 
-    def _vector(self, state: Hashable) -> np.ndarray:
+    def _vector(self, state: StateT) -> np.ndarray:
         raise NotImplementedError
 
-    def _ansi(self, state: Hashable) -> str:
+    def _ansi(self, state: StateT) -> str:
         """The picture of a state in plain characters."""
         raise NotImplementedError
 
-    def _picture(self, state: Hashable) -> np.ndarray:
+    def _picture(self, state: StateT) -> np.ndarray:
         """The picture of a state as uint8 [height, width, 3], without the caption."""
         raise NotImplementedError
 
     # The gymnasium interface --------------------------------------------------------------------------------
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Start an episode. The worlds have no randomness: every episode starts in the same state."""
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start an episode and return observation and info.
+
+        There is no randomness: every episode starts in the same state, whatever the seed.
+        """
         super().reset(seed=seed)
         self._state = self._start()
-        self._steps, self._discounted_return, self._over, self._last = 0, 0.0, False, START
-        return self._shown()
+        self._steps, self._discounted_return, self._over, self._last = 0, 0.0, False, NO_STEP
+        return self._observation_and_info(self._state)
 
-    def step(self, action):
-        """Take one action of the menu.
+    def step(self, action: SupportsIndex) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Take one action of the menu; a masked one behaves as in the published environment.
 
-        A masked action behaves as the published environment does. Raises `gymnasium.error.InvalidAction` for
-        anything that is not an index of the menu, `gymnasium.error.ResetNeeded` before `reset` and after the
-        end of an episode.
+        Returns observation, reward (discounted over the action's primitive steps), terminated (success), truncated
+        (step limit without success), info.
+
+        Raises:
+            gymnasium.error.InvalidAction: the action is not an index of the menu.
+            gymnasium.error.ResetNeeded: before `reset`, and after the end of an episode.
         """
-        if self._over:
+        if self._over or self._state is None:
             when = "before the first reset()" if self._state is None else "after the episode has ended"
             raise ResetNeeded(f"step() was called {when}. Call env.reset() first.")
         index = self._index(action)
         phrase = self._view(self._state).actions[index]
-        self._state, reward, duration, success = self._move(self._state, index)
+        self._state, reward, duration, success = self._cached_transition(self._state, index)
         self._discounted_return += self.gamma**self._steps * reward
         self._steps += duration
-        self._last = Last(phrase, reward, duration, success)
+        self._last = LastStep(phrase, reward, duration, success)
         truncated = not success and self._steps >= self.max_steps
         self._over = success or truncated
-        observation, info = self._shown()
+        observation, info = self._observation_and_info(self._state)
         return observation, reward, success, truncated, info
 
-    def snapshot(self) -> Snapshot:
-        """The whole situation as a hashable value, for `restore`."""
-        if self._state is None:
-            raise ResetNeeded("snapshot() was called before the first reset(). Call env.reset() first.")
-        return Snapshot(self._state, self._steps, self._discounted_return, self._over, self._last)
+    def snapshot(self) -> Snapshot[StateT]:
+        """The current moment as a hashable value, for `restore`. Raises `ResetNeeded` before `reset`."""
+        state = self._current("snapshot()")
+        return Snapshot(state, self._steps, self._discounted_return, self._over, self._last)
 
-    def restore(self, snapshot: Snapshot):
-        """Go back to a snapshot of the same kind of environment. Returns its observation and info."""
+    def restore(self, snapshot: Snapshot[StateT]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Go back to a snapshot of the same kind of environment, and return its observation and info.
+
+        Raises:
+            TypeError: not a snapshot of `MenuEnv`.
+        """
         if not isinstance(snapshot, Snapshot):
             raise TypeError(f"restore() takes what snapshot() returned, got {type(snapshot).__name__}.")
         self._state, self._steps, self._discounted_return, self._over, self._last = snapshot
-        return self._shown()
+        return self._observation_and_info(snapshot.state)
 
-    def render(self):
-        """`rgb_array`: uint8 [height, width, 3]; `ansi`: str. Both carry scene, last action and reward."""
+    def render(self) -> np.ndarray | str | None:
+        """The state with scene, last action and reward: uint8 [height, width, 3] (`rgb_array`) or str (`ansi`).
+
+        None, with a warning, without a render mode. Raises `ResetNeeded` before `reset`.
+        """
         if self.render_mode is None:
-            gymnasium.logger.warn(
-                'render() needs a render_mode: gymnasium.make(..., render_mode="rgb_array").'
-            )
+            gymnasium.logger.warn('render() needs a render_mode: gymnasium.make(..., render_mode="rgb_array").')
             return None
-        if self._state is None:
-            raise ResetNeeded("render() was called before the first reset(). Call env.reset() first.")
-        scene, last = self._view(self._state).scene, self._last
+        state = self._current("render()")
+        scene, last = self._view(state).scene, self._last
         if self.render_mode == "ansi":
-            did = "A new episode." if last.phrase is None else f"> {last.phrase}   reward {last.reward:+.4g}"
-            return f"{self._ansi(self._state)}\n{scene}\n{did}\n"
+            line = "A new episode." if last.phrase is None else f"> {last.phrase}   reward {last.reward:+.4g}"
+            return f"{self._ansi(state)}\n{scene}\n{line}\n"
         from .render import captioned
 
-        return captioned(self._picture(self._state), scene, last.phrase, last.reward)
+        return captioned(self._picture(state), scene, last.phrase, last.reward)
 
     def picture(self) -> np.ndarray:
-        """The present state as uint8 [height, width, 3], without the caption that `render` adds."""
-        return self._picture(self._state)
+        """The current state as uint8 [height, width, 3], without the caption. Raises `ResetNeeded` before `reset`."""
+        return self._picture(self._current("picture()"))
+
+    def clear_cache(self) -> None:
+        """Drop every cached view and transition, so that the next step computes them from the state again.
+
+        Results never change by it. Caches shared by environments with equal settings are dropped for all of them.
+        """
+        self._views.clear()
+        self._transitions.clear()
 
     # Helpers ------------------------------------------------------------------------------------------------
 
-    def _view(self, state: Hashable) -> View:
+    def _current(self, call: str) -> StateT:
+        """The current state. Raises `ResetNeeded`, in the name of a call, where there is none."""
+        if self._state is None:
+            raise ResetNeeded(f"{call} was called before the first reset(). Call env.reset() first.")
+        return self._state
+
+    def _view(self, state: StateT) -> View:
         view = self._views.get(state)
         if view is None:
             actions, is_legal = self._menu(state)
-            view = View(
-                self._scene(state), self._goal(state), self._vector(state), actions, np.array(is_legal, bool)
-            )
-            if len(self._views) >= MEMORY:
+            scene, goal, vector = self._scene(state), self._goal(state), self._vector(state)
+            view = View(scene, goal, vector, actions, np.array(is_legal, bool))
+            if len(self._views) >= CACHE_SIZE:
                 self._views.clear()
             self._views[state] = view
         return view
 
-    def _move(self, state: Hashable, index: int) -> tuple[Hashable, float, int, bool]:
-        """State after an action, reward discounted over its primitive steps, duration, success."""
-        move = self._moves.get((state, index))
-        if move is None:
+    def _cached_transition(self, state: StateT, index: int) -> Transition[StateT]:
+        transition = self._transitions.get((state, index))
+        if transition is None:
             after, rewards, success = self._transition(state, index)
             reward = sum(self.gamma**k * r for k, r in enumerate(rewards))
-            move = (after, float(reward), len(rewards), success)
-            if len(self._moves) >= MEMORY:
-                self._moves.clear()
-            self._moves[state, index] = move
-        return move
+            transition = (after, float(reward), len(rewards), success)
+            if len(self._transitions) >= CACHE_SIZE:
+                self._transitions.clear()
+            self._transitions[state, index] = transition
+        return transition
 
-    def _shown(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Observation and info of this moment, in arrays of their own."""
-        scene, goal, vector, actions, is_legal = self._view(self._state)
+    def _observation_and_info(self, state: StateT) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Observation and info of the current moment; the arrays are copies of their own."""
+        scene, goal, vector, actions, is_legal = self._view(state)
         last = self._last
         info: dict[str, Any] = {
             "actions": actions,
@@ -239,32 +273,21 @@ class MenuEnv(gymnasium.Env):
             info["episode"] = {"r": self._discounted_return, "l": self._steps}
         return {"scene": scene, "goal": goal, "vector": vector.copy()}, info
 
-    def _index(self, action) -> int:
+    def _index(self, action: SupportsIndex) -> int:
+        """An action as an index of the menu. Raises `InvalidAction`, with the menu, for anything else."""
         n = int(self.action_space.n)
-        if type(action) is int and 0 <= action < n:
+        if type(action) is int and 0 <= action < n:  # the common case, checked fast
             return action
-        try:
-            if isinstance(action, (bool, np.bool_)):
-                raise TypeError
-            index = operator.index(action)
-        except TypeError:
-            index = None
-        if index is None or not 0 <= index < n:
-            got = f"{action!r} ({type(action).__name__})"
-            menu = ", ".join(f"{i}: {phrase}" for i, phrase in enumerate(self._menu(self._state).actions))
+        index = action_index(action, n)
+        if index is None:
+            phrases = self._menu(self._current("step()")).actions
+            menu = ", ".join(f"{i}: {phrase}" for i, phrase in enumerate(phrases))
             raise InvalidAction(
-                f"Expected an action index, an integer from 0 to {n - 1}, got {got}. The menu here is {menu}."
+                f"Expected an action index, an integer from 0 to {n - 1}, got {action!r} ({type(action).__name__}). "
+                f"The menu here is {menu}."
             )
         return index
 
 
 def _text(max_length: int) -> Text:
     return Text(max_length=max_length, min_length=0, charset=string.printable)
-
-
-def unknown(what: str, got: object, known: Iterable[str]) -> str:
-    """The message for a name that does not exist: what was got, the nearest known name, all known names."""
-    names = {str(name).lower(): str(name) for name in known}
-    near = difflib.get_close_matches(str(got).lower(), names, n=1)
-    hint = f" Did you mean {names[near[0]]!r}?" if near else ""
-    return f"Unknown {what} {got!r}.{hint} Known: {', '.join(map(repr, names.values()))}."

@@ -1,6 +1,6 @@
 """Captions: a picture with the scene, the last action and its reward below it.
 
-Needs Pillow, which is imported when the first picture is drawn. Knows nothing of what the picture shows.
+Needs Pillow, which is imported when the first picture is drawn. Knows nothing about what the picture shows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL import ImageFont
 
 LINES = 7
-"""Lines kept for the scene: a video needs frames of one size, so the caption does not grow with the text."""
+"""Lines reserved for the scene: a video needs frames of one size, so the caption does not grow with the text."""
 
 MARGIN, LINE, TITLE = 12, 18, 28
 """Pixels: around the caption, per line of the scene, for the line of the action."""
@@ -22,7 +22,7 @@ PAPER, INK, FAINT, GOOD, BAD = "#fffdf7", "#2b2b2b", "#8a8577", "#2e7d32", "#b23
 
 
 def pillow():
-    """The modules of Pillow that drawing needs. Raises ImportError with the remedy."""
+    """The modules Image, ImageDraw and ImageFont of Pillow. Raises ImportError with the remedy."""
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:

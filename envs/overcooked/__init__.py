@@ -1,6 +1,6 @@
-"""Cooking salads: `SPECS` maps every gymnasium id to what its environment is made with.
+"""Cooking salads: `SPECS` maps every gymnasium id to the arguments of its environment.
 
-Nothing else is imported before one is made.
+Nothing else is imported before an environment is made.
 """
 
 from typing import Any

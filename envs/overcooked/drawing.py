@@ -1,6 +1,6 @@
-"""A kitchen as a picture and in characters. Needs Pillow for the picture only; knows no rules and no words.
+"""A kitchen as a picture and in characters, without rules or words; the picture needs Pillow.
 
-Everything is drawn with our own few shapes. A `Brush` works in the unit square of a cell: (0, 0) is its upper
+Everything is drawn with a few shapes. A `Brush` works in the unit square of a cell: (0, 0) is its upper
 left corner, (1, 1) the lower right one.
 """
 
@@ -69,16 +69,16 @@ class Brush:
 
 
 def _ring(n: int, r: float, turn: float = 0.0) -> list[tuple[float, float]]:
-    """n points on a circle around the middle."""
+    """Return n points on a circle around the middle."""
     angles = [math.tau * i / n + turn for i in range(n)]
     return [(0.5 + r * math.cos(a), 0.5 + r * math.sin(a)) for a in angles]
 
 
-# Grounds ----------------------------------------------------------------------------------------------------
+# Terrain ----------------------------------------------------------------------------------------------------
 
 
 def _counter(brush: Brush, has_front: bool):
-    """A wooden top, and its front where one can stand before it."""
+    """A wooden top, and its front where the cell below is floor."""
     brush.box(0, 0, 1, 1, WOOD)
     for y in (0.16, 0.5, 0.8):
         brush.line([(0.1, y), (0.5, y + 0.03), (0.9, y)], WOOD_GRAIN, 0.025)
@@ -138,7 +138,7 @@ STRIPS = (
     (0.25, 0.8, 0.5, 0.86),
     (0.6, 0.2, 0.8, 0.14),
 )
-"""From (x, y) to (x, y): what chopping makes of a lettuce."""
+"""From (x, y) to (x, y): the strips of a chopped lettuce."""
 
 
 def _lettuce(brush: Brush, is_chopped: bool):
@@ -164,9 +164,7 @@ def _onion(brush: Brush, is_chopped: bool):
             for k, colour in enumerate((ONION, ONION_LIGHT, ONION, ONION_LIGHT)):
                 brush.disc(x, y, r * (1 - 0.25 * k), colour)
         return
-    brush.shape(
-        [(0.3, 0.36), (0.46, 0.2), (0.42, 0.06), (0.5, 0.12), (0.6, 0.04), (0.55, 0.2), (0.7, 0.36)], ONION
-    )
+    brush.shape([(0.3, 0.36), (0.46, 0.2), (0.42, 0.06), (0.5, 0.12), (0.6, 0.04), (0.55, 0.2), (0.7, 0.36)], ONION)
     brush.disc(0.5, 0.58, 0.36, ONION, ONION_LINE, 0.92)
     for bend in (-0.24, -0.08, 0.08, 0.24):
         brush.line([(0.5, 0.26), (0.5 + bend, 0.56), (0.5 + bend * 0.3, 0.88)], ONION_LINE, 0.025)
@@ -182,11 +180,11 @@ IN_BOWL = {
     2: [(0.33, 0.46, 0.5), (0.67, 0.54, 0.5)],
     3: [(0.33, 0.38, 0.44), (0.68, 0.4, 0.44), (0.5, 0.69, 0.44)],
 }
-"""(x, y, size) of the foods in a bowl, by their number."""
+"""(x, y, size) of the foods in a bowl, by how many there are."""
 
 
 def _things(brush: Brush, kitchen: Kitchen, state: State, cell: int):
-    """Whatever lies at a cell, or is held there."""
+    """Everything that lies at a cell or is held there."""
     foods = [(name, i) for i, name in enumerate(kitchen.foods) if state.foods[i] == cell]
     if state.plate_at(cell) == NONE:
         for name, i in foods:
@@ -233,30 +231,30 @@ def _empty_room(kitchen: Kitchen):
     unit = CELL * SMOOTH
     image = Image.new("RGB", (SIZE * unit, SIZE * unit))
     draw = ImageDraw.Draw(image, "RGBA")
-    for cell, ground in enumerate(kitchen.ground):
+    for cell, terrain in enumerate(kitchen.terrain):
         row, column = divmod(cell, SIZE)
         brush = Brush(draw, column * unit, row * unit, unit)
-        if ground == FLOOR:
+        if terrain == FLOOR:
             _tile(brush, (row + column) % 2)
         else:
-            below = kitchen.ground[cell + SIZE] if row + 1 < SIZE else FLOOR
-            {COUNTER: _counter, KNIFE: _board, HATCH: _hatch}[ground](brush, below == FLOOR)
+            below = kitchen.terrain[cell + SIZE] if row + 1 < SIZE else FLOOR
+            {COUNTER: _counter, KNIFE: _board, HATCH: _hatch}[terrain](brush, below == FLOOR)
     return image
 
 
 def picture(kitchen: Kitchen, state: State) -> np.ndarray:
-    """uint8 [height, width, 3]. What the agent does not see is veiled."""
+    """The kitchen as uint8 [height, width, 3]; cells out of view are shaded."""
     Image, ImageDraw, _ = pillow()
     unit = CELL * SMOOTH
     image = _empty_room(kitchen).copy()
     draw = ImageDraw.Draw(image, "RGBA")
-    for cell, ground in enumerate(kitchen.ground):
+    for cell, terrain in enumerate(kitchen.terrain):
         row, column = divmod(cell, SIZE)
         brush = Brush(draw, column * unit, row * unit, unit)
         if cell == state.agent:
             _chef(brush, kitchen, state)
-        elif ground != FLOOR:
-            x = 0.42 if ground == KNIFE else 0.5
+        elif terrain != FLOOR:
+            x = 0.42 if terrain == KNIFE else 0.5
             _things(brush.within(x, 0.45, 0.66), kitchen, state, cell)
         if not kitchen.sees(state, cell):
             brush.box(0, 0, 1, 1, "#2b2f4a3d")
@@ -267,7 +265,7 @@ LEGEND = "@ you   t l o raw   T L O chopped   ( ) bowl   [ ] cutting board   < h
 
 
 def characters(kitchen: Kitchen, state: State) -> str:
-    """The room in characters, all of it, with a legend."""
+    """The whole room in characters, with a legend."""
     lines = []
     for row in range(SIZE):
         cells = range(row * SIZE, (row + 1) * SIZE)
@@ -286,7 +284,7 @@ def _cell(kitchen: Kitchen, state: State, cell: int) -> str:
         thing = f"({thing})"
     if cell == state.agent:
         return f"{'@' + thing:^7}"
-    ground = kitchen.ground[cell]
-    if ground == COUNTER:
+    terrain = kitchen.terrain[cell]
+    if terrain == COUNTER:
         return (f" {thing} " if thing else "").center(7, "#")
-    return {FLOOR: "   .   ", KNIFE: f"[{thing:^5}]", HATCH: f"<{thing:<^5}<"}[ground]
+    return {FLOOR: "   .   ", KNIFE: f"[{thing:^5}]", HATCH: f"<{thing:<^5}<"}[terrain]

@@ -1,6 +1,6 @@
 """The kitchens as data: floor plans, worlds, recipes, default rewards.
 
-Source: specification sections 1 and 2. Cells are (row, column) from the top left corner of a 7x7 room.
+Source: SPEC.md, Overcooked 1 and 2. Cells are (row, column) from the top left corner of a 7x7 room.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SIZE = 7
 """Rows and columns of every floor plan."""
 
 MAX_CHOPS = 3
-"""Chops until a food counts as chopped (section 3)."""
+"""Chops until a food counts as chopped (SPEC.md, Overcooked 3)."""
 
 PLANS = {
     "A": (
@@ -43,13 +43,13 @@ PLANS = {
         "#######",
     ),
 }
-"""`.` floor, `#` counter. On map B the wall is closed: one cook alone cannot serve anything."""
+"""`.` floor, `#` counter. On map B the wall is closed: one agent alone cannot serve anything."""
 
 WALL_COLUMN = 3
-"""Where the wall of maps B and C stands."""
+"""The column of the wall of maps B and C."""
 
 WALL_ROWS = {"A": (), "B": (3, 2, 4, 1, 5), "C": (3, 2, 4, 1)}
-"""The rows of the wall, in the order in which `go to counter` looks for a free place (section 7.2)."""
+"""The rows of the wall, in the order in which `go to counter` looks for a free place (SPEC.md, Overcooked 7.2)."""
 
 FOODS = ("tomato", "lettuce", "onion")
 
@@ -66,7 +66,7 @@ RECIPES = {
 
 
 class Rewards(NamedTuple):
-    """Reward of every event, added as given; the defaults are those of the published runs (section 5)."""
+    """Reward of every event, added as given; the defaults are the published ones (SPEC.md, Overcooked 5)."""
 
     subtask: float = 0.2
     """A food of the recipe is chopped."""
@@ -80,7 +80,10 @@ class Rewards(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """What stands where. `is_scaled`: observed as positions / 7 and chops / 3 instead of integers."""
+    """Cells (row, column) of everything; `start` is the agent's, by map.
+
+    can_stay: has a `stay` action; is_scaled: observed as positions / 7 and chops / 3 instead of integers.
+    """
 
     foods: dict[str, tuple[int, int]]
     plates: tuple[tuple[int, int], ...]
@@ -96,7 +99,7 @@ _ALL_FOODS = {"tomato": (0, 5), "lettuce": (1, 6), "onion": (2, 6)}
 _STARTS = {"A": (1, 4), "B": _LEFT, "C": _LEFT}
 
 WORLDS = {
-    # Two plates and an action that stays: behind the published LLMA-v2, kept for its recorded episodes.
+    # Two plates and a `stay` action: the world of the published LLMA-v2, kept for its recorded episodes.
     "W1": World(_ALL_FOODS, ((5, 6), (6, 5)), ((1, 0), (2, 0)), dict.fromkeys("ABC", _LEFT), True, True),
     # All foods, two cutting boards, one plate: LLMA-v3.
     "W3": World(_ALL_FOODS, ((6, 5),), ((1, 0), (2, 0)), _STARTS),

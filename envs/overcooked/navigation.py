@@ -1,8 +1,8 @@
-"""The first move of the way to a cell.
+"""The first primitive action of the path to a cell.
 
-Source: specification section 8, the compact rule for one agent on a 7x7 plan, which equals the published
-best-first search with its peculiar order of ties (quirk Q15). All ways are shortest. Whatever lies around,
-only the ground matters.
+Source: SPEC.md, Overcooked 8: the rule for one agent on a 7x7 plan, which equals the published best-first search
+with its order of ties (SPEC.md, Overcooked Q15). All paths are shortest. Items do not
+matter, only the terrain does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RIGHT, DOWN, LEFT, UP, STAY = range(5)
 """The primitive actions."""
 
 OFFSETS = (1, SIZE, -1, -SIZE, 0)
-"""What a primitive adds to a cell."""
+"""What each primitive adds to a cell."""
 
 
 def is_adjacent(cell: int, other: int) -> bool:
@@ -25,15 +25,15 @@ def is_adjacent(cell: int, other: int) -> bool:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def first_move(ground: tuple[int, ...], map: str, agent: int, target: int) -> int | None:
-    """The primitive that begins the way from a floor cell to another kind of cell; None: there is no way."""
+def first_move(terrain: tuple[int, ...], map: str, agent: int, target: int) -> int | None:
+    """The first primitive of the path from a floor cell to another kind of cell; None if there is no path."""
     row, column = divmod(agent, SIZE)
     target_row, target_column = divmod(target, SIZE)
     if is_adjacent(agent, target):
         return OFFSETS.index(target - agent)
 
     def is_floor(move: int) -> bool:
-        return ground[agent + OFFSETS[move]] == FLOOR
+        return terrain[agent + OFFSETS[move]] == FLOOR
 
     vertical = DOWN if target_row > row else UP
     horizontal = RIGHT if target_column > column else LEFT

@@ -1,7 +1,7 @@
 """What happens: one primitive step (`tick`), and the macro-actions made of them (`run`).
 
-Source: specification sections 4, 5 and 7. Quirks of the published environment that change a trajectory are
-kept and named by their number there. Pure functions of a state; knows no words and no observation.
+Source: SPEC.md, Overcooked 4, 5 and 7. Quirks of the published environment that change a trajectory are kept
+and named by their number there. Pure functions of a state, without words or observations.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from .state import FLOOR, HATCH, KNIFE, NONE, Action, Kitchen, State
 
 
 def tick(kitchen: Kitchen, state: State, move: int) -> tuple[State, float, bool]:
-    """One primitive step: the state after it, its reward, and whether the right dish was delivered.
+    """One primitive step: the next state, its reward, and whether the right dish was delivered.
 
-    Moving into a cell that is no floor acts on what is there (section 4). Every exchange of things is a move
-    of all that lies at one cell to another.
+    Moving into a cell that is not floor acts on what is there (SPEC.md, Overcooked 4). Every exchange is a move of
+    everything at one cell to another cell.
     """
     reward = kitchen.rewards.step
     agent, target = state.agent, state.agent + OFFSETS[move]
     if move == STAY:
         return state, reward, False
-    ground = kitchen.ground[target]
-    if ground == FLOOR:
+    terrain = kitchen.terrain[target]
+    if terrain == FLOOR:
         return state.moved(agent, target)._replace(agent=target), reward, False
-    if ground == HATCH:
+    if terrain == HATCH:
         return _deliver(kitchen, state)
     held = state.is_held()
     held_food = state.held_food()
@@ -36,10 +36,10 @@ def tick(kitchen: Kitchen, state: State, move: int) -> tuple[State, float, bool]
             return state.moved(target, agent), reward, False
         if held_food != NONE and state.is_chopped(held_food):
             # On a knife the filled plate comes to the hand, on a counter it stays.
-            source, goal = (target, agent) if ground == KNIFE else (agent, target)
+            source, goal = (target, agent) if terrain == KNIFE else (agent, target)
             return state.moved(source, goal), reward, False
         return state, reward, False
-    if not held and ground == KNIFE and not state.is_chopped(food):
+    if not held and terrain == KNIFE and not state.is_chopped(food):
         return _chop(kitchen, state, food)
     if not held or (held_food == NONE and state.is_chopped(food)):
         return state.moved(target, agent), reward, False
@@ -57,7 +57,7 @@ def _chop(kitchen: Kitchen, state: State, food: int) -> tuple[State, float, bool
 
 
 def _deliver(kitchen: Kitchen, state: State) -> tuple[State, float, bool]:
-    """Hand over what is held. All but the right dish goes back home, raw (section 5, quirk Q10)."""
+    """Hand over what is held. Anything but the right dish returns home, raw (SPEC.md, Overcooked 5 and Q10)."""
     if not state.is_held():
         return state, kitchen.rewards.step, False
     handed = [i for i, at in enumerate(state.foods) if at == state.agent]
@@ -73,7 +73,7 @@ def _deliver(kitchen: Kitchen, state: State) -> tuple[State, float, bool]:
 
 
 def run(kitchen: Kitchen, state: State, action: Action) -> tuple[State, tuple[float, ...], bool]:
-    """A macro-action to its end: state, the reward of every primitive step, success (section 7.2)."""
+    """Run a macro-action to its end: next state, reward of every primitive step, success (SPEC.md, Overcooked 7.2)."""
     rewards: list[float] = []
     is_done = False
     while not is_done:
@@ -85,7 +85,7 @@ def run(kitchen: Kitchen, state: State, action: Action) -> tuple[State, tuple[fl
 
 
 def choose(kitchen: Kitchen, state: State, action: Action, ticks: int) -> tuple[int, bool]:
-    """The next primitive of a macro-action that has run for some ticks, and whether it is its last."""
+    """The next primitive of a macro-action that has run for `ticks` primitive steps, and whether it is the last."""
     if action.kind == "stay":
         return STAY, True
     if action.kind == "chop":
@@ -97,7 +97,7 @@ def choose(kitchen: Kitchen, state: State, action: Action, ticks: int) -> tuple[
         return STAY, True
     if target == state.agent:
         return STAY, True
-    move = first_move(kitchen.ground, kitchen.map, state.agent, target)
+    move = first_move(kitchen.terrain, kitchen.map, state.agent, target)
     if move is None:
         return STAY, True
     if not is_adjacent(state.agent, target):
@@ -106,7 +106,7 @@ def choose(kitchen: Kitchen, state: State, action: Action, ticks: int) -> tuple[
 
 
 def goal_cell(kitchen: Kitchen, state: State, action: Action) -> int | None:
-    """Where a macro-action leads to; None if there is no such place."""
+    """The target cell of a macro-action; None if there is no such cell."""
     if action.kind == "get food":
         return state.foods[action.target]
     if action.kind == "get plate":
@@ -118,10 +118,10 @@ def goal_cell(kitchen: Kitchen, state: State, action: Action) -> int | None:
 
 
 def _choose_chop(kitchen: Kitchen, state: State, ticks: int) -> tuple[int, bool]:
-    """Three strokes at a board within reach. A full hand spends them in vain (quirk Q9)."""
+    """Three chops at an adjacent board; with a full hand they do nothing (SPEC.md, Overcooked Q9)."""
     for move in (RIGHT, DOWN, LEFT, UP):
         at = state.agent + OFFSETS[move]
-        if kitchen.ground[at] != KNIFE or at in state.plates:
+        if kitchen.terrain[at] != KNIFE or at in state.plates:
             continue
         food = state.food_at(at)
         if food != NONE and not state.is_chopped(food):
@@ -129,27 +129,25 @@ def _choose_chop(kitchen: Kitchen, state: State, ticks: int) -> tuple[int, bool]
     return STAY, True
 
 
-def _choose_adjacent(
-    kitchen: Kitchen, state: State, action: Action, target: int, move: int
-) -> tuple[int, bool]:
-    """The last primitive, next to the target, with its exceptions (section 7.2, 4d)."""
+def _choose_adjacent(kitchen: Kitchen, state: State, action: Action, target: int, move: int) -> tuple[int, bool]:
+    """The last primitive, next to the target, with its exceptions (step 4d of SPEC.md, Overcooked 7.2)."""
     held_food = state.held_food()
     if action.kind == "get plate" and held_food != NONE:
         is_chopped = state.is_chopped(held_food)
-        return (move, False) if is_chopped else (STAY, True)  # quirk Q12
+        return (move, False) if is_chopped else (STAY, True)  # SPEC.md, Overcooked Q12
     if action.kind == "go to knife" and not state.is_held():
         return STAY, True
     if action.kind == "get food" and _is_raw_on_knife(kitchen, state, action.target):
-        return STAY, True  # quirk Q14
+        return STAY, True  # SPEC.md, Overcooked Q14
     return move, True
 
 
 def _is_raw_on_knife(kitchen: Kitchen, state: State, food: int) -> bool:
-    return kitchen.ground[state.foods[food]] == KNIFE and not state.is_chopped(food)
+    return kitchen.terrain[state.foods[food]] == KNIFE and not state.is_chopped(food)
 
 
 def has_arrived(kitchen: Kitchen, state: State, action: Action) -> bool:
-    """Whether a walk ends after this tick, because only coming here was possible."""
+    """Whether a macro-action ends after this tick, because all it could do was walk here."""
     if action.kind == "get food":
         walks = _is_raw_on_knife(kitchen, state, action.target)
     else:

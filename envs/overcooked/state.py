@@ -1,4 +1,4 @@
-"""Where everything is: the state, and the kitchen it belongs to. Knows neither rules nor words."""
+"""The state of a kitchen, and the kitchen it belongs to. Knows neither rules nor words."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from .layouts import (
 )
 
 FLOOR, COUNTER, KNIFE, HATCH = range(4)
-"""What a cell is, whatever lies on it. The hatch is where dishes are delivered."""
+"""The terrain of a cell, whatever lies on it. The hatch is where dishes are delivered."""
 
 NONE = -1
 """Index of an item that is not there."""
 
 
 def cell(row: int, column: int) -> int:
-    """(row, column) as one integer; `divmod(cell, SIZE)` is the way back."""
+    """(row, column) as one integer; `divmod(cell, SIZE)` is the inverse."""
     return row * SIZE + column
 
 
 class State(NamedTuple):
-    """The whole truth between two actions.
+    """The complete state between two actions: cells of agent, foods and plates, and the chops of each food.
 
-    Positions say it all, because only what belongs together shares a cell: what is at the agent's cell is
-    held, and a food at a plate's cell is in that plate. (The order in which foods came into a plate changes
-    nothing and is not kept.)
+    Positions determine everything else, because only what belongs together shares a cell: what is at the agent's cell
+    is held, and a food at a plate's cell is in that plate. (The order in which foods came into a plate changes nothing
+    and is not kept.)
     """
 
     agent: int
@@ -66,11 +66,9 @@ class State(NamedTuple):
         return self.chops[food] >= MAX_CHOPS
 
     def moved(self, source: int, target: int) -> State:
-        """The state after all that lies at one cell went to another."""
+        """The state after everything at one cell has moved to another."""
         foods = tuple([target if c == source else c for c in self.foods])
-        return State(
-            self.agent, foods, self.chops, tuple([target if c == source else c for c in self.plates])
-        )
+        return State(self.agent, foods, self.chops, tuple([target if c == source else c for c in self.plates]))
 
 
 class Action(NamedTuple):
@@ -87,14 +85,14 @@ class Action(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Kitchen:
-    """One configuration, complete and immutable. Everything that does not change during an episode."""
+    """One configuration, immutable: everything that does not change during an episode."""
 
     world: World
     map: str
     recipe: str
     rewards: Rewards
     view_radius: int
-    ground: tuple[int, ...]
+    terrain: tuple[int, ...]
     foods: tuple[str, ...]
     knives: tuple[int, ...]
     delivery: int
@@ -104,7 +102,7 @@ class Kitchen:
     actions: tuple[Action, ...]
 
     def sees(self, state: State, cell: int) -> bool:
-        """A square window around the agent; radius 0 sees everything (section 6)."""
+        """Whether a cell is in the square window around the agent; radius 0 sees everything (SPEC.md, Overcooked 6)."""
         if not self.view_radius:
             return True
         (r, c), (tr, tc) = divmod(state.agent, SIZE), divmod(cell, SIZE)
@@ -112,14 +110,14 @@ class Kitchen:
 
 
 def build(world_name: str, map: str, recipe: str, rewards: Rewards, view_radius: int) -> Kitchen:
-    """The kitchen of these settings, which must be valid."""
+    """The kitchen with these settings, which must be valid."""
     world = WORLDS[world_name]
     knives = tuple(cell(*at) for at in world.knives)
     delivery = cell(*DELIVERY)
-    ground = [FLOOR if char == "." else COUNTER for row in PLANS[map] for char in row]
+    terrain = [FLOOR if char == "." else COUNTER for row in PLANS[map] for char in row]
     for at in knives:
-        ground[at] = KNIFE
-    ground[delivery] = HATCH
+        terrain[at] = KNIFE
+    terrain[delivery] = HATCH
     foods = tuple(food for food in FOODS if food in world.foods)
     start = State(
         agent=cell(*world.start[map]),
@@ -137,7 +135,7 @@ def build(world_name: str, map: str, recipe: str, rewards: Rewards, view_radius:
         recipe,
         rewards,
         view_radius,
-        tuple(ground),
+        tuple(terrain),
         foods,
         knives,
         delivery,
@@ -151,7 +149,7 @@ def build(world_name: str, map: str, recipe: str, rewards: Rewards, view_radius:
 def _actions(
     world: World, map: str, foods: tuple[str, ...], knives: tuple[int, ...], delivery: int
 ) -> Iterator[Action]:
-    """The macro-actions in the published order (section 7.1)."""
+    """The macro-actions in the published order (SPEC.md, Overcooked 7.1)."""
     if world.can_stay:
         yield Action("stay", "stay")
     for i, food in enumerate(foods):
@@ -161,9 +159,8 @@ def _actions(
     for i, at in enumerate(knives):
         yield Action(f"go to knife {i + 1}", "go to knife", at)
     if len(knives) == 1 and map != "A":
-        # The published list has a second knife here that the world lacks, and so every later target is the
-        # next thing in the list of items: this one delivers, and `deliver` looks for the agent (section 7.1,
-        # quirk Q4).
+        # The published list has a second knife here that the world lacks, so every later target is the next item in
+        # the list of items: this one delivers, and `deliver` targets the agent (SPEC.md, Overcooked 7.1 and Q4).
         yield Action("go to knife 2", "go to knife", delivery)
         yield Action("deliver", "deliver", NONE)
     else:

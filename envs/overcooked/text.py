@@ -1,9 +1,9 @@
-"""What the agent sees and may do, first as facts and deeds, then in words.
+"""What the agent observes and what its actions mean, first as records, then in words.
 
-Source: specification section 13 for what is conveyed and in which order; the wording is ours. Everything here
-is a function of the observation: what is not in view is not said. Facts and deeds follow the published tables
-in the two published tasks and extend them to the other kitchens: a counter in the room's middle, two bowls, a
-world whose `go to knife 2` delivers.
+Source: SPEC.md, Overcooked 13 for what is conveyed and in which order; the wording is ours. Everything here
+is a function of the observation: what is not in view is not said. Facts and meanings follow the published tables in
+the two published tasks and extend them to the other kitchens: a counter in the middle of the room, two bowls, a world
+whose `go to knife 2` delivers.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Thing(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What a scene conveys, in its order. `on_board`: (number of the board, what lies on it).
+    """What a scene conveys, in its order.
 
-    `in_front`: number of the board before the agent, 0 for none. `on_wall`: what lies on the counter in the
-    middle.
+    on_board: (number of the board, what lies on it); in_front: number of the board in front of the agent, 0 for none;
+    on_wall: what lies on the counter in the middle.
     """
 
     boards: int
@@ -45,7 +45,7 @@ class Facts(NamedTuple):
     on_wall: tuple[Thing, ...] = ()
 
 
-class Deed(NamedTuple):
+class ActionMeaning(NamedTuple):
     """The meaning of a menu entry, such as `PLACE(tomato,board1)`."""
 
     verb: str
@@ -70,8 +70,8 @@ def seen_at(kitchen: Kitchen, state: State, cell: int) -> Thing | None:
     return None if food == NONE else Thing(kitchen.foods[food], state.is_chopped(food))
 
 
-def facts(kitchen: Kitchen, state: State) -> Facts:
-    """What the scene says about a state."""
+def observed_facts(kitchen: Kitchen, state: State) -> Facts:
+    """What the scene conveys about a state."""
     start = kitchen.start
     noticed = [
         name
@@ -96,66 +96,74 @@ def facts(kitchen: Kitchen, state: State) -> Facts:
 def _board_in_front(kitchen: Kitchen, state: State) -> int:
     """Number of the board at the agent's left, 0 for none.
 
-    The published text of W4 also counts a place without a board, which cannot be reached on map A (quirk Q2).
+    The published text of W4 also counts a cell without a board, which cannot be reached on map A (SPEC.md,
+    Overcooked Q2).
     """
     at = state.agent - 1
     return kitchen.knives.index(at) + 1 if at in kitchen.knives else 0
 
 
-def deeds(kitchen: Kitchen, state: State) -> tuple[Deed, ...]:
-    """The meaning of every action here, in order: the tables of section 13."""
-    told = facts(kitchen, state)
-    return tuple(_deed(kitchen, told, action.kind, action.target) for action in kitchen.actions)
+def action_meanings(kitchen: Kitchen, state: State) -> tuple[ActionMeaning, ...]:
+    """The meaning of every action here, in order: the tables of SPEC.md, Overcooked 13."""
+    facts = observed_facts(kitchen, state)
+    return tuple(_meaning(kitchen, facts, action.kind, action.target) for action in kitchen.actions)
 
 
-def _deed(kitchen: Kitchen, told: Facts, kind: str, target: int) -> Deed:
-    holding = told.holding
+def _meaning(kitchen: Kitchen, facts: Facts, kind: str, target: int) -> ActionMeaning:
+    holding = facts.holding
     holds_bowl = holding is not None and holding.name not in FOODS
     if kind == "get food":
-        return Deed("INTO_BOWL" if holds_bowl else "PICK", (kitchen.foods[target],))
+        return ActionMeaning("INTO_BOWL" if holds_bowl else "PICK", (kitchen.foods[target],))
     if kind == "get plate":
-        return _take(kitchen, told, target)
+        return _take(kitchen, facts, target)
     if (kind == "deliver" and target == NONE) or kind == "stay":
-        return Deed("WAIT")
+        return ActionMeaning("WAIT")
     if target == kitchen.delivery:
-        return Deed("SERVE_DISH" if holding else "SERVE_NOTHING")
+        return ActionMeaning("SERVE_DISH" if holding else "SERVE_NOTHING")
     if kind == "go to counter":
-        return Deed("PLACE", (holding.name, "counter")) if holding else Deed("WALK", ("counter",))
+        return ActionMeaning("PLACE", (holding.name, "counter")) if holding else ActionMeaning("WALK", ("counter",))
     if kind == "go to knife":
         board = f"board{kitchen.knives.index(target) + 1}"
-        places = holding is not None and not holding.is_chopped
-        return Deed("PLACE", (holding.name, board)) if places and holding else Deed("WALK", (board,))
-    here = dict(told.on_board).get(told.in_front)
-    return Deed("CHOP", (here.name,)) if here is not None and here.name in FOODS else Deed("CHOP_NOTHING")
+        puts_down = holding is not None and not holding.is_chopped
+        return (
+            ActionMeaning("PLACE", (holding.name, board)) if puts_down and holding else ActionMeaning("WALK", (board,))
+        )
+    here = dict(facts.on_board).get(facts.in_front)
+    return (
+        ActionMeaning("CHOP", (here.name,))
+        if here is not None and here.name in FOODS
+        else ActionMeaning("CHOP_NOTHING")
+    )
 
 
-def _take(kitchen: Kitchen, told: Facts, plate: int) -> Deed:
+def _take(kitchen: Kitchen, facts: Facts, plate: int) -> ActionMeaning:
     name = _bowl(kitchen, plate)
     things = () if name == BOWL else (name,)
-    # W4 never calls the bowl empty.
+    # The published text of W4 never calls the bowl empty.
     if "lettuce" not in kitchen.foods:
-        return Deed("TAKE_BOWL", things)
-    met = [told.holding, *(thing for _, thing in told.on_board), *told.on_wall]
-    is_filled = any(thing is not None and thing.name == name and thing.contents for thing in met)
-    return Deed("TAKE_BOWL" if is_filled else "TAKE_EMPTY_BOWL", things)
+        return ActionMeaning("TAKE_BOWL", things)
+    shown = [facts.holding, *(thing for _, thing in facts.on_board), *facts.on_wall]
+    is_filled = any(thing is not None and thing.name == name and thing.contents for thing in shown)
+    return ActionMeaning("TAKE_BOWL" if is_filled else "TAKE_EMPTY_BOWL", things)
 
 
 # In words ---------------------------------------------------------------------------------------------------
 
 
 def listed(words: tuple[str, ...] | list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`"""
+    """A list in words: `a`, `a and b`, `a, b and c`."""
     return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
 
 
 def _a(name: str) -> str:
-    """With its article; one of two bowls has a number instead."""
+    """A name with its indefinite article; one of two bowls has a number instead."""
     if name[-1].isdigit():
         return name
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
 def _the(name: str) -> str:
+    """A name with its definite article; one of two bowls has a number instead."""
     return name if name[-1].isdigit() else f"the {name}"
 
 
@@ -167,30 +175,30 @@ def _thing(thing: Thing) -> str:
     return f"an empty {thing.name}" if thing.name == BOWL else f"empty {thing.name}"
 
 
-def _board(kitchen_boards: int, number: int | str) -> str:
-    return "the cutting board" if kitchen_boards == 1 else f"cutting board {number}"
+def _board(n_boards: int, number: int | str) -> str:
+    return "the cutting board" if n_boards == 1 else f"cutting board {number}"
 
 
 def scene(kitchen: Kitchen, state: State) -> str:
-    """The facts as sentences: what never changes first."""
-    told = facts(kitchen, state)
-    says = [f"The kitchen has {NUMBERS[told.boards]} cutting board{'s' if told.boards > 1 else ''}."]
-    if told.noticed:
-        tables = "table" if len(told.noticed) == 1 else "tables"
-        says.append(f"On the {tables} you see {listed([_a(name) for name in told.noticed])}.")
-    for number, thing in told.on_board:
-        says.append(f"On {_board(told.boards, number)} lies {_thing(thing)}.")
-    for thing in told.on_wall:
-        says.append(f"On the counter lies {_thing(thing)}.")
-    hands = f"You hold {_thing(told.holding)}." if told.holding else "Your hands are empty."
-    if told.in_front:
-        hand = f"holding {_thing(told.holding)}" if told.holding else "with empty hands"
-        hands = f"You stand at {_board(told.boards, told.in_front)} {hand}."
-    return " ".join([*says, hands])
+    """The facts as sentences; what never changes comes first."""
+    facts = observed_facts(kitchen, state)
+    sentences = [f"The kitchen has {NUMBERS[facts.boards]} cutting board{'s' if facts.boards > 1 else ''}."]
+    if facts.noticed:
+        tables = "table" if len(facts.noticed) == 1 else "tables"
+        sentences.append(f"On the {tables} you see {listed([_a(name) for name in facts.noticed])}.")
+    for number, thing in facts.on_board:
+        sentences.append(f"On {_board(facts.boards, number)} lies {_thing(thing)}.")
+    for thing in facts.on_wall:
+        sentences.append(f"On the counter lies {_thing(thing)}.")
+    hands = f"You hold {_thing(facts.holding)}." if facts.holding else "Your hands are empty."
+    if facts.in_front:
+        hand = f"holding {_thing(facts.holding)}" if facts.holding else "with empty hands"
+        hands = f"You stand at {_board(facts.boards, facts.in_front)} {hand}."
+    return " ".join([*sentences, hands])
 
 
 def goal(kitchen: Kitchen) -> str:
-    """What is to be served."""
+    """The goal as a sentence: what is to be served."""
     return f"Serve a bowl that holds only chopped {listed(RECIPES[kitchen.recipe])}."
 
 
@@ -209,12 +217,12 @@ PHRASES = {
 }
 
 
-def phrase(kitchen: Kitchen, deed: Deed) -> str:
-    """A deed as a short imperative."""
-    if deed.verb.startswith("TAKE") and deed.things:  # one of two bowls
-        return f"pick up {'empty ' if 'EMPTY' in deed.verb else ''}{deed.things[0]}"
+def phrase(kitchen: Kitchen, meaning: ActionMeaning) -> str:
+    """The meaning of an action as a short imperative."""
+    if meaning.verb.startswith("TAKE") and meaning.things:  # one of two bowls
+        return f"pick up {'empty ' if 'EMPTY' in meaning.verb else ''}{meaning.things[0]}"
     names = []
-    for thing in deed.things:
+    for thing in meaning.things:
         is_board = thing.startswith("board")
         names.append(_board(len(kitchen.knives), thing[-1]) if is_board else _the(thing))
-    return PHRASES[deed.verb].format(*names)
+    return PHRASES[meaning.verb].format(*names)

@@ -1,6 +1,6 @@
-"""Household tasks in a home of four rooms: `SPECS` says what the environment of every id is made with.
+"""Household tasks in a home of four rooms: `SPECS` maps every gymnasium id to the arguments of its environment.
 
-The worlds are in `env.VirtualHomeEnv`; nothing is imported before one is made.
+Nothing else is imported before an environment is made.
 """
 
 from typing import Any
@@ -10,10 +10,10 @@ ENTRY_POINT = "twosome_envs.virtualhome.env:VirtualHomeEnv"
 _CORRECTED = {"rules": "corrected", "prompt": "full"}
 
 SPECS: dict[str, dict[str, Any]] = {
-    # The two published tasks, every quirk included.
+    # The two published tasks, with every quirk.
     "twosome/FoodPreparation-v0": {"task": "food_preparation"},
     "twosome/Entertainment-v0": {"task": "entertainment"},
-    # The same with the published defects repaired and every fact in the prompt.
+    # The same with the published defects repaired and every fact in the scene.
     "twosome/FoodPreparation-v1": {"task": "food_preparation", **_CORRECTED},
     "twosome/Entertainment-v1": {"task": "entertainment", **_CORRECTED},
     # Unseen tasks: food preparation in other words.
@@ -23,7 +23,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "twosome/Pizza-v0": {"task": "pizza"},
     "twosome/WashingPlate-v0": {"task": "washing_plate"},
     "twosome/Laundry-v0": {"task": "laundry"},
-    # The last two as they would be in a real home.
+    # The last two, faithful to a real home.
     "twosome/WashingPlateFaithful-v0": {"task": "washing_plate_faithful"},
     "twosome/LaundryFaithful-v0": {"task": "laundry_faithful"},
 }

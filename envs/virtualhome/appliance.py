@@ -1,6 +1,6 @@
-"""Put an item into an appliance and shut it: rules, observation and menus, as pure functions of a state.
+"""Put an item into an appliance and close it: rules, observation and menus as pure functions of a state.
 
-Source: specification section 4 (food preparation), quirks Q1 (`lag`) and Q8 (the published menu) included.
+Source: SPEC.md, VirtualHome 4, Q1 and Q8; `lag` is the former quirk, the latter is in the published menu.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ WALK_ITEM, WALK_APPLIANCE, GRAB, PUT_IN, OPEN, CLOSE = range(4, 10)
 N_ACTIONS, N_BITS = 10, 11
 
 SEES_ITEM, NEAR_ITEM, HOLDS_ITEM, SEES_APPLIANCE, NEAR_APPLIANCE, IS_OPEN, SEES_INSIDE = range(4, 11)
-"""Names of the observation's bits after the four rooms (section 4.2)."""
+"""Indices of the observation's bits after the four rooms (SPEC.md, VirtualHome 4.2)."""
 
 
 class State(NamedTuple):
-    """The compact state of section 4.4. `recorded` is the room the home believes the item to be in."""
+    """The state of SPEC.md, VirtualHome 4.4; `recorded` is the room that is on record for the item."""
 
     room: int
     near_item: bool
@@ -29,21 +29,22 @@ class State(NamedTuple):
 
 
 def start(task: ApplianceTask) -> State:
-    """In the kitchen, hands empty, the appliance shut."""
+    """The initial state: in the kitchen, hands empty, the appliance closed."""
     return State(KITCHEN, False, False, False, task.item_room, False, False)
 
 
 def sees_item(state: State) -> bool:
-    """A held item is always in sight; another one in the room recorded for it, unless behind a shut door."""
+    """Whether the item is visible: held, or in the recorded room and not behind a closed door."""
     return state.held or (state.recorded == state.room and not (state.inside and not state.is_open))
 
 
 def advance(task: ApplianceTask, state: State, action: int, lag: bool) -> tuple[State, bool]:
-    """The state after `action`, and whether it could be executed; a failed action changes nothing (section
-    4.4).
+    """The state after `action`, and whether it could be executed (SPEC.md, VirtualHome 4.4).
 
-    lag: a carried item is recorded in the room that the agent has left, as published (Q1), so that `walk to
-    the item` leads back there. Without it the item is recorded where it is.
+    A failed action changes nothing.
+
+    lag: a carried item is recorded in the room that the agent has left, as published (SPEC.md,
+    VirtualHome Q1), so that `walk to the item` leads back there. Without it the item is recorded where it is.
     """
     here = state.room
     by_appliance = here == task.appliance_room and state.near_appliance
@@ -76,7 +77,7 @@ def _carry(moved: State, left: int, lag: bool) -> State:
 
 
 def observe(task: ApplianceTask, state: State) -> tuple[bool, ...]:
-    """The 11 bits of section 4.2."""
+    """The observation: the 11 bits of SPEC.md, VirtualHome 4.2."""
     item, appliance = sees_item(state), state.room == task.appliance_room
     return (
         *(state.room == room for room in range(4)),
@@ -91,16 +92,16 @@ def observe(task: ApplianceTask, state: State) -> tuple[bool, ...]:
 
 
 def succeeded(task: ApplianceTask, state: State) -> bool:
-    """The item is inside the shut appliance, and the agent in its room.
+    """Whether the item is inside the closed appliance, and the agent in its room.
 
-    Section 4.3 asks for `in the kitchen and not seeing the pancake`, which is the same in every reachable
+    SPEC.md, VirtualHome 4.3 asks for `in the kitchen and not seeing the pancake`, which is the same in every reachable
     state and, unlike this test, would call the start of a task with two rooms a success.
     """
     return state.inside and not state.is_open and state.room == task.appliance_room
 
 
 def published_menu(task: ApplianceTask, bits: tuple[bool, ...]) -> tuple[bool, ...]:
-    """The table of section 4.5 as a mask, a function of the observation.
+    """The table of SPEC.md, VirtualHome 4.5 as a mask, a function of the observation.
 
     A kitchen row of the table is the union of what concerns the item and what concerns the appliance; where
     the two are in different rooms, each part is offered in its own room.
@@ -122,12 +123,15 @@ def published_menu(task: ApplianceTask, bits: tuple[bool, ...]) -> tuple[bool, .
 
 
 def corrected_menu(task: ApplianceTask, state: State) -> tuple[bool, ...]:
-    """What can be done and leads somewhere: no walk to the room one is in, nor to what is near or in hand."""
+    """A mask of the actions that can be executed and lead somewhere.
 
-    def is_idle(action: int) -> bool:
+    A walk leads nowhere if it is to the current room, or to what is near or in hand.
+    """
+
+    def is_redundant(action: int) -> bool:
         if action < len(ROOM_ACTIONS):
             return ROOM_ACTIONS[action] == state.room
         near = {WALK_ITEM: state.near_item, WALK_APPLIANCE: state.near_appliance}
         return near.get(action, False)
 
-    return tuple(advance(task, state, a, lag=False)[1] and not is_idle(a) for a in range(N_ACTIONS))
+    return tuple(advance(task, state, a, lag=False)[1] and not is_redundant(a) for a in range(N_ACTIONS))

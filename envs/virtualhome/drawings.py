@@ -66,7 +66,7 @@ FURNITURE: tuple[tuple[Shape, ...], ...] = (
         ("box", (192, 118, 234, 146), "#6b4a2f"),
     ),
 )
-"""What stands in each room whatever the task."""
+"""What is in each room in every task."""
 
 ITEMS: dict[str, tuple[Shape, ...]] = {
     "pancake": (
@@ -113,7 +113,7 @@ ITEMS: dict[str, tuple[Shape, ...]] = {
         ("box", (-5, -8, 5, -4), "#4f81bd"),
     ),
 }
-"""The portable things around the middle of their lower edge."""
+"""The portable things; the origin is the middle of the lower edge."""
 ITEMS["plates"] = ITEMS["dishes"]
 
 MACHINES: dict[str, dict[str, tuple[Shape, ...]]] = {
@@ -175,7 +175,7 @@ MACHINES: dict[str, dict[str, tuple[Shape, ...]]] = {
         ),
     },
 }
-"""What opens or runs, in each of its conditions."""
+"""What can be opened or turned on, in each of its conditions."""
 
 PLACES = {
     "on the kitchen table": (48, 112),
@@ -186,7 +186,7 @@ PLACES = {
     "in the dishwasher": (211, 138),
     "in the washing machine": (211, 134),
 }
-"""Where a portable thing lies: the middle of its lower edge."""
+"""Where a portable thing is: the middle of its lower edge."""
 
 SPOTS = {
     "microwave": 170,
@@ -199,7 +199,7 @@ SPOTS = {
 """Where the agent stands when it is near a thing with a place of its own."""
 
 ALONE = (98, 72, 30, 55)
-"""Where it stands in each room when it is near nothing."""
+"""Where the agent stands in each room when it is near nothing."""
 
 LABELS = {
     "microwave": (203, 68),
@@ -209,4 +209,4 @@ LABELS = {
     "TV": (213, 74),
     "sofa": (96, 157),
 }
-"""The middle of their labels."""
+"""The middle of the label of each thing with a place of its own."""

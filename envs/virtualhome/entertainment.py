@@ -1,6 +1,6 @@
-"""Chips, milk and television: rules, observation and menus, as pure functions of a state.
+"""Chips, milk and television: rules, observation and menus as pure functions of a state.
 
-Source: specification section 5. The published rules and menu reproduce its quirks Q1 to Q7 and Q16.
+Source: SPEC.md, VirtualHome 5. The published rules and menu reproduce SPEC.md, VirtualHome Q1 to Q7 and Q16.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ GRAB, PUT, TURN_ON, TURN_OFF, SIT, STAND = (9, 10), (11, 12), 13, 14, 15, 16
 N_ACTIONS, N_BITS = 17, 21
 
 CHIPS, MILK, TABLE, TV, SOFA = THINGS = (1, 2, 4, 8, 16)
-"""One bit per thing, so that a set of things is a number. Actions 4 to 8 walk to them, in this order."""
+"""One bit per thing, so that a set of things is an integer; actions 4 to 8 walk to them in this order."""
 
 NO_THINGS, BOTH_ITEMS = 0, CHIPS | MILK
 
 
 class State(NamedTuple):
-    """The compact state of section 5.4; `near`, `held` and `on_table` are sets of things.
+    """The state of SPEC.md, VirtualHome 5.4; `near`, `held` and `on_table` are sets of things.
 
-    `recorded` are the rooms the home believes chips and milk to be in; `on_sofa` and `facing` outlive
-    standing up in the published rules (Q16), `seated` does not.
+    `recorded` are the rooms on record for chips and milk; `on_sofa` and `facing` survive standing up
+    in the published rules (SPEC.md, VirtualHome Q16), `seated` does not.
     """
 
     room: int
@@ -40,14 +40,17 @@ START = State(KITCHEN, NO_THINGS, NO_THINGS, (KITCHEN, KITCHEN), NO_THINGS, Fals
 
 
 def sees(state: State, thing: int) -> bool:
-    """What is held is in sight everywhere, chips and milk where recorded, the rest in the living room."""
+    """Whether a thing is visible: held, chips and milk in the recorded room, the rest in the living room."""
     if thing & BOTH_ITEMS:
         return bool(state.held & thing) or state.recorded[thing >> 1] == state.room
     return state.room == LIVING_ROOM
 
 
 def _in_reach(state: State, thing: int) -> bool:
-    """Near, or on the table one is near; the table also through what is near and on it (section 3)."""
+    """Whether a thing is near enough to act on (SPEC.md, VirtualHome 3).
+
+    It is near, or on a near table; the table also if something on it is near.
+    """
     if state.near & thing:
         return True
     if thing == TABLE:
@@ -56,10 +59,12 @@ def _in_reach(state: State, thing: int) -> bool:
 
 
 def advance(state: State, action: int, corrected: bool) -> tuple[State, bool]:
-    """The state after `action`, and whether it could be executed; a failed action changes nothing (section
-    5.4).
+    """The state after `action`, and whether it could be executed (SPEC.md, VirtualHome 5.4).
 
-    corrected: what is carried is recorded where it is (Q1), and standing up really ends sitting (Q16).
+    A failed action changes nothing.
+
+    corrected: what is carried is recorded where it is, and standing up really ends sitting (SPEC.md, VirtualHome
+    Q1 and Q16).
     """
     if action < 9:
         return _walk(state, action, corrected)
@@ -69,16 +74,12 @@ def advance(state: State, action: int, corrected: bool) -> tuple[State, bool]:
             return state, False
         near = state.near | item | (TABLE if state.on_table & item else NO_THINGS)
         rooms = _record(state.recorded, item, state.room)
-        return state._replace(
-            held=state.held | item, near=near, on_table=state.on_table & ~item, recorded=rooms
-        ), True
+        return state._replace(held=state.held | item, near=near, on_table=state.on_table & ~item, recorded=rooms), True
     if action in PUT:
         item = THINGS[PUT.index(action)]
         if not state.held & item or state.room != LIVING_ROOM or not _in_reach(state, TABLE):
             return state, False
-        return state._replace(
-            held=state.held & ~item, on_table=state.on_table | item, near=state.near | TABLE
-        ), True
+        return state._replace(held=state.held & ~item, on_table=state.on_table | item, near=state.near | TABLE), True
     if action in (TURN_ON, TURN_OFF):
         turn_on = action == TURN_ON
         if not state.near & TV or state.held == BOTH_ITEMS or state.tv_on == turn_on:
@@ -116,7 +117,7 @@ def _record(rooms: tuple[int, int], items: int, room: int) -> tuple[int, int]:
 
 
 def observe(state: State) -> tuple[bool, ...]:
-    """The 21 bits of section 5.2."""
+    """The observation: the 21 bits of SPEC.md, VirtualHome 5.2."""
     here = state.room == LIVING_ROOM
     bits = [state.room == room for room in range(4)]
     for item in (CHIPS, MILK):
@@ -156,14 +157,14 @@ class Bits(NamedTuple):
 
 
 def succeeded(bits: tuple[bool, ...]) -> bool:
-    """Before the running television, on the sofa, chips and milk each near or on the table (section 5.3)."""
+    """Whether the agent watches TV on the sofa, chips and milk near or on the table (SPEC.md, VirtualHome 5.3)."""
     o = Bits(*bits)
     settled = o.living_room and o.faces_tv and o.tv_on and o.on_sofa
     return settled and (o.near_milk or o.milk_on_table) and (o.near_chips or o.chips_on_table)
 
 
 def published_menu(bits: tuple[bool, ...]) -> tuple[bool, ...]:
-    """The table of section 5.5 as a mask, a function of the observation."""
+    """The table of SPEC.md, VirtualHome 5.5 as a mask, a function of the observation."""
     o = Bits(*bits)
     legal = {action for action, room in enumerate(ROOM_ACTIONS) if not bits[room]}
     if o.kitchen:
@@ -174,7 +175,7 @@ def published_menu(bits: tuple[bool, ...]) -> tuple[bool, ...]:
 
 
 def _published_kitchen(o: Bits) -> set[int]:
-    """Q2: with one item in sight, the walk that is offered is the one to the other."""
+    """The kitchen rows: with one item visible, the walk offered is the one to the other (SPEC.md, VirtualHome Q2)."""
     chips = {GRAB[0]} if o.near_chips else {4 if o.sees_milk else 5}
     milk = {GRAB[1]} if o.near_milk else {5 if o.sees_chips else 4}
     return (chips if o.sees_chips and not o.holds_chips else set()) | (
@@ -183,7 +184,7 @@ def _published_kitchen(o: Bits) -> set[int]:
 
 
 def _published_living_room(o: Bits) -> set[int]:
-    """Q3 to Q7: at the table with empty hands one can only leave, nothing is taken up again, ..."""
+    """The living room rows, with their quirks (SPEC.md, VirtualHome Q3 to Q7)."""
     if o.near_table:
         if not (o.holds_chips or o.holds_milk):
             return set()
@@ -200,11 +201,14 @@ def _published_living_room(o: Bits) -> set[int]:
 
 
 def corrected_menu(state: State) -> tuple[bool, ...]:
-    """What can be done and leads somewhere: no walk to the room one is in, nor to what is near or in hand."""
+    """A mask of the actions that can be executed and lead somewhere.
 
-    def is_idle(action: int) -> bool:
+    A walk leads nowhere if it is to the current room, or to what is near or in hand.
+    """
+
+    def is_redundant(action: int) -> bool:
         if action < len(ROOM_ACTIONS):
             return ROOM_ACTIONS[action] == state.room
         return action < 9 and bool(state.near & THINGS[action - len(ROOM_ACTIONS)])
 
-    return tuple(advance(state, a, corrected=True)[1] and not is_idle(a) for a in range(N_ACTIONS))
+    return tuple(advance(state, a, corrected=True)[1] and not is_redundant(a) for a in range(N_ACTIONS))

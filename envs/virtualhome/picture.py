@@ -1,4 +1,4 @@
-"""The home as a doll's house of four rooms, drawn with Pillow. Knows a `Situation`, not the rules."""
+"""The home in cross-section, four rooms drawn with Pillow. Knows a `Situation`, not the rules."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .situation import PLAN, Piece, Situation
 from .tasks import ROOMS
 
 SIZE = (500, 344)
+"""Pixels: width and height of the picture."""
 ROOM_W, ROOM_H, WALL, FLOOR = 240, 164, 6, 34
 """Pixels: the inside of a room, the thickness of a wall, the height of the strip of floor."""
 SCALE = 3
@@ -34,8 +35,7 @@ class _Brush:
     def shapes(self, shapes: tuple[Shape, ...]) -> None:
         for kind, numbers, colour in shapes:
             xy = [
-                ((self._x + x) * SCALE, (self._y + y) * SCALE)
-                for x, y in zip(numbers[::2], numbers[1::2], strict=True)
+                ((self._x + x) * SCALE, (self._y + y) * SCALE) for x, y in zip(numbers[::2], numbers[1::2], strict=True)
             ]
             if kind == "poly":
                 self._draw.polygon(xy, fill=colour)
@@ -45,7 +45,7 @@ class _Brush:
                 self._draw.rounded_rectangle(xy, radius=1.5 * SCALE, fill=colour)
 
     def label(self, words: str, x: float, y: float, marked: bool = False) -> None:
-        """Words on a small plate, their middle at (x, y) or as near as the walls allow; amber when marked."""
+        """A label centred at (x, y), or as near as the walls allow; amber when marked."""
         font, edge = pillow()[2].load_default(9 * SCALE), 2 * SCALE
         half = self._draw.textlength(words, font=font) / 2 / SCALE + 5
         xy = (self._x + min(max(x, half), ROOM_W - half)) * SCALE, (self._y + y) * SCALE

@@ -1,8 +1,8 @@
 """The tasks on the simulator of the PyPI package `virtualhome`, as the optional `backend="virtualhome"`.
 
-Source: specification sections 2, 3 and 10. What the published tasks need differently is done here: a scene
-without the pillows that occupy the sofa, a simulator rebuilt before every action (otherwise sitting goes
-unnoticed), and switches that need a free hand.
+Source: SPEC.md, VirtualHome 2, 3 and 10. What the published tasks need differently is done here: a scene without the
+pillows that occupy the sofa, a simulator rebuilt before every action (otherwise it misses that the agent is seated),
+and switches that need a free hand.
 """
 
 from __future__ import annotations
@@ -13,42 +13,39 @@ import importlib.metadata
 import sys
 import types
 import warnings
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import appliance, entertainment
-from .env import World
-from .tasks import KITCHEN, LIVING_ROOM, ROOM_ACTIONS, ROOMS, ApplianceTask, EntertainmentTask
+from .home_graph import (
+    CHARACTER,
+    CHIPS,
+    ITEM,
+    MACHINE,
+    MILK,
+    ROOM_IDS,
+    SOFA,
+    TABLE,
+    TV,
+    Graph,
+    edges_of,
+    nodes_of,
+    programs_of,
+)
+from .tasks import ApplianceTask, EntertainmentTask
+from .world import State, World
 
 INSTALL = "pip install --no-deps virtualhome==2.3.0"
 
-CHARACTER = 1
-ROOM_IDS = (11, 12, 13, 14)
-ITEM, MACHINE, CHIPS, MILK, TABLE, TV, SOFA = range(21, 28)
-KITCHEN_TABLE, CHIPS_COUNTER, MACHINE_COUNTER, TV_STAND, BOOKSHELF = range(31, 36)
-
-Edge = tuple[int, str, int]
-
-
-class Graph(NamedTuple):
-    """All that changes in the simulator, hashable: edges, node states, where what is held came from."""
-
-    edges: frozenset[Edge]
-    states: frozenset[tuple[int, str]]
-    taken: frozenset[Edge]
-
-    def linked(self, source: int, relation: str) -> set[int]:
-        """The nodes that `relation` edges lead to from `source`."""
-        return {to for origin, kind, to in self.edges if origin == source and kind == relation}
-
 
 @functools.cache
-def _package() -> types.SimpleNamespace:
-    """The simulator's modules and our executor.
+def _package() -> Any:
+    """The simulator's modules and an executor with the published switches. Raises ImportError with the remedy.
 
-    The package's own `__init__` files read a fixed entry of `sys.path`, import the Unity client and reseed
-    the global random generator, so they are passed over: empty modules stand for them while the three modules
-    below are imported.
+    The package's own `__init__` files read a fixed entry of `sys.path`, import the Unity client and reseed the global
+    random generator, so they are bypassed: empty placeholder modules replace them while the three modules below are
+    imported.
     """
     try:
         root = Path(str(importlib.metadata.distribution("virtualhome").locate_file("virtualhome")))
@@ -57,12 +54,13 @@ def _package() -> types.SimpleNamespace:
             'backend="virtualhome" needs the package virtualhome, which is not installed. '
             f'Install it with `{INSTALL}` (its own pins do not resolve), or use backend="table".'
         ) from None
-    stands_in = {}
+    placeholders = []
     for name in ("virtualhome", "virtualhome.simulation", "virtualhome.simulation.evolving_graph"):
         if name not in sys.modules:
             module = types.ModuleType(name)
             module.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
-            stands_in[name] = sys.modules[name] = module
+            sys.modules[name] = module
+            placeholders.append(name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -71,9 +69,9 @@ def _package() -> types.SimpleNamespace:
                 for name in ("environment", "execution", "scripts")
             }
     finally:
-        for name in stands_in:
+        for name in placeholders:
             del sys.modules[name]
-    modules: Any = types.SimpleNamespace(**loaded)
+    modules = types.SimpleNamespace(**loaded)
     modules.Executor = _executor(modules.execution, modules.scripts.Action)
     return modules
 
@@ -100,110 +98,43 @@ def _executor(execution: Any, action: Any) -> type:
     return Executor
 
 
-def _nodes(task: ApplianceTask | EntertainmentTask) -> list[dict[str, Any]]:
-    """The nodes of a small home: the agent, four rooms, the things of both tasks and what they stand on."""
-    item, machine = ("pancake", "microwave")
-    if isinstance(task, ApplianceTask):
-        item, machine = (str(thing).replace(" ", "") for thing in (task.item, task.appliance))
-    table: list[tuple[int, str, str, list[str], list[str]]] = [
-        (CHARACTER, "character", "Characters", [], []),
-        *((ROOM_IDS[room], name.replace(" ", ""), "Rooms", [], []) for room, name in enumerate(ROOMS)),
-        (ITEM, item, "Food", ["GRABBABLE"], []),
-        (MACHINE, machine, "Appliances", ["CAN_OPEN", "CONTAINERS", "HAS_SWITCH"], ["CLOSED", "OFF"]),
-        (CHIPS, "chips", "Food", ["GRABBABLE"], []),
-        (MILK, "milk", "Food", ["GRABBABLE", "CAN_OPEN"], ["CLOSED"]),
-        (TABLE, "coffeetable", "Furniture", ["SURFACES"], []),
-        (TV, "tv", "Electronics", ["HAS_SWITCH"], ["OFF"]),
-        (SOFA, "sofa", "Furniture", ["SITTABLE"], []),
-        (KITCHEN_TABLE, "kitchentable", "Furniture", ["SURFACES"], []),
-        (CHIPS_COUNTER, "kitchencounter", "Furniture", ["SURFACES"], []),
-        (MACHINE_COUNTER, "kitchencounter", "Furniture", ["SURFACES"], []),
-        (TV_STAND, "tvstand", "Furniture", ["SURFACES"], []),
-    ]
-    if _in_bookshelf(task):
-        table.append((BOOKSHELF, "bookshelf", "Furniture", ["CONTAINERS"], ["OPEN"]))
-    keys = ("id", "class_name", "category", "properties", "states")
-    return [dict(zip(keys, row, strict=True)) for row in table]
-
-
-def _in_bookshelf(task: ApplianceTask | EntertainmentTask) -> bool:
-    return isinstance(task, ApplianceTask) and task.item_room == LIVING_ROOM
-
-
-def _edges(task: ApplianceTask | EntertainmentTask) -> set[Edge]:
-    item_room = machine_room = KITCHEN
-    if isinstance(task, ApplianceTask):
-        item_room, machine_room = task.item_room, task.appliance_room
-    rooms = {
-        **dict.fromkeys((CHARACTER, CHIPS, MILK, KITCHEN_TABLE, CHIPS_COUNTER), KITCHEN),
-        **dict.fromkeys((TABLE, TV, SOFA, TV_STAND), LIVING_ROOM),
-        **{ITEM: item_room, MACHINE: machine_room, MACHINE_COUNTER: machine_room},
-        **({BOOKSHELF: item_room} if _in_bookshelf(task) else {}),
-    }
-    return {
-        *((node, "INSIDE", ROOM_IDS[room]) for node, room in rooms.items()),
-        (ITEM, "INSIDE", BOOKSHELF) if _in_bookshelf(task) else (ITEM, "ON", KITCHEN_TABLE),
-        (MILK, "ON", KITCHEN_TABLE),
-        (CHIPS, "ON", CHIPS_COUNTER),
-        (MACHINE, "ON", MACHINE_COUNTER),
-        (TV, "ON", TV_STAND),
-        (TABLE, "FACING", TV),
-        (SOFA, "FACING", TV),
-    }
-
-
-def _programs(task: ApplianceTask | EntertainmentTask) -> list[tuple[str, tuple[int, ...]]]:
-    """The simulator's verb and objects for every action (sections 4.1 and 5.1)."""
-    walks: list[tuple[str, tuple[int, ...]]] = [("WALK", (ROOM_IDS[room],)) for room in ROOM_ACTIONS]
-    if isinstance(task, ApplianceTask):
-        return [
-            *walks,
-            ("WALK", (ITEM,)),
-            ("WALK", (MACHINE,)),
-            ("GRAB", (ITEM,)),
-            ("PUTIN", (ITEM, MACHINE)),
-            ("OPEN", (MACHINE,)),
-            ("CLOSE", (MACHINE,)),
-        ]
-    return [
-        *walks,
-        *(("WALK", (thing,)) for thing in (CHIPS, MILK, TABLE, TV, SOFA)),
-        *(("GRAB", (thing,)) for thing in (CHIPS, MILK)),
-        *(("PUTBACK", (thing, TABLE)) for thing in (CHIPS, MILK)),
-        ("SWITCHON", (TV,)),
-        ("SWITCHOFF", (TV,)),
-        ("SIT", (SOFA,)),
-        ("STANDUP", ()),
-    ]
-
-
 class SimulatorWorld(World):
-    """`World` whose states are `Graph`s and whose actions run as one-line programs of the simulator."""
+    """`World` whose states are `Graph`s and whose actions run as one-line programs of the simulator.
+
+    Raises:
+        ImportError: the package is not installed.
+    """
 
     def __init__(self, task: ApplianceTask | EntertainmentTask, corrected: bool, full: bool):
         super().__init__(task, corrected, full)
         self._simulator = _package()
-        self._home = _nodes(task)
+        self._home = nodes_of(task)
         states = frozenset((node["id"], state) for node in self._home for state in node["states"])
-        self.start = Graph(frozenset(_edges(task)), states, frozenset())
+        self.start = Graph(frozenset(edges_of(task)), states, frozenset())
         names = {node["id"]: node["class_name"] for node in self._home}
         parse = self._simulator.scripts.parse_script_line
         self._programs = []
-        for verb, objects in _programs(task):
+        for verb, objects in programs_of(task):
             line = " ".join([f"[{verb}]", *(f"<{names[thing]}> ({thing})" for thing in objects)])
             script = self._simulator.scripts.Script([parse(line, 1)])
             self._programs.append((script, [thing for thing in objects if thing not in ROOM_IDS]))
         self._load = functools.lru_cache(maxsize=1)(self._build)
 
-    def advance(self, state: Graph, action: int) -> tuple[Graph, bool]:
-        """Run an action; refused without running if it names an object that is not in sight (section 1)."""
+    def clear_cache(self) -> None:
+        """Drop every cached transition and observation, and the loaded simulator."""
+        super().clear_cache()
+        self._load.cache_clear()
+
+    def advance(self, state: Hashable, action: int) -> tuple[Graph, bool]:
+        """Run an action; rejected without running if it names an object out of sight (SPEC.md, VirtualHome 1)."""
+        before = _graph(state)
         script, objects = self._programs[action]
-        if not all(self._sees(state, thing) for thing in objects):
-            return state, False
-        graph, simulated = self._load(state)
+        if not all(self._sees(before, thing) for thing in objects):
+            return before, False
+        graph, simulated = self._load(before)
         done, after = self._simulator.Executor(graph, {}, 0).execute_one_step(script, simulated)
         if not done:
-            return state, False
+            return before, False
         exported = after.to_dict()
         edges = ((e["from_id"], e["relation_type"], e["to_id"]) for e in exported["edges"])
         states = ((node["id"], name) for node in exported["nodes"] for name in node["states"])
@@ -234,14 +165,15 @@ class SimulatorWorld(World):
         return ROOM_IDS.index(room)
 
     def _sees(self, state: Graph, thing: int) -> bool:
-        """Section 3, `Visible`."""
+        """Whether a thing is visible (SPEC.md, VirtualHome 3)."""
         if thing in self._held(state):
             return True
         containers = state.linked(thing, "INSIDE") - set(ROOM_IDS)
         shut = any((container, "OPEN") not in state.states for container in containers)
         return self._room(state, thing) == self._room(state, CHARACTER) and not shut
 
-    def _observe(self, state: Graph) -> tuple[bool, ...]:
+    def _observe(self, state: Hashable) -> tuple[bool, ...]:
+        state = _graph(state)
         room, near, held = self._room(state, CHARACTER), state.linked(CHARACTER, "CLOSE"), self._held(state)
         rooms = tuple(room == i for i in range(4))
 
@@ -259,9 +191,7 @@ class SimulatorWorld(World):
             return (*rooms, *item(ITEM), *piece(MACHINE), is_open, inside)
 
         def on_table(thing: int) -> bool:
-            return (
-                self._sees(state, thing) and self._sees(state, TABLE) and (thing, "ON", TABLE) in state.edges
-            )
+            return self._sees(state, thing) and self._sees(state, TABLE) and (thing, "ON", TABLE) in state.edges
 
         sees_tv, sees_sofa = self._sees(state, TV), self._sees(state, SOFA)
         tv = (sees_tv and (CHARACTER, "FACING", TV) in state.edges, sees_tv and (TV, "ON") in state.states)
@@ -269,15 +199,14 @@ class SimulatorWorld(World):
         chips, milk = (*item(CHIPS), on_table(CHIPS)), (*item(MILK), on_table(MILK))
         return (*rooms, *chips, *milk, *piece(TV), *tv, *piece(SOFA), sofa, *piece(TABLE))
 
-    def view(self, state: Graph) -> appliance.State | entertainment.State:
-        """The same situation as a state of the state machine."""
+    def view(self, state: Hashable) -> State:
+        """The same situation as a state of the state machine. Raises TypeError for a state of another backend."""
+        state = _graph(state)
         room, near, held = self._room(state, CHARACTER), state.linked(CHARACTER, "CLOSE"), self._held(state)
         if isinstance(self.task, ApplianceTask):
             inside, is_open = (ITEM, "INSIDE", MACHINE) in state.edges, (MACHINE, "OPEN") in state.states
             recorded = self._room(state, ITEM)
-            return appliance.State(
-                room, ITEM in near, MACHINE in near, ITEM in held, recorded, is_open, inside
-            )
+            return appliance.State(room, ITEM in near, MACHINE in near, ITEM in held, recorded, is_open, inside)
 
         def things(present: set[int]) -> int:
             pairs = zip((CHIPS, MILK, TABLE, TV, SOFA), entertainment.THINGS, strict=True)
@@ -294,3 +223,9 @@ class SimulatorWorld(World):
             on_sofa=(CHARACTER, "ON", SOFA) in state.edges,
             facing=(CHARACTER, "FACING", TV) in state.edges,
         )
+
+
+def _graph(state: Hashable) -> Graph:
+    if not isinstance(state, Graph):
+        raise TypeError(f"Expected a state of the simulator, got {type(state).__name__}.")
+    return state

@@ -1,4 +1,4 @@
-"""What there is to see in a state, as plain records for the pictures, and the picture in plain characters."""
+"""What there is to see in a state, as records for the pictures, and the picture in characters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import appliance, entertainment
 from .tasks import LIVING_ROOM, ROOMS, ApplianceTask, EntertainmentTask
 
 PLAN = ((0, 3), (1, 2))
-"""Which room is where: kitchen and living room above, bathroom and bedroom below."""
+"""The floor plan: kitchen and living room above, bathroom and bedroom below."""
 
 
 class Piece(NamedTuple):

@@ -1,4 +1,4 @@
-"""The tasks as data: what is to be moved where, and the words for it. Imports nothing of the project."""
+"""The tasks as data: what is to be moved where, and the words for it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ ROOMS = ("kitchen", "bathroom", "bedroom", "living room")
 KITCHEN, BATHROOM, BEDROOM, LIVING_ROOM = range(4)
 
 ROOM_ACTIONS = (LIVING_ROOM, KITCHEN, BATHROOM, BEDROOM)
-"""Where actions 0 to 3 of every task lead."""
+"""The rooms that actions 0 to 3 of every task lead to."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """The words for an object, so that no other module knows grammar."""
+    """The words for an object, so that no other module deals with grammar."""
 
     noun: str
     plural: bool = False
@@ -25,18 +25,21 @@ class Thing:
 
     @property
     def the(self) -> str:
-        """`the chips`"""
+        """With the article: `the chips`."""
         return f"the {self.noun}"
 
     @property
-    def Is(self) -> str:
-        """`The chips are`"""
+    def subject_verb(self) -> str:
+        """The beginning of a sentence: `The chips are`."""
         return f"The {self.noun} {'are' if self.plural else 'is'}"
 
 
 @dataclass(frozen=True)
 class ApplianceTask:
-    """Put `item` into `appliance` and shut the door (specification sections 4 and 9)."""
+    """Put `item` into `appliance` and close the door (SPEC.md, VirtualHome 4 and 9).
+
+    place: where the item is at the start, such as `on the kitchen table`.
+    """
 
     item: Thing
     appliance: Thing
@@ -47,7 +50,7 @@ class ApplianceTask:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """The phrase of every action (section 4.1)."""
+        """The phrase of every action (SPEC.md, VirtualHome 4.1)."""
         item, appliance = self.item.the, self.appliance.the
         return (
             *(f"walk to the {ROOMS[room]}" for room in ROOM_ACTIONS),
@@ -62,7 +65,7 @@ class ApplianceTask:
 
 @dataclass(frozen=True)
 class EntertainmentTask:
-    """Sit before the running television with two portable things in reach (specification section 5)."""
+    """Watch television on the sofa with chips and milk within reach (SPEC.md, VirtualHome 5)."""
 
     chips: Thing
     milk: Thing
@@ -75,12 +78,12 @@ class EntertainmentTask:
 
     @property
     def things(self) -> tuple[Thing, ...]:
-        """In the order of the actions that walk to them."""
+        """The things in the order of the actions that walk to them."""
         return self.chips, self.milk, self.table, self.tv, self.sofa
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """The phrase of every action (section 5.1)."""
+        """The phrase of every action (SPEC.md, VirtualHome 5.1)."""
         chips, milk, table, tv, sofa = (thing.the for thing in self.things)
         return (
             *(f"walk to the {ROOMS[room]}" for room in ROOM_ACTIONS),
@@ -97,7 +100,7 @@ class EntertainmentTask:
 
 
 def _heat(item: str, plural: bool = False, appliance: str = "microwave") -> ApplianceTask:
-    """Food preparation in other words. The verb stays `heat up` whatever the item is (section 9)."""
+    """Food preparation in other words; the verb is always `heat up` (SPEC.md, VirtualHome 9)."""
     goal = f"Heat up the {item} in the {appliance}."
     return ApplianceTask(Thing(item, plural), Thing(appliance), goal)
 

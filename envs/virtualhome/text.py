@@ -1,9 +1,9 @@
-"""The scenes in words. A published scene is a function of the observation, a full one of the state.
+"""The scenes in words: a published scene is a function of the observation, a full one of the state.
 
-The published scenes convey exactly the facts of specification sections 4.6 and 5.6. These leave out some that
-matter (Q10): whether the item lies in the open appliance, what is on the table when the hands are empty, the
-television when in other rooms. The full scenes leave out nothing that decides what to do. What never changes
-is said first.
+The published scenes convey exactly the facts of SPEC.md, VirtualHome 4.6 and 5.6. These leave out some that matter
+(SPEC.md, VirtualHome Q10): whether the item is in the open appliance, what is on the table when the hands are empty,
+the television when in other rooms. The full scenes leave out nothing that matters for the decision. What never changes
+comes first.
 """
 
 from __future__ import annotations
@@ -18,49 +18,52 @@ EMPTY_HANDS = "Your hands are empty."
 
 
 def _listed(words: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`"""
+    """A list in words: `a`, `a and b`, `a, b and c`."""
     return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else words[0]
 
 
 def _held(thing: Thing) -> str:
-    return f"{thing.Is} in your hand."
+    return f"{thing.subject_verb} in your hand."
 
 
 def _near(thing: Thing, near: bool) -> str:
-    return f"{thing.Is} {'near' if near else 'not near'}."
+    return f"{thing.subject_verb} {'near' if near else 'not near'}."
 
 
 def published_appliance(task: ApplianceTask, bits: tuple[bool, ...]) -> str:
-    """Section 4.6. Where item and appliance are in different rooms, each room tells its own part."""
+    """The facts of SPEC.md, VirtualHome 4.6.
+
+    Where item and appliance are in different rooms, each room shows its own part.
+    """
     room = bits.index(True)
     sees_item, near_item, held, _, near_appliance, is_open, _ = bits[4:]
     item, appliance = task.item, task.appliance
     at_appliance = room == task.appliance_room
     at_item = sees_item and (at_appliance or room == task.item_room)
     stored = at_appliance and task.item_room == task.appliance_room and not sees_item
-    says = [HOME, f"You are in the {ROOMS[room]}."]
+    sentences = [HOME, f"You are in the {ROOMS[room]}."]
 
     noticed = [thing.the for thing, seen in ((item, at_item), (appliance, at_appliance)) if seen]
     if stored:
-        says.append(f"{item.Is} in {appliance.the}.")
+        sentences.append(f"{item.subject_verb} in {appliance.the}.")
     elif noticed:
-        says.append(f"You see {_listed(noticed)}.")
+        sentences.append(f"You see {_listed(noticed)}.")
     else:
-        says.append(NOTHING_HERE)
+        sentences.append(NOTHING_HERE)
 
     if held:
-        says.append(_held(item))
-        says += [_near(appliance, near_appliance)] if at_appliance else []
+        sentences.append(_held(item))
+        sentences += [_near(appliance, near_appliance)] if at_appliance else []
     elif not (near_item and near_appliance):
-        says.append(EMPTY_HANDS)
+        sentences.append(EMPTY_HANDS)
         if at_item and at_appliance:
             near = [thing for thing, is_near in ((item, near_item), (appliance, near_appliance)) if is_near]
-            says += [_near(near[0], True)] if near else ["Neither is near."]
+            sentences += [_near(near[0], True)] if near else ["Neither is near."]
         elif noticed:
-            says.append(_near(item, near_item) if at_item else _near(appliance, near_appliance))
+            sentences.append(_near(item, near_item) if at_item else _near(appliance, near_appliance))
     if at_appliance:
-        says.append(f"{appliance.Is} {'open' if is_open else 'closed' if stored else 'not open'}.")
-    return " ".join(says)
+        sentences.append(f"{appliance.subject_verb} {'open' if is_open else 'closed' if stored else 'not open'}.")
+    return " ".join(sentences)
 
 
 def full_appliance(task: ApplianceTask, state: appliance.State) -> str:
@@ -72,27 +75,27 @@ def full_appliance(task: ApplianceTask, state: appliance.State) -> str:
     return " ".join(
         (
             HOME,
-            f"{machine.Is} in the {ROOMS[task.appliance_room]}.",
+            f"{machine.subject_verb} in the {ROOMS[task.appliance_room]}.",
             f"You are in the {ROOMS[state.room]}.",
-            f"{item.Is} {place}.",
-            f"{machine.Is} {'open' if state.is_open else 'closed'}.",
+            f"{item.subject_verb} {place}.",
+            f"{machine.subject_verb} {'open' if state.is_open else 'closed'}.",
             f"You are near {_listed(near) if near else 'nothing useful'}.",
         )
     )
 
 
 def published_entertainment(task: EntertainmentTask, bits: tuple[bool, ...]) -> str:
-    """Section 5.6, what it omits included."""
+    """The facts of SPEC.md, VirtualHome 5.6, with its omissions."""
     o = Bits(*bits)
-    says = [HOME, f"You are in the {ROOMS[bits.index(True)]}."]
+    sentences = [HOME, f"You are in the {ROOMS[bits.index(True)]}."]
     if o.kitchen:
-        says += _published_kitchen(task, o)
+        sentences += _published_kitchen(task, o)
     elif o.living_room:
-        says.append(f"You see {_listed([task.table.the, task.tv.the, task.sofa.the])}.")
-        says += _published_living_room(task, o)
+        sentences.append(f"You see {_listed([task.table.the, task.tv.the, task.sofa.the])}.")
+        sentences += _published_living_room(task, o)
     else:
-        says += [NOTHING_HERE, _hands(task, o)]
-    return " ".join(says)
+        sentences += [NOTHING_HERE, _hands(task, o)]
+    return " ".join(sentences)
 
 
 def _hands(task: EntertainmentTask, o: Bits) -> str:
@@ -112,15 +115,17 @@ def _published_kitchen(task: EntertainmentTask, o: Bits) -> list[str]:
     free = [(thing, near) for thing, sees, near, held in items if sees and not held]
     if not seen:
         return [NOTHING_HERE]
-    says = [f"You see {_listed([thing.the for thing in seen])}."]
+    sentences = [f"You see {_listed([thing.the for thing in seen])}."]
     if len(free) == 2:
         near = [thing for thing, is_near in free if is_near]
-        says += [f"{thing.Is} near, not grabbed yet." for thing in near] or ["Neither is near."]
+        sentences += [f"{thing.subject_verb} near, not grabbed yet." for thing in near] or ["Neither is near."]
     else:
-        says += [f"{thing.Is} {'near, not grabbed yet' if near else 'not near'}." for thing, near in free]
+        sentences += [
+            f"{thing.subject_verb} {'near, not grabbed yet' if near else 'not near'}." for thing, near in free
+        ]
     if len(seen) == 2 or o.holds_chips or o.holds_milk:
-        says.append(_hands(task, o))
-    return says
+        sentences.append(_hands(task, o))
+    return sentences
 
 
 def _published_living_room(task: EntertainmentTask, o: Bits) -> list[str]:
@@ -128,19 +133,19 @@ def _published_living_room(task: EntertainmentTask, o: Bits) -> list[str]:
     # An item on the table is mentioned only while the other is in hand.
     placed = [task.chips] if o.holds_milk and o.chips_on_table else []
     placed += [task.milk] if o.holds_chips and o.milk_on_table else []
-    contents = [f"{thing.Is} on {task.table.the}." for thing in placed]
+    contents = [f"{thing.subject_verb} on {task.table.the}." for thing in placed]
     if o.near_table:
         near = _near(task.tv, False) if placed else _near(task.table, True)
         return [near, _hands(task, o), *contents]
     if o.near_tv or o.near_sofa:
         if o.near_sofa:
-            says = [f"You are sitting on {task.sofa.the}." if o.on_sofa else _near(task.sofa, True)]
+            sentences = [f"You are sitting on {task.sofa.the}." if o.on_sofa else _near(task.sofa, True)]
         else:
-            says = [_near(task.sofa, False) if o.tv_on else _near(task.tv, True)]
+            sentences = [_near(task.sofa, False) if o.tv_on else _near(task.tv, True)]
         if is_holding:
-            says += [f"{task.tv.Is} on."] if o.tv_on else []
-            says += [_hands(task, o), *contents]
-        return says
+            sentences += [f"{task.tv.subject_verb} on."] if o.tv_on else []
+            sentences += [_hands(task, o), *contents]
+        return sentences
     return ["None of them is near.", _hands(task, o)]
 
 
@@ -148,17 +153,17 @@ def full_entertainment(task: EntertainmentTask, state: entertainment.State) -> s
     """Everything that matters about a state: one scene per state of the corrected rules."""
     names = dict(zip(entertainment.THINGS, task.things, strict=True))
     furniture = f"The {_listed([str(task.table), task.tv.the, task.sofa.the])}"
-    says = [HOME, f"{furniture} are in the {ROOMS[LIVING_ROOM]}.", f"You are in the {ROOMS[state.room]}."]
+    sentences = [HOME, f"{furniture} are in the {ROOMS[LIVING_ROOM]}.", f"You are in the {ROOMS[state.room]}."]
     for bit, place in ((entertainment.CHIPS, task.chips_place), (entertainment.MILK, task.milk_place)):
         if state.held & bit:
             place = "in your hand"
         elif state.on_table & bit:
             place = f"on {task.table.the}"
-        says.append(f"{names[bit].Is} {place}.")
-    says.append(f"{task.tv.Is} {'on' if state.tv_on else 'off'}.")
+        sentences.append(f"{names[bit].subject_verb} {place}.")
+    sentences.append(f"{task.tv.subject_verb} {'on' if state.tv_on else 'off'}.")
     near = [thing.the for bit, thing in names.items() if state.near & bit and not state.held & bit]
     if state.seated:
-        says.append(f"You are sitting on {task.sofa.the}.")
+        sentences.append(f"You are sitting on {task.sofa.the}.")
     else:
-        says.append(f"You are near {_listed(near) if near else 'nothing useful'}.")
-    return " ".join(says)
+        sentences.append(f"You are near {_listed(near) if near else 'nothing useful'}.")
+    return " ".join(sentences)

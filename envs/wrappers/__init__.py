@@ -1,14 +1,13 @@
-"""Other people's worlds under our contract: text in, a menu of phrases out.
+"""Third-party environments with texts and a menu of phrases, and wrappers that make more of them.
 
-This package imports nothing heavy; `minigrid` and `textworld` are loaded when an environment of theirs is
-made.
+This package imports nothing heavy: `minigrid` and `textworld` are loaded when an environment of theirs is made.
 """
 
 from typing import Any
 
-# gymnasium id -> (entry point, default keyword arguments)
 SPECS: dict[str, tuple[str, dict[str, Any]]] = {
     "twosome/Mixture-v0": ("twosome_envs.wrappers.mixture:Mixture", {}),
     "twosome/BabyAI-v0": ("twosome_envs.wrappers.babyai:BabyAI", {}),
     "twosome/TextWorld-v0": ("twosome_envs.wrappers.textworld:TextWorld", {}),
 }
+"""gymnasium id -> (entry point, default keyword arguments)."""

@@ -1,9 +1,7 @@
-"""BabyAI (and any other MiniGrid level) in words: what the agent sees of its 7x7 partial view, and six
-primitive actions.
+"""BabyAI, and any other MiniGrid level, in words: a partial view of 7x7 cells and six primitive actions.
 
-The view has the agent at column 3 of the last row, looking up the rows: cell `[x, y]` lies `6 - y` steps
-ahead and `x - 3` steps to the right (negative: left). A cell hidden behind a wall or a closed door is
-never described.
+The view has the agent at column 3 of the last row, facing up: cell `[x, y]` is `6 - y` steps ahead and `x - 3` steps
+to the right (negative: left). A cell hidden behind a wall or a closed door is never described.
 """
 
 from __future__ import annotations
@@ -11,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsInt
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box
 
-from ..base import unknown
-from .guest import missing
+from ..arguments import missing, unknown
 from .menu import MenuWrapper
+from .third_party import Raw
 
 KINDS = ("unseen", "empty", "wall", "floor", "door", "key", "ball", "box", "goal", "lava", "agent")
 COLOURS = ("red", "green", "blue", "purple", "yellow", "grey")
@@ -27,9 +25,9 @@ DOOR_STATES = ("open", "closed", "locked")
 COMPASS = ("east", "south", "west", "north")
 FREE = ("empty", "floor")
 PORTABLE = ("key", "ball", "box")
-SIGNS = dict(zip(KINDS, " .#.DKABG~.", strict=True))
-LAST = 6  # row of the agent
-MIDDLE = 3  # column of the agent
+SYMBOLS = dict(zip(KINDS, " .#.DKABG~.", strict=True))
+LAST = 6  # the row of the agent
+MIDDLE = 3  # the column of the agent
 N_PRIMITIVES = 6  # turn left, turn right, go forward, pick up, drop, toggle; `done` (6) changes nothing
 
 
@@ -56,7 +54,7 @@ class Cell(NamedTuple):
 
 
 def cell(image: np.ndarray, ahead: int, right: int) -> Cell:
-    """The cell `ahead` steps in front of the agent and `right` steps to its right; `unseen` outside."""
+    """The cell `ahead` steps in front of the agent and `right` steps to its right; `unseen` outside the view."""
     x, y = MIDDLE + right, LAST - ahead
     if not (0 <= x <= LAST and 0 <= y <= LAST):
         return Cell("unseen", "red", "open")
@@ -65,16 +63,16 @@ def cell(image: np.ndarray, ahead: int, right: int) -> Cell:
 
 
 def carried(image: np.ndarray) -> Cell | None:
-    """What the agent holds: the view shows it on the agent's own cell."""
+    """What the agent carries: the view shows it on the agent's own cell."""
     own = cell(image, 0, 0)
     return own if own.kind in PORTABLE else None
 
 
 def describe(observation: dict[str, Any]) -> str:
-    """The partial view in English: direction, load, what is in front, things by distance, walls around."""
+    """The partial view in English: direction, carried object, cell in front, objects by distance, walls."""
     image = observation["image"]
-    load = carried(image)
-    hands = f"carry {_a(load.noun)}" if load else "carry nothing"
+    held = carried(image)
+    hands = f"carry {_a(held.noun)}" if held else "carry nothing"
     sentences = [f"You face {COMPASS[observation['direction']]} and {hands}.", _front(image)]
     things = [
         (ahead + abs(right), -ahead, right, f"{_a(thing.noun)} {_place(ahead, right)}")
@@ -96,9 +94,9 @@ def describe(observation: dict[str, Any]) -> str:
 def phrases(observation: dict[str, Any]) -> tuple[str, ...]:
     """The primitive actions, named by what they would act on here."""
     image = observation["image"]
-    front, load = cell(image, 1, 0), carried(image)
+    front, held = cell(image, 1, 0), carried(image)
     pick = f"pick up the {front.colour} {front.kind}" if front.kind in PORTABLE else "pick up"
-    drop = f"drop the {load.colour} {load.kind}" if load else "drop"
+    drop = f"drop the {held.colour} {held.kind}" if held else "drop"
     toggle = "toggle"
     if front.kind == "door":
         verb = {"open": "close", "closed": "open", "locked": "unlock"}[front.state]
@@ -111,32 +109,32 @@ def phrases(observation: dict[str, Any]) -> tuple[str, ...]:
 def effective(observation: dict[str, Any]) -> tuple[bool, ...]:
     """Which primitive actions change anything here."""
     image = observation["image"]
-    front, load = cell(image, 1, 0), carried(image)
+    front, held = cell(image, 1, 0), carried(image)
     locked = front.kind == "door" and front.state == "locked"
-    opens = not locked or (load is not None and load.kind == "key" and load.colour == front.colour)
+    opens = not locked or (held is not None and held.kind == "key" and held.colour == front.colour)
     return (
         True,
         True,
         front.is_free,
-        front.kind in PORTABLE and load is None,
-        front.kind in FREE and load is not None,
+        front.kind in PORTABLE and held is None,
+        front.kind in FREE and held is not None,
         front.kind in ("door", "box") and opens,
     )
 
 
 def sketch(observation: dict[str, Any]) -> str:
-    """The view in characters, `^` the agent; what is unseen is blank.
+    """The view in characters: `^` the agent, blank what is unseen.
 
-    # wall, D door (d: open), K key, A ball, B box, G goal, ~ lava; small letters after a sign: its colour.
+    # wall, D door (d: open), K key, A ball, B box, G goal, ~ lava; small letters after a symbol: its colour.
     """
     rows = []
     for ahead in range(LAST, -1, -1):
         row = ""
         for right in range(-MIDDLE, MIDDLE + 1):
             c = cell(observation["image"], ahead, right)
-            tint = c.colour[:2] if c.kind in ("door", *PORTABLE) else "  "
-            sign = "d" if c.kind == "door" and c.state == "open" else SIGNS[c.kind]
-            row += " ^   " if (ahead, right) == (0, 0) else f" {sign}{tint} "
+            colour = c.colour[:2] if c.kind in ("door", *PORTABLE) else "  "
+            symbol = "d" if c.kind == "door" and c.state == "open" else SYMBOLS[c.kind]
+            row += " ^   " if (ahead, right) == (0, 0) else f" {symbol}{colour} "
         rows.append(row.rstrip())
     return "\n".join(rows)
 
@@ -145,13 +143,10 @@ class BabyAI(MenuWrapper):
     """A MiniGrid level with a mission, by its own id.
 
     Args:
-        level: any id that minigrid registers, for instance `BabyAI-GoToRedBallGrey-v0` or
-            `MiniGrid-DoorKey-5x5-v0`.
+        level: any id that minigrid registers, such as `BabyAI-GoToRedBallGrey-v0` or `MiniGrid-DoorKey-5x5-v0`.
         legal: `effective`: only actions that change something; `all`: all six, always.
-        gamma: discount per step, for `info["episode"]["r"]`. The level's own reward, 1 - 0.9 steps /
-            limit, stays.
-        render_mode: `rgb_array` (the whole grid, minigrid's drawing) or `ansi` (the partial view in
-            characters).
+        gamma: discount per step, for `info["episode"]["r"]`. The reward is the level's own, 1 - 0.9 steps / limit.
+        render_mode: `rgb_array` (the whole grid, drawn by minigrid) or `ansi` (the partial view in characters).
         **level_kwargs: for `gymnasium.make(level, ...)`, such as `max_steps`.
 
     Raises:
@@ -186,15 +181,15 @@ class BabyAI(MenuWrapper):
         if render_mode not in (None, "ansi", "rgb_array"):
             raise ValueError(unknown("render_mode", render_mode, ("ansi", "rgb_array")))
         drawn = "rgb_array" if render_mode == "rgb_array" else None
-        guest = gymnasium.make(level, render_mode=drawn, disable_env_checker=True, **level_kwargs)
-        n_actions, width = int(guest.action_space.n), guest.unwrapped.agent_view_size  # type: ignore[attr-defined]
+        env = gymnasium.make(level, render_mode=drawn, disable_env_checker=True, **level_kwargs)
+        n_actions, width = int(env.action_space.n), env.unwrapped.agent_view_size  # type: ignore[attr-defined]
         if n_actions < N_PRIMITIVES or width != LAST + 1:
             raise ValueError(
                 f"Expected a level with the usual 7 actions and a view of 7x7, "
                 f"{level!r} has {n_actions} and {width}x{width}."
             )
         super().__init__(
-            _Primitive(guest),
+            _Primitive(env),
             describe=describe,
             goal=lambda observation: observation["mission"],
             phrases=phrases,
@@ -206,22 +201,24 @@ class BabyAI(MenuWrapper):
         self.metadata = dict(type(self).metadata)
         self.render_mode = render_mode
 
-    def render(self):
+    def render(self) -> Any:
+        """The partial view as str (`ansi`), or minigrid's picture, uint8 [height, width, 3] (`rgb_array`)."""
         return sketch(self._raw) if self.render_mode == "ansi" else super().render()
 
-    def _begin(self, seed: int, options: dict[str, Any]) -> Any:
+    def _begin(self, seed: int, options: dict[str, Any]) -> Raw:
         with contextlib.redirect_stdout(io.StringIO()):  # minigrid prints every mission that it rejects
             return super()._begin(seed, options)
 
 
-class _Primitive(gymnasium.ActionWrapper):
-    """The six actions that do something, as plain integers, which minigrid compares faster than numpy's."""
+class _Primitive(gymnasium.ActionWrapper[Any, Any, Any]):
+    """The six actions that have an effect, as plain integers, which minigrid compares faster than numpy's."""
 
-    def __init__(self, env: gymnasium.Env):
+    def __init__(self, env: gymnasium.Env[Any, Any]):
         super().__init__(env)
         self.action_space = gymnasium.spaces.Discrete(N_PRIMITIVES)
 
-    def action(self, action):
+    def action(self, action: SupportsInt) -> int:
+        """The action as a plain integer."""
         return int(action)
 
 
@@ -259,7 +256,7 @@ def _place(ahead: int, right: int) -> str:
 
 
 def _wall(image: np.ndarray, side: str) -> str:
-    """The nearest wall in a straight line, where nothing stands before it and it is not right in front."""
+    """The nearest wall in a straight line; empty if something is before it or it is right in front."""
     for n in range(1, LAST + 1):
         seen = cell(image, n, 0) if side == "ahead" else cell(image, 0, -n if side == "left" else n)
         if seen.kind == "wall":

@@ -1,9 +1,8 @@
-"""Any gymnasium environment with discrete actions, given words: a description, a goal and a phrase per
-action.
+"""Texts and a menu for any gymnasium environment with discrete actions.
 
 Your own environment in 30 lines: `notebooks/own_environment.py`, and in its folder
-`python -m twosome.play env=own env.id=own_environment:Balcony-v0` to play it by hand. With one of
-gymnasium's, it is shorter still:
+`python -m twosome.play env=own env.id=own_environment:Balcony-v0` to play it by hand. With one of gymnasium's, it is
+shorter still:
 
 >>> import gymnasium
 >>> lake = MenuWrapper(
@@ -28,27 +27,25 @@ from gymnasium.spaces import Box, Discrete, flatten, flatten_space
 from gymnasium.wrappers import TimeLimit
 
 from ..base import Menu
-from .guest import GuestEnv, Turn
+from .third_party import Raw, StepResult, ThirdPartyEnv
 
 
-class MenuWrapper(GuestEnv):
+class MenuWrapper(ThirdPartyEnv):
     """An environment with a `Discrete` action space, seen through text and a menu.
 
-    It is an environment of its own and not a `gymnasium.Wrapper`, so that `env.unwrapped.snapshot()` finds
-    it; the guest stays reachable as `.guest`.
+    It is not a `gymnasium.Wrapper`, so that `env.unwrapped.snapshot()` finds it; the wrapped environment is `.env`.
 
     Args:
-        guest: the environment; a time limit that `gymnasium.make` put around it stays in force.
+        env: the environment; a time limit that `gymnasium.make` put around it stays in force.
         describe: its observation -> the scene in words.
         goal: a text, or its observation -> the goal in words.
         phrases: one phrase per action, or its observation -> those phrases; no two alike.
-        legal: its observation -> one bool per action, True = legal. Left out: `info["action_mask"]` where
-            the guest gives one, otherwise all are legal.
-        vector: its observation -> the numbers, float32 [size]; left out: gymnasium's own flattening.
+        legal: its observation -> one bool per action, True = legal; default: `info["action_mask"]` where the
+            environment gives one, otherwise all are legal.
+        vector: its observation -> the numbers, float32 [size]; default: gymnasium's own flattening.
         vector_space: the `Box` of those numbers; needed with `vector`.
-        success: (reward, terminated) -> whether the goal was reached; left out: an end with a positive
-            reward.
-        max_steps: truncate an episode after so many actions; left out: only the guest itself does.
+        success: (reward, terminated) -> whether the goal was reached; default: termination with a positive reward.
+        max_steps: truncate an episode after this many actions; default: only the environment itself does.
         gamma: discount per step, for `info["episode"]["r"]`.
         max_text: longest scene and goal, in characters.
 
@@ -59,98 +56,98 @@ class MenuWrapper(GuestEnv):
 
     def __init__(
         self,
-        guest: gymnasium.Env,
+        env: gymnasium.Env[Any, Any],
         *,
-        describe: Callable[[Any], str],
-        goal: str | Callable[[Any], str],
-        phrases: Sequence[str] | Callable[[Any], Sequence[str]],
-        legal: Callable[[Any], Sequence[bool]] | None = None,
-        vector: Callable[[Any], np.ndarray] | None = None,
+        describe: Callable[[Raw], str],
+        goal: str | Callable[[Raw], str],
+        phrases: Sequence[str] | Callable[[Raw], Sequence[str]],
+        legal: Callable[[Raw], Sequence[bool]] | None = None,
+        vector: Callable[[Raw], np.ndarray] | None = None,
         vector_space: Box | None = None,
         success: Callable[[float, bool], bool] = lambda reward, terminated: terminated and reward > 0,
         max_steps: int | None = None,
         gamma: float = 0.99,
         max_text: int = 4000,
     ):
-        space = guest.action_space
+        space = env.action_space
         if not isinstance(space, Discrete) or space.start != 0:
             raise TypeError(f"A menu needs a Discrete action space that starts at 0, got {space}.")
         if vector is not None and vector_space is None:
             raise ValueError("vector=... needs vector_space=..., the Box that its numbers lie in.")
-        self.guest = guest if max_steps is None else TimeLimit(guest, max_steps)
-        self.metadata = guest.metadata
+        self.env: gymnasium.Env[Any, Any] = env if max_steps is None else TimeLimit(env, max_steps)
+        self.metadata = env.metadata
         self._describe = describe
         self._goal_of = (lambda raw: goal) if isinstance(goal, str) else goal
         self._phrases_of = phrases if callable(phrases) else (lambda raw: phrases)
         self._legal_of = legal
         self._success_of = success
-        self._mask: Any = None
+        self._mask: Sequence[bool] | None = None
         if vector is None:
-            vector_space = _flat_space(guest)
+            vector_space = _flat_space(env)
             vector = self._flatten
         self._vector_of = vector
         assert vector_space is not None
-        super().__init__(
-            int(space.n), vector_space, gamma=gamma, max_text=max_text, render_mode=guest.render_mode
-        )
+        super().__init__(int(space.n), vector_space, gamma=gamma, max_text=max_text, render_mode=env.render_mode)
         if not callable(phrases):
             self._check(tuple(phrases))
 
-    def render(self):
-        return self.guest.render()
+    def render(self) -> Any:
+        """Whatever the wrapped environment renders."""
+        return self.env.render()
 
-    def close(self):
-        self.guest.close()
+    def close(self) -> None:
+        """Close the wrapped environment."""
+        self.env.close()
 
-    def _begin(self, seed: int, options: dict[str, Any]) -> Any:
-        raw, info = self.guest.reset(seed=seed, options=options or None)
+    def _begin(self, seed: int, options: dict[str, Any]) -> Raw:
+        raw, info = self.env.reset(seed=seed, options=options or None)
         self._mask = info.get("action_mask")
         return raw
 
-    def _advance(self, action: int, is_legal: bool) -> Turn:
-        raw, reward, terminated, truncated, info = self.guest.step(action)
+    def _advance(self, action: int, is_legal: bool) -> StepResult:
+        raw, reward, terminated, truncated, info = self.env.step(action)
         self._mask = info.get("action_mask")
         done = bool(terminated)
-        # A time limit counts steps only, so at its last step it also cuts off an episode that has just ended.
+        # A time limit counts steps only, so at its last step it also truncates an episode that has just ended.
         cut = bool(truncated) and not done
-        return Turn(raw, float(reward), done, cut, bool(self._success_of(float(reward), done)))
+        return StepResult(raw, float(reward), done, cut, bool(self._success_of(float(reward), done)))
 
-    def _scene(self, raw: Any) -> str:
+    def _scene(self, raw: Raw) -> str:
         return self._describe(raw)
 
-    def _goal(self, raw: Any) -> str:
+    def _goal(self, raw: Raw) -> str:
         return self._goal_of(raw)
 
-    def _menu(self, raw: Any) -> Menu:
+    def _menu(self, raw: Raw) -> Menu:
         phrases = tuple(self._phrases_of(raw))
         self._check(phrases)
-        is_legal = self._legal_of(raw) if self._legal_of else self._mask
+        is_legal: Sequence[bool] | None = self._legal_of(raw) if self._legal_of else self._mask
         if is_legal is None:
             is_legal = (True,) * len(phrases)
         if len(is_legal) != len(phrases):
             raise ValueError(f"legal gave {len(is_legal)} answers for {len(phrases)} actions.")
         return Menu(phrases, tuple(bool(x) for x in is_legal))
 
-    def _vector(self, raw: Any) -> np.ndarray:
+    def _vector(self, raw: Raw) -> np.ndarray:
         return np.asarray(self._vector_of(raw), np.float32)
 
-    def _flatten(self, raw: Any) -> np.ndarray:
-        return np.ravel(np.asarray(flatten(self.guest.observation_space, raw)))
+    def _flatten(self, raw: Raw) -> np.ndarray:
+        return np.ravel(np.asarray(flatten(self.env.observation_space, raw)))
 
     def _check(self, phrases: tuple[str, ...]) -> None:
+        """Raise ValueError unless there is one phrase per action, no two alike."""
         n = self.n_actions
         if len(phrases) != n:
             raise ValueError(f"Expected {n} phrases, one per action, got {len(phrases)}: {phrases}.")
-        twice = sorted({p for p in phrases if phrases.count(p) > 1})
-        if twice:
-            raise ValueError(f"Two actions have the same phrase, so nobody can choose between them: {twice}.")
+        duplicates = sorted({p for p in phrases if phrases.count(p) > 1})
+        if duplicates:
+            raise ValueError(f"Two actions have the same phrase, so they cannot be told apart: {duplicates}.")
 
 
-def _flat_space(guest: gymnasium.Env) -> Box:
-    flat = flatten_space(guest.observation_space)
+def _flat_space(env: gymnasium.Env[Any, Any]) -> Box:
+    flat = flatten_space(env.observation_space)
     if not isinstance(flat, Box):
         raise TypeError(
-            f"{guest.observation_space} cannot be flattened to one array: "
-            "give vector=... and vector_space=..."
+            f"{env.observation_space} cannot be flattened to one array: give vector=... and vector_space=..."
         )
     return Box(flat.low.ravel().astype(np.float32), flat.high.ravel().astype(np.float32), dtype=np.float32)

@@ -1,6 +1,6 @@
-"""Several worlds as one environment: every episode is played in one of them, drawn by the seed of `reset`.
+"""Several worlds as one environment: `reset` draws one of them for every episode.
 
-One policy can so be trained on some tasks and then be tried on others:
+One policy can thus be trained on several tasks and then be evaluated on others:
 
 >>> import gymnasium
 >>> salads = [{"id": "twosome/Overcooked-v0", "kwargs": {"recipe": r}} for r in ("tomato salad", "onion salad")]
@@ -12,116 +12,205 @@ One policy can so be trained on some tasks and then be tried on others:
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, SupportsIndex, TypeGuard, cast
 
 import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, Text
+
+Shown = tuple[dict[str, Any], dict[str, Any]]
+"""Observation and info."""
+
+Step = tuple[dict[str, Any], float, bool, bool, dict[str, Any]]
+"""Observation, reward, terminated, truncated, info."""
 
 
-class MixtureSnapshot(NamedTuple):
-    """Which world, and its own snapshot."""
-
-    which: int
-    inner: Any
+class InnerSnapshot(Protocol):
+    """The snapshot of a world: hashable, and it says what the state is."""
 
     @property
     def state(self) -> Hashable:
-        """What the present picture and menu depend on."""
+        """What scene and menu depend on."""
+
+
+class InnerWorld(Protocol):
+    """What a mixture needs of its worlds; `MenuEnv` has it."""
+
+    action_space: Discrete
+    observation_space: Dict
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Shown:
+        """Start an episode."""
+
+    def step(self, action: SupportsIndex) -> Step:
+        """Take one action of the menu."""
+
+    def snapshot(self) -> InnerSnapshot:
+        """The current moment as a hashable value."""
+
+    def restore(self, snapshot: InnerSnapshot) -> Shown:
+        """Go back to a snapshot."""
+
+    def render(self) -> np.ndarray | str | None:
+        """The current state as a picture or in characters."""
+
+    def picture(self) -> np.ndarray:
+        """The current state as uint8 [height, width, 3], without a caption."""
+
+    def clear_cache(self) -> None:
+        """Drop every cached result."""
+
+    def close(self) -> None:
+        """Free what the world holds."""
+
+
+class MixtureSnapshot(NamedTuple):
+    """Which world the episode is in, and that world's snapshot."""
+
+    which: int
+    inner: InnerSnapshot
+
+    @property
+    def state(self) -> Hashable:
+        """The state: which world, and its state."""
         return self.which, self.inner.state
 
 
-class Mixture(gymnasium.Env):
-    """Worlds with as many actions and as long a vector as each other; all else may differ.
+class Mixture(gymnasium.Env[dict[str, Any], SupportsIndex]):
+    """Worlds with equal numbers of actions and equal sizes of the vector; everything else may differ.
+
+    A time limit that `gymnasium.make` puts around a world is dropped: the worlds truncate their episodes themselves.
 
     Args:
-        worlds: what `gymnasium.make` takes, one entry a world: `{"id": str, "kwargs": dict}`, or the id alone.
-
-    A time limit that `gymnasium.make` puts around a world is not kept: the worlds here end their episodes themselves.
+        worlds: one entry per world, with the arguments of `gymnasium.make`: `{"id": str, "kwargs": dict}`, or the id.
+        render_mode: passed on to every world.
 
     Raises:
-        ValueError: no world, an entry of another form, a world without a menu of actions and a vector, or worlds whose actions or
-            vectors differ in number.
+        ValueError: no world, an entry of another form, a world without a menu and a vector, or worlds whose numbers of
+            actions or sizes of the vector differ.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012  gymnasium's own form
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
 
     def __init__(self, worlds: Sequence[str | Mapping[str, Any]] = (), render_mode: str | None = None):
         self.render_mode = render_mode
         if isinstance(worlds, (str, bytes)) or not isinstance(worlds, Sequence) or not worlds:
-            raise ValueError(f'worlds={worlds!r} has nothing to draw from: expected a list of entries such as {{"id": "twosome/TomatoSalad-v0"}}.')
-        self.worlds: list[Any] = [_made(entry, render_mode) for entry in worlds]
+            raise ValueError(
+                f"worlds={worlds!r} is not a list of worlds: "
+                'expected entries such as {"id": "twosome/TomatoSalad-v0"}.'
+            )
+        self.worlds = [_make(entry, render_mode) for entry in worlds]
         first = self.worlds[0]
         for world in self.worlds[1:]:
             for what, got, expected in (
                 ("actions", world.action_space.n, first.action_space.n),
-                ("numbers in the vector", *(w.observation_space["vector"].shape[0] for w in (world, first))),
+                ("numbers in the vector", *(_vector_space(w).low.size for w in (world, first))),
             ):
                 if got != expected:
-                    raise ValueError(f"{world} has {got} {what}, {first} has {expected}: the worlds of a mixture agree in both.")
+                    raise ValueError(
+                        f"{world} has {got} {what}, {first} has {expected}: the worlds of a mixture must agree in both."
+                    )
         self.action_space = first.action_space
-        spaces = [w.observation_space for w in self.worlds]
-        vectors = [space["vector"] for space in spaces]
+        vectors = [_vector_space(world) for world in self.worlds]
         low, high = np.min([v.low for v in vectors], axis=0), np.max([v.high for v in vectors], axis=0)
-        texts = {name: max((s[name] for s in spaces), key=lambda text: text.max_length) for name in ("scene", "goal")}
-        self.observation_space = Dict(**texts, vector=Box(low, high, dtype=np.float32))
+        scene, goal = (_longest([world.observation_space[name] for world in self.worlds]) for name in ("scene", "goal"))
+        self.observation_space = Dict(scene=scene, goal=goal, vector=Box(low, high, dtype=np.float32))
         self._which: int | None = None
 
     @property
-    def world(self) -> Any:
-        """The world of this episode. Raises `ResetNeeded` before the first."""
+    def world(self) -> InnerWorld:
+        """The world of this episode. Raises `ResetNeeded` before the first `reset`."""
         if self._which is None:
             raise ResetNeeded("No world is drawn before the first reset(). Call env.reset() first.")
         return self.worlds[self._which]
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
-        """Draw a world and start an episode in it: equal seeds, equal episodes, those that follow without a seed too."""
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Shown:
+        """Draw a world and start an episode in it.
+
+        Equal seeds lead to equal episodes, including the later ones that are reset without a seed.
+        """
         super().reset(seed=seed)
         self._which = int(self.np_random.integers(len(self.worlds)))
         return self.world.reset(seed=int(self.np_random.integers(2**31)), options=options)
 
-    def step(self, action):
-        """As the world of this episode does."""
+    def step(self, action: SupportsIndex) -> Step:
+        """Take one action in the world of this episode, as its own `step` does."""
         return self.world.step(action)
 
     def snapshot(self) -> MixtureSnapshot:
-        """The whole situation as a hashable value, for `restore`."""
+        """The current moment as a hashable value, for `restore`. Raises `ResetNeeded` before `reset`."""
         inner = self.world.snapshot()
         assert self._which is not None
         return MixtureSnapshot(self._which, inner)
 
-    def restore(self, snapshot: MixtureSnapshot):
-        """Go back to a snapshot, whichever world it was taken in. Returns its observation and info."""
+    def restore(self, snapshot: MixtureSnapshot) -> Shown:
+        """Go back to a snapshot, whichever world it was taken in, and return its observation and info.
+
+        Raises:
+            TypeError: not a snapshot of a mixture.
+            ValueError: a snapshot of a mixture of other worlds.
+        """
         if not isinstance(snapshot, MixtureSnapshot):
             raise TypeError(f"restore() takes what snapshot() returned, got {type(snapshot).__name__}.")
         if type(snapshot.which) is not int or not 0 <= snapshot.which < len(self.worlds):
-            raise ValueError(f"The snapshot is of world {snapshot.which!r}, here are {len(self.worlds)}: it is of another mixture.")
+            raise ValueError(
+                f"The snapshot is of world {snapshot.which!r} of another mixture; this one has {len(self.worlds)}."
+            )
         shown = self.worlds[snapshot.which].restore(snapshot.inner)
         self._which = snapshot.which
         return shown
 
-    def render(self):
-        """As the world of this episode does."""
+    def render(self) -> Any:
+        """Whatever the world of this episode renders."""
         return self.world.render()
 
     def picture(self) -> np.ndarray:
-        """The present state without a caption, where the world draws itself."""
+        """The current state as uint8 [height, width, 3], without a caption, where the world has pictures."""
         return self.world.picture()
 
-    def close(self):
+    def clear_cache(self) -> None:
+        """Drop the cached results of every world."""
+        for world in self.worlds:
+            world.clear_cache()
+
+    def close(self) -> None:
+        """Close every world."""
         for world in self.worlds:
             world.close()
 
 
-def _made(entry: Any, render_mode: str | None) -> Any:
+def _is_entry(entry: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether an entry is `{"id": str, "kwargs": dict without render_mode}`; `kwargs` may be missing."""
+    if not isinstance(entry, Mapping) or not entry.keys() <= {"id", "kwargs"}:
+        return False
+    kwargs = entry.get("kwargs", {})
+    return isinstance(entry.get("id"), str) and isinstance(kwargs, Mapping) and "render_mode" not in kwargs
+
+
+def _make(entry: object, render_mode: str | None) -> InnerWorld:
     entry = {"id": entry} if isinstance(entry, str) else entry
-    kwargs: Any = entry.get("kwargs", {}) if isinstance(entry, Mapping) else None
-    is_good = isinstance(kwargs, Mapping) and isinstance(entry.get("id"), str) and entry.keys() <= {"id", "kwargs"}
-    if not is_good or "render_mode" in kwargs:
-        raise ValueError(f'A world of a mixture is {{"id": str, "kwargs": dict without render_mode}} or an id, got {entry!r}.')
-    world: Any = gymnasium.make(entry["id"], disable_env_checker=True, render_mode=render_mode, **kwargs).unwrapped
-    spaces = world.observation_space
-    if not isinstance(world.action_space, Discrete) or not isinstance(spaces, Dict) or not {"scene", "goal", "vector"} <= spaces.keys():
-        raise ValueError(f"{entry['id']} is no world of texts and menus: it needs Discrete actions and scene, goal and vector to observe.")
-    return world
+    if not _is_entry(entry):
+        raise ValueError(
+            f'A world of a mixture must be {{"id": str, "kwargs": dict without render_mode}} or an id, got {entry!r}.'
+        )
+    kwargs = entry.get("kwargs", {})
+    env = gymnasium.make(entry["id"], disable_env_checker=True, render_mode=render_mode, **kwargs).unwrapped
+    spaces = env.observation_space
+    has_texts = isinstance(spaces, Dict) and {"scene", "goal", "vector"} <= spaces.keys()
+    if not has_texts or not isinstance(env.action_space, Discrete):
+        raise ValueError(
+            f"{entry['id']} has no texts and menu: it needs Discrete actions and an observation of scene, goal, vector."
+        )
+    return cast(InnerWorld, env)
+
+
+def _vector_space(world: InnerWorld) -> Box:
+    space = world.observation_space["vector"]
+    assert isinstance(space, Box)
+    return space
+
+
+def _longest(spaces: Sequence[gymnasium.Space[Any]]) -> Text:
+    """The space of the longest texts."""
+    return max((space for space in spaces if isinstance(space, Text)), key=lambda text: text.max_length)

@@ -1,8 +1,8 @@
-"""Text games made offline by TextWorld's own generator: the admissible commands are the menu.
+"""Text games made offline by TextWorld's own generator; the admissible commands are the menu.
 
-The menu varies in size, so the action space has room for every command of the game; the slots after the
-commands that are admissible here are masked and named `(unused 7)`. A game is a pure function of its
-options, its seed and the installed TextWorld, is compiled once (about two seconds) and kept in a folder.
+The menu varies in size, so the action space has room for every command of the game; the slots after the commands that
+are admissible in a state are masked and named `(unused 7)`. A game is a pure function of its options, its seed and the
+installed TextWorld; it is compiled once (about two seconds) and kept in a folder.
 """
 
 from __future__ import annotations
@@ -21,40 +21,39 @@ from typing import Any
 import numpy as np
 from gymnasium.spaces import Box
 
+from ..arguments import missing
 from ..base import Menu
-from .guest import GuestEnv, Turn, missing
+from .third_party import Raw, StepResult, ThirdPartyEnv
 
 N_WORDS = 256  # size of `vector`
 OPTIONS = ("quest_length", "nb_rooms", "nb_objects", "games", "max_steps", "seed")
 INFORMATION = re.compile(r"(look|inventory|examine .*)$")
 
 
-class TextWorld(GuestEnv):
-    """A TextWorld game, or several that `reset` draws from.
+class TextWorld(ThirdPartyEnv):
+    """A TextWorld game, or several of which every episode plays one.
 
-    Scene: the room, what is carried, the game's answer to the last command. Goal: the game's own
-    instructions.
-    Reward: the points a command scores; a quest is worth one point, given when it is complete. The episode
-    terminates when the game is won or lost and is truncated after `max_steps` commands. A masked slot
-    changes nothing and takes a step. `vector`: float32 [256], how often the words of room and load occur,
-    by the remainder of their CRC-32.
+    Scene: the room, the inventory, the game's feedback to the last command. Goal: the game's own instructions. Reward:
+    the points a command scores; a quest is worth one point, given when it is complete. The episode terminates when the
+    game is won or lost and is truncated after `max_steps` commands. A masked slot changes nothing and takes a step.
+    `vector`: float32 [256], counts of the words in room and inventory, hashed by CRC-32.
 
     Args:
         quest_length: commands that the quest takes, at least 1.
-        nb_rooms: rooms of the house.
-        nb_objects: objects beside those of the quest.
-        seed: names the game; equal options and seeds make equal games.
-        games: how many games there are, of seeds `seed`, `seed + 1`, ...; `reset(seed=...)` draws one.
-        information: keep `look`, `inventory` and `examine ...` in the menu; the scene says already what
-            they tell.
-        max_commands: size of the action space; left out: the number of commands that the games know at all.
+        nb_rooms: number of rooms.
+        nb_objects: number of objects besides those of the quest.
+        seed: the seed of the game; equal options and seeds make equal games.
+        games: number of games, of seeds `seed`, `seed + 1`, ...; `reset(seed=...)` selects one.
+        information: keep `look`, `inventory` and `examine ...` in the menu; the scene already says what they tell.
+        max_commands: size of the action space; default: the number of commands that the games know at all.
         max_steps: commands before an episode is truncated.
         gamma: discount per command, for `info["episode"]["r"]`.
-        folder: where compiled games are kept; left out: a temporary folder that goes with the process.
+        folder: where compiled games are kept; default: a temporary folder that is deleted with the process.
+        render_mode: None, there is no picture.
 
     Raises:
         ImportError: textworld is not installed.
-        ValueError: an option that is not a whole number or below its smallest value.
+        ValueError: an option that is not an integer or below its smallest value.
         RuntimeError (from `reset` and `step`): more admissible commands than `max_commands`.
     """
 
@@ -82,18 +81,18 @@ class TextWorld(GuestEnv):
             least = 0 if name == "seed" else 1
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
-        place = Path(folder) if folder is not None else _temporary_folder()
-        files = [make_game(place, quest_length, nb_rooms, nb_objects, seed + k) for k in range(games)]
+        home = Path(folder) if folder is not None else _temporary_folder()
+        files = [make_game(home, quest_length, nb_rooms, nb_objects, seed + k) for k in range(games)]
         wanted = textworld.EnvInfos(
             feedback=True, description=True, inventory=True, objective=True, admissible_commands=True,
             possible_admissible_commands=True, score=True, won=True, lost=True,
         )  # fmt: skip
         with warnings.catch_warnings():
-            # The interpreter cannot read points and ends out of a generated game; TextWorld keeps them.
+            # The interpreter cannot read scores and endings of a generated game; TextWorld tracks them itself.
             warnings.filterwarnings("ignore", "Game .* is not fully supported", UserWarning)
             self._games = [textworld.start(str(file), wanted) for file in files]
         for game in self._games:
-            game.seed(seed)  # the interpreter's dice, which otherwise start from the clock
+            game.seed(seed)  # the interpreter's random numbers, which are otherwise seeded by the clock
         self._game = self._games[0]
         self._keep_information = information
         self.max_steps = max_steps
@@ -103,18 +102,19 @@ class TextWorld(GuestEnv):
         vector = Box(0.0, 4000.0, (N_WORDS,), np.float32)
         super().__init__(max_commands, vector, gamma=gamma, max_text=4000, render_mode=render_mode)
 
-    def close(self):
+    def close(self) -> None:
+        """Close all games."""
         for game in self._games:
             game.close()
 
-    def _begin(self, seed: int, options: dict[str, Any]) -> Any:
+    def _begin(self, seed: int, options: dict[str, Any]) -> Raw:
         self._game = self._games[seed % len(self._games)]
         self._taken = 0
         state = self._game.reset()
         state["feedback"], state["score"] = "", 0
         return state
 
-    def _advance(self, action: int, is_legal: bool) -> Turn:
+    def _advance(self, action: int, is_legal: bool) -> StepResult:
         before = self._raw
         self._taken += 1
         if is_legal:
@@ -125,18 +125,18 @@ class TextWorld(GuestEnv):
         won, lost = bool(state.won), bool(state.lost)
         over = won or lost
         truncated = not over and self._taken >= self.max_steps
-        return Turn(state, float(state.score - before.score), over, truncated, won)
+        return StepResult(state, float(state.score - before.score), over, truncated, won)
 
-    def _scene(self, raw: Any) -> str:
-        room, load = plain(raw.description), plain(raw.inventory)
-        answer = plain(raw.feedback).removesuffix(room).strip()
-        news = f"Just now: {answer}" if answer and answer not in f"{room} {load}" else ""
-        return " ".join(text for text in (room, load, news) if text)
+    def _scene(self, raw: Raw) -> str:
+        room, inventory = plain(raw.description), plain(raw.inventory)
+        feedback = plain(raw.feedback).removesuffix(room).strip()
+        is_new = feedback and feedback not in f"{room} {inventory}"
+        return " ".join(text for text in (room, inventory, f"Just now: {feedback}" if is_new else "") if text)
 
-    def _goal(self, raw: Any) -> str:
+    def _goal(self, raw: Raw) -> str:
         return plain(raw.objective)
 
-    def _menu(self, raw: Any) -> Menu:
+    def _menu(self, raw: Raw) -> Menu:
         commands = self._commands(raw)
         n = self.n_actions
         if len(commands) > n:
@@ -147,14 +147,14 @@ class TextWorld(GuestEnv):
         unused = tuple(f"(unused {k})" for k in range(len(commands), n))
         return Menu(commands + unused, (True,) * len(commands) + (False,) * len(unused))
 
-    def _vector(self, raw: Any) -> np.ndarray:
+    def _vector(self, raw: Raw) -> np.ndarray:
         counts = np.zeros(N_WORDS, np.float32)
         for word in re.findall(r"[a-z]+", f"{raw.description} {raw.inventory}".lower()):
             counts[zlib.crc32(word.encode()) % N_WORDS] += 1
         return counts
 
-    def _commands(self, raw: Any) -> tuple[str, ...]:
-        """The admissible commands, in the alphabetical order that TextWorld gives them, none twice."""
+    def _commands(self, raw: Raw) -> tuple[str, ...]:
+        """The admissible commands in TextWorld's order, which is alphabetical and without duplicates."""
         return self._useful(raw.admissible_commands)
 
     def _useful(self, commands: list[str]) -> tuple[str, ...]:
@@ -171,32 +171,32 @@ def plain(text: str) -> str:
 
 
 def make_game(folder: Path, quest_length: int, nb_rooms: int, nb_objects: int, seed: int) -> Path:
-    """Generate and compile a game, or find it in `folder`. Returns the path of its `.z8` file.
+    """Generate and compile a game, unless `folder` has it already, and return the path of its `.z8` file.
 
-    A game appears under its name only when complete, so several processes may share a folder.
+    A game gets its final name only when it is complete, so several processes may share a folder.
     """
     import textworld
     from textworld.version import __version__
 
     name = f"textworld-{__version__}-quest{quest_length}-rooms{nb_rooms}-objects{nb_objects}-seed{seed}"
-    home = folder / name
-    if not (home / "game.z8").is_file():
+    game_dir = folder / name
+    if not (game_dir / "game.z8").is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
+        build_dir = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
         try:
             options = textworld.GameOptions()
             options.nb_rooms, options.nb_objects, options.quest_length = nb_rooms, nb_objects, quest_length
             options.seeds = seed
-            options.path = str(workshop / "game.z8")
+            options.path = str(build_dir / "game.z8")
             textworld.make(options)
             try:
-                workshop.rename(home)
+                build_dir.rename(game_dir)
             except OSError:
-                if not (home / "game.z8").is_file():  # otherwise another process was first
+                if not (game_dir / "game.z8").is_file():  # otherwise another process was faster
                     raise
         finally:
-            shutil.rmtree(workshop, ignore_errors=True)
-    return home / "game.z8"
+            shutil.rmtree(build_dir, ignore_errors=True)
+    return game_dir / "game.z8"
 
 
 @functools.cache

@@ -15,10 +15,11 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from PIL import Image
 from twosome_envs.render import LINES, MARGIN, pillow, wrapped
+from twosome_envs.virtualhome import appliance, entertainment
 
 IDS = twosome_envs.IDS
 LONG = 400
-"""No episode of ours has as many actions."""
+"""More actions than any episode here has."""
 
 
 @pytest.fixture(params=IDS)
@@ -53,7 +54,7 @@ def test_the_published_ids_exist():
         "twosome/Overcooked-v0",
     } <= set(IDS)
     registered = {id for id in gymnasium.registry if id.startswith("twosome/")}
-    assert registered == {*IDS, *twosome_envs.GUESTS}
+    assert registered == {*IDS, *twosome_envs.THIRD_PARTY}
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -64,7 +65,7 @@ def test_check_env(id, render_mode):
 
 
 def test_observation_and_info(env):
-    """The types of the design's table, at every step of random play."""
+    """The documented types, at every step of random play."""
     n = int(env.action_space.n)
     for action, observation, reward, terminated, truncated, info in _random_play(env, 0, episodes=2):
         assert env.observation_space.contains(observation)
@@ -104,7 +105,7 @@ def test_episode_statistics(env):
 
 
 def test_arrays_are_not_shared(env):
-    """Whatever a user does to what was returned, the environment and what it returns later stay the same."""
+    """Changing what was returned changes neither the environment nor what it returns later."""
     observation, info = env.reset()
     kept, mask = observation["vector"].copy(), info["action_mask"].copy()
     observation["vector"] += 100
@@ -117,7 +118,7 @@ def test_arrays_are_not_shared(env):
 
 
 def test_same_actions_same_transcript(env):
-    """The worlds have no randomness: neither the seed nor what was played before matters."""
+    """There is no randomness: neither the seed nor earlier episodes matter."""
     twin = gymnasium.make(env.spec.id)
     env.reset(seed=1)
     twin.reset(seed=2)
@@ -144,8 +145,8 @@ def test_snapshot_and_restore(env):
             np.testing.assert_equal(other.step(steps[i + 1][0]), steps[i + 1][1:])
 
 
-def test_snapshots_travel(env):
-    """A snapshot survives pickling; a copy of an environment goes its own way."""
+def test_snapshots_and_copies(env):
+    """A snapshot survives pickling; a copy of an environment is independent of it."""
     env.reset()
     snapshot = env.unwrapped.snapshot()
     assert pickle.loads(pickle.dumps(snapshot)) == snapshot
@@ -154,9 +155,39 @@ def test_snapshots_travel(env):
     assert env.unwrapped.snapshot() == snapshot
 
 
-@pytest.mark.parametrize(
-    "wrong", [-1, 10**6, 0.0, 1.5, "0", None, True, [0], np.zeros(2, int), np.array([0, 1])]
-)
+def test_cleared_caches_change_nothing(env):
+    """The same transcript, whether the caches are cleared before every step or never."""
+    twin = gymnasium.make(env.spec.id)
+    for mine, other in zip(_random_play(env, 7, 2, False), _random_play(twin, 7, 2, False), strict=True):
+        np.testing.assert_equal(mine, other)
+        env.unwrapped.clear_cache()
+
+
+def test_everything_is_computed_again_after_the_caches_are_cleared(env, monkeypatch):
+    """A step taken twice is computed once, and once more after `clear_cache`."""
+    world, calls = env.unwrapped, []
+    functions = [(world, name) for name in ("_transition", "_scene", "_menu", "_vector")]
+    if "virtualhome" in type(world).__module__:  # its functions are cached once more, for all environments alike
+        functions += [(type(world.world), "advance"), (entertainment, "observe"), (appliance, "observe")]
+    for owner, name in functions:
+        function = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *args, f=function, n=name, **kw: (calls.append(n), f(*args, **kw))[1])
+
+    def calls_of_a_step():
+        calls.clear()
+        env.reset()
+        env.step(0)
+        return set(calls)
+
+    world.clear_cache()
+    first = calls_of_a_step()
+    assert first == {name for _, name in functions}
+    assert not calls_of_a_step()
+    world.clear_cache()
+    assert calls_of_a_step() == first
+
+
+@pytest.mark.parametrize("wrong", [-1, 10**6, 0.0, 1.5, "0", None, True, [0], np.zeros(2, int), np.array([0, 1])])
 def test_a_wrong_action_is_named(env, wrong):
     _, info = env.reset()
     before = env.unwrapped.snapshot()
@@ -216,7 +247,7 @@ def test_frames(id):
 
 @pytest.mark.parametrize("id", IDS)
 def test_ansi(id):
-    """The scene, the action and the reward stand below the picture in characters."""
+    """The scene, the action and the reward are below the picture in characters."""
     env = gymnasium.make(id, render_mode="ansi")
     observation, info = env.reset()
     assert observation["scene"] in env.render()

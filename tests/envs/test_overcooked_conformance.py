@@ -1,4 +1,4 @@
-"""Every recorded episode of the published kitchens replays: specification section 17."""
+"""Every recorded episode of the published kitchens replays (SPEC.md, Overcooked 17)."""
 
 import gzip
 import json
@@ -57,14 +57,14 @@ def _assert_state(env: OvercookedEnv, recorded) -> None:
 
 
 def _facts(env: OvercookedEnv, state) -> dict:
-    told = text.facts(env.kitchen, state)
-    assert not told.on_wall
+    facts = text.observed_facts(env.kitchen, state)
+    assert not facts.on_wall
     return {
-        "boards": told.boards,
-        "noticed": list(told.noticed),
-        "on_board": {str(number): str(thing) for number, thing in told.on_board},
-        "in_front": told.in_front or None,
-        "holding": str(told.holding) if told.holding else None,
+        "boards": facts.boards,
+        "noticed": list(facts.noticed),
+        "on_board": {str(number): str(thing) for number, thing in facts.on_board},
+        "in_front": facts.in_front or None,
+        "holding": str(facts.holding) if facts.holding else None,
     }
 
 
@@ -77,7 +77,7 @@ def _replay(episode) -> int:
         _assert_state(env, recorded["state"])
         np.testing.assert_allclose(observation["vector"], recorded["obs"], rtol=0, atol=1e-6)
         if "sem" in recorded:
-            assert [str(deed) for deed in text.deeds(env.kitchen, state)] == recorded["sem"]
+            assert [str(meaning) for meaning in text.action_meanings(env.kitchen, state)] == recorded["sem"]
             goal = recorded["facts"].pop("goal")
             assert _facts(env, state) == recorded["facts"]
             assert observation["goal"].endswith(f"only chopped {text.listed(goal)}.")

@@ -1,4 +1,4 @@
-"""Laws of the kitchens over random play, and the errors of wrong settings."""
+"""Property tests of the kitchens over random play, and the errors of wrong settings."""
 
 import itertools
 
@@ -29,9 +29,7 @@ def _play(env, plan):
     lines = [(observation["scene"], observation["vector"].tobytes(), info["actions"])]
     for number in plan:
         observation, reward, terminated, truncated, info = env.step(number % int(env.action_space.n))
-        lines.append(
-            (observation["scene"], observation["vector"].tobytes(), info["actions"], reward, info["duration"])
-        )
+        lines.append((observation["scene"], observation["vector"].tobytes(), info["actions"], reward, info["duration"]))
         if terminated or truncated:
             break
     return lines
@@ -42,7 +40,7 @@ def _assert_sound(kitchen: Kitchen, state: State):
     start = kitchen.start
     assert len(state.foods) == len(state.chops) == len(start.foods)
     assert len(set(state.plates)) == len(state.plates) == len(start.plates)
-    assert kitchen.ground[state.agent] == FLOOR
+    assert kitchen.terrain[state.agent] == FLOOR
     assert all(0 <= n <= MAX_CHOPS for n in state.chops)
     for food, at in enumerate(state.foods):
         shared = [other for other, cell in enumerate(state.foods) if cell == at and other != food]
@@ -51,9 +49,9 @@ def _assert_sound(kitchen: Kitchen, state: State):
         else:
             assert not shared
     for at in (*state.foods, *state.plates):
-        is_on_floor = kitchen.ground[at] == FLOOR
+        is_on_floor = kitchen.terrain[at] == FLOOR
         assert not is_on_floor or at == state.agent  # a held thing is where its holder is
-        assert kitchen.ground[at] != HATCH or at in state.plates  # what is served is a dish
+        assert kitchen.terrain[at] != HATCH or at in state.plates  # what is served is a dish
 
 
 @given(settings, plans)
@@ -108,10 +106,10 @@ def test_restore_undoes(setting, plan, detour):
 
 
 @pytest.mark.parametrize("map", PLANS)
-def test_ways_are_shortest(map):
-    """Against a flood from every target: same length where there is a way, none where there is none."""
+def test_paths_are_shortest(map):
+    """Against breadth-first search from every target: the same length where there is a path, none otherwise."""
     kitchen = OvercookedEnv("W3", map=map).kitchen
-    floor = [cell for cell, ground in enumerate(kitchen.ground) if ground == FLOOR]
+    floor = [cell for cell, terrain in enumerate(kitchen.terrain) if terrain == FLOOR]
     corners = (0, SIZE - 1, SIZE * (SIZE - 1), SIZE * SIZE - 1)
     for target in set(range(SIZE * SIZE)) - set(floor) - set(corners):
         distance = {cell: 0 for cell in floor if is_adjacent(cell, target)}
@@ -123,17 +121,17 @@ def test_ways_are_shortest(map):
         for start in floor:
             cell, ticks, move = start, 0, 0
             while not is_adjacent(cell, target):
-                move = first_move(kitchen.ground, map, cell, target)
+                move = first_move(kitchen.terrain, map, cell, target)
                 if move is None:
                     break
                 cell, ticks = cell + OFFSETS[move], ticks + 1
-                assert kitchen.ground[cell] == FLOOR
+                assert kitchen.terrain[cell] == FLOOR
                 assert ticks < SIZE * SIZE
             assert distance.get(start) == (None if move is None else ticks)
 
 
-def test_the_limit_is_looked_at_between_actions():
-    """Quirk Q7: the action that crosses 200 steps is finished."""
+def test_the_limit_is_checked_between_actions():
+    """The action that crosses 200 steps is finished (SPEC.md, Overcooked Q7)."""
     env = OvercookedEnv("W4", "tomato salad")
     env.reset()
     for _ in range(199):
@@ -157,8 +155,8 @@ def test_rewards_are_used():
     assert OvercookedEnv(rewards={"step": 0}).kitchen.rewards == (0.2, 1.0, -0.1, 0.0)
 
 
-def test_a_wrong_delivery_can_be_made_good():
-    """Quirk Q10: it goes home raw, and chopping it pays once more."""
+def test_a_wrong_delivery_can_be_repaired():
+    """It goes home raw, and chopping it pays once more (SPEC.md, Overcooked Q10)."""
     env = OvercookedEnv("W4", "tomato salad")
     env.reset()
     paid = [env.step(action)[1] for action in (0, 2, 4, 0, 3, 0, 2, 4)]
@@ -219,8 +217,8 @@ def test_swap_at_a_board():
     for action in (0, 4, 7, 3, 5, 0, 5):  # chop the tomato, bowl onto board 2, tomato in hand, to board 2
         env.step(action)
     state, kitchen = env.snapshot().state, env.kitchen
-    assert kitchen.ground[state.plates[0]] == FLOOR
+    assert kitchen.terrain[state.plates[0]] == FLOOR
     assert state.foods[0] == state.plates[0] == state.agent
     assert not [at for at in kitchen.knives if at in state.foods + state.plates]
-    assert kitchen.ground[kitchen.knives[0]] == KNIFE
-    assert str(text.facts(kitchen, state).holding) == "bowl[tomato]"
+    assert kitchen.terrain[kitchen.knives[0]] == KNIFE
+    assert str(text.observed_facts(kitchen, state).holding) == "bowl[tomato]"

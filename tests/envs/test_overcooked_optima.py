@@ -1,4 +1,4 @@
-"""The exact optimum of every kitchen, found through snapshot and restore: specification section 16."""
+"""The exact optimum of every kitchen, found through snapshot and restore (SPEC.md, Overcooked 16)."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -135,7 +135,7 @@ def test_number_of_decision_states(world, recipe, distinct, published):
     ],
 )
 def test_worked_example(id, plan, durations):
-    """The optimal plans of section 16, step by step."""
+    """The optimal plans of SPEC.md, Overcooked 16, step by step."""
     recipe = {"W4": "tomato salad", "W3": "lettuce-tomato salad"}[id]
     env = OvercookedEnv(id, recipe)
     env.reset()

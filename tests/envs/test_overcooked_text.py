@@ -1,4 +1,4 @@
-"""The scenes say the facts of specification section 13, all of them, and nothing else."""
+"""The scenes say the facts of SPEC.md, Overcooked 13, all of them, and nothing else."""
 
 import pytest
 from twosome_envs.overcooked import text
@@ -28,27 +28,26 @@ def test_scene_and_facts_are_one_to_one(world, recipe):
     """Equal facts, equal words; other facts, other words. The same for what an action means."""
     env = OvercookedEnv(world, recipe)
     kitchen = env.kitchen
-    scenes, facts, phrases, deeds = {}, {}, {}, {}
+    scenes, facts, phrases, meanings = {}, {}, {}, {}
     for state in _reachable(env):
-        told, scene = text.facts(kitchen, state), text.scene(kitchen, state)
-        assert scenes.setdefault(told, scene) == scene
-        assert facts.setdefault(scene, told) == told
-        for deed in text.deeds(kitchen, state):
-            phrase = text.phrase(kitchen, deed)
-            assert phrases.setdefault(deed, phrase) == phrase
-            assert deeds.setdefault(phrase, deed) == deed
+        seen, scene = text.observed_facts(kitchen, state), text.scene(kitchen, state)
+        assert scenes.setdefault(seen, scene) == scene
+        assert facts.setdefault(scene, seen) == seen
+        for meaning in text.action_meanings(kitchen, state):
+            phrase = text.phrase(kitchen, meaning)
+            assert phrases.setdefault(meaning, phrase) == phrase
+            assert meanings.setdefault(phrase, meaning) == meaning
         assert len(scene.split()) <= 60
 
 
 def test_what_is_not_seen_is_not_said():
-    """Everything out of the window could be elsewhere without a word changing."""
+    """Everything out of the window could be elsewhere without changing a word."""
     env = OvercookedEnv()
     kitchen, start = env.kitchen, env.kitchen.start
     for state in _reachable(env):
         hidden = [not kitchen.sees(state, at) for at in state.foods]
         away = tuple(
-            at if is_hidden else now
-            for now, at, is_hidden in zip(state.foods, start.foods, hidden, strict=True)
+            at if is_hidden else now for now, at, is_hidden in zip(state.foods, start.foods, hidden, strict=True)
         )
         moved = state._replace(foods=away)
         if all(not kitchen.sees(state, at) for at, is_hidden in zip(away, hidden, strict=True) if is_hidden):
@@ -62,8 +61,8 @@ def test_goal(recipe):
     assert all((food in goal) == (food in recipe) for food in ("tomato", "lettuce", "onion"))
 
 
-def test_words():
-    """The wording of one story."""
+def test_wording():
+    """The wording of one episode."""
     env = OvercookedEnv()
     scenes = [env.reset()[0]["scene"]]
     for action in (0, 4, 7, 3, 0):
@@ -78,21 +77,20 @@ def test_words():
         "The kitchen has two cutting boards. On cutting board 1 lies a chopped tomato. "
         "You stand at cutting board 1 with empty hands.",
         "The kitchen has two cutting boards. You hold an empty bowl.",
-        "The kitchen has two cutting boards. "
-        "You stand at cutting board 1 holding a bowl with chopped tomato.",
+        "The kitchen has two cutting boards. You stand at cutting board 1 holding a bowl with chopped tomato.",
     ]
 
 
 def test_the_published_crash_is_gone():
-    """Quirk Q2: in W4 the cell below the only board, which no action reaches on map A."""
+    """In W4 the cell below the only board, which no action reaches on map A (SPEC.md, Overcooked Q2)."""
     env = OvercookedEnv("W4", "tomato salad")
     state = env.kitchen.start._replace(agent=cell(2, 1))
     assert text.scene(env.kitchen, state) == "The kitchen has one cutting board. Your hands are empty."
-    assert [str(deed) for deed in text.deeds(env.kitchen, state)][-1] == "CHOP_NOTHING"
+    assert [str(meaning) for meaning in text.action_meanings(env.kitchen, state)][-1] == "CHOP_NOTHING"
 
 
 def test_phrases_tell_what_happens_where_the_published_list_is_shifted():
-    """Quirk Q4: on maps B and C of W4, `go to knife 2` delivers and `deliver` waits."""
+    """On maps B and C of W4, `go to knife 2` delivers and `deliver` waits (SPEC.md, Overcooked Q4)."""
     env = OvercookedEnv("W4", "tomato salad", "C")
     env.reset()
     env.step(0)

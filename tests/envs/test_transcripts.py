@@ -1,6 +1,6 @@
-"""One playthrough per registered id lies in tests/transcripts, so that a change of words shows in a diff.
+"""One playthrough per registered id is in tests/transcripts, so that a change of wording shows in a diff.
 
-Write them again with `python tests/envs/test_transcripts.py`.
+Regenerate them with `python tests/envs/test_transcripts.py`.
 """
 
 import itertools

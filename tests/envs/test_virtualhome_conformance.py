@@ -1,4 +1,4 @@
-"""Recorded episodes of the published environments happen again, step by step."""
+"""Recorded episodes of the published environments replay, step by step (SPEC.md, VirtualHome 11)."""
 
 import gzip
 import importlib.metadata
@@ -30,7 +30,7 @@ def legal(info):
 
 
 def replay(env, episode):
-    """Assert that one recorded episode happens again; the number of its steps."""
+    """Assert that one recorded episode replays, and return the number of its steps."""
     observation, info = env.reset()
     discounted_return = 0.0
     for t, step in enumerate(episode["steps"]):
@@ -57,7 +57,7 @@ BACKENDS = ["table", pytest.param("virtualhome", marks=needs_simulator)]
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name.split(".")[0])
-def test_recorded_episodes_happen_again(path, backend):
+def test_recorded_episodes_replay(path, backend):
     recorded = list(episodes(path))
     assert all(replay(VirtualHomeEnv(TASKS[e["env_id"]], backend=backend), e) for e in recorded)
 

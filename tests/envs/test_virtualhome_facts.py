@@ -1,6 +1,6 @@
 """Exhaustive facts of the household tasks, found by search through `snapshot` and `restore`.
 
-Numbers: specification sections 4.4, 5.4, 6, 7 and 12.
+Numbers: SPEC.md, VirtualHome 4.4, 5.4, 6, 7 and 12.
 """
 
 import functools
@@ -74,9 +74,7 @@ def shortest_plans(graph):
         won = [plan for plan, edge in longer if edge.success]
         if won:
             return won
-        plans = [
-            (plan, e.target) for plan, e in longer if graph.depths[e.target] == len(plan) and not e.success
-        ]
+        plans = [(plan, e.target) for plan, e in longer if graph.depths[e.target] == len(plan) and not e.success]
     return []
 
 
@@ -131,9 +129,7 @@ def test_the_observation_hides_what_some_actions_depend_on(env_id, pairs):
 
 
 @pytest.mark.parametrize("arbitrary", [False, True], ids=["legal", "arbitrary"])
-@pytest.mark.parametrize(
-    ("env_id", "steps", "last"), [(PUBLISHED[0], 6, 9), (PUBLISHED[1], 11, 15)], ids=PUBLISHED
-)
+@pytest.mark.parametrize(("env_id", "steps", "last"), [(PUBLISHED[0], 6, 9), (PUBLISHED[1], 11, 15)], ids=PUBLISHED)
 def test_published_optimum(env_id, steps, last, arbitrary):
     graph = explore(env_id, arbitrary)
     plans = shortest_plans(graph)

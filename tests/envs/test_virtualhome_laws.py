@@ -1,4 +1,4 @@
-"""Laws of the household tasks under arbitrary play."""
+"""Property tests of the household tasks under arbitrary play."""
 
 import numpy as np
 import pytest

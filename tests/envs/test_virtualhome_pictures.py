@@ -1,4 +1,4 @@
-"""The home drawn: one size, nothing that matters left out, the same for the same state."""
+"""Pictures of the home: one size, everything that matters visible, equal for equal states."""
 
 import numpy as np
 import pytest

@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 from twosome_envs.virtualhome import simulator
-from twosome_envs.virtualhome.env import VirtualHomeEnv, world
+from twosome_envs.virtualhome.env import VirtualHomeEnv, shared_world
 
 
 def is_installed():
@@ -32,9 +32,7 @@ needs_simulator = pytest.mark.skipif(not is_installed(), reason=simulator.INSTAL
     ],
 )
 def test_state_machine_and_simulator_agree_everywhere(task, arbitrary, states, transitions):
-    table, simulated = (
-        world(task, "published", "published", backend) for backend in ("table", "virtualhome")
-    )
+    table, simulated = (shared_world(task, "published", "published", backend) for backend in ("table", "virtualhome"))
     pairs, seen, compared = [(table.start, simulated.start)], {simulated.start}, 0
     for a, b in pairs:
         assert simulated.observe(b) == table.observe(a)
@@ -69,6 +67,18 @@ def test_the_environment_runs_on_the_simulator():
         assert table._ansi(table._state) == simulated._ansi(simulated._state)
     assert other[4]["success"]
     assert hash(simulated.snapshot()) is not None
+
+
+@needs_simulator
+def test_cleared_caches_hold_nothing():
+    """The shared world's transitions and observations, and the simulator that is loaded."""
+    env = VirtualHomeEnv("entertainment", backend="virtualhome")
+    env.reset()
+    env.step(4)
+    caches = (env.world.transition, env.world.observe, env.world._load)
+    assert all(cache.cache_info().currsize for cache in caches)
+    env.clear_cache()
+    assert not any(cache.cache_info().currsize for cache in caches)
 
 
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch):

@@ -1,4 +1,4 @@
-"""What the scenes say and leave out (specification sections 4.1, 4.6, 5.1 and 5.6)."""
+"""What the scenes say and leave out (SPEC.md, VirtualHome 4.1, 4.6, 5.1 and 5.6)."""
 
 import itertools
 

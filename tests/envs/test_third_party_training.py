@@ -1,4 +1,4 @@
-"""A few updates of the real trainer in other people's worlds, and in the example of `notebooks/own_environment.py`."""
+"""A few updates of the real trainer in third-party environments."""
 
 import json
 
@@ -6,12 +6,24 @@ import pytest
 
 from twosome.training import loop as train
 
-SHORT = ["experiment=debug", "total_steps=64", "num_envs=2", "rollout_steps=8", "log.tensorboard=false", "log.probe_states=0"]
-SHORT += ["ppo.actor.minibatch=16", "ppo.critic.minibatch=16", "ppo.actor.warmup_updates=1", "log.eval_episodes_final=1"]
+SHORT = [
+    "experiment=debug",
+    "total_steps=64",
+    "num_envs=2",
+    "rollout_steps=8",
+    "log.tensorboard=false",
+    "log.probe_states=0",
+]
+SHORT += [
+    "ppo.actor.minibatch=16",
+    "ppo.critic.minibatch=16",
+    "ppo.actor.warmup_updates=1",
+    "log.eval_episodes_final=1",
+]
 
 
 @pytest.mark.parametrize(("env", "package"), [("babyai", "minigrid"), ("textworld", "textworld")])
-def test_the_trainer_runs_in_a_guest(env, package, tmp_path):
+def test_the_trainer_runs_in_a_third_party_environment(env, package, tmp_path):
     pytest.importorskip(package, reason=f"the optional extra {package} is not installed")
     train.main([*SHORT, f"env={env}", f"run_dir={tmp_path / 'run'}", "log.eval_episodes=1"])
     summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
