@@ -11,7 +11,7 @@ Needs gymnasium and numpy only; drawing a picture needs Pillow.
 
 from gymnasium.envs.registration import register, registry
 
-from . import overcooked, virtualhome, wrappers
+from . import agent, overcooked, virtualhome, wrappers
 
 IDS: tuple[str, ...] = tuple({**overcooked.SPECS, **virtualhome.SPECS})
 """Every id registered here."""
@@ -24,9 +24,9 @@ for _family in (overcooked, virtualhome):
             # would warn that it is out of date.
             registry[_id].name = _id.removeprefix("twosome/").removesuffix("-v0")
 
-GUESTS: tuple[str, ...] = tuple(wrappers.SPECS)
-"""Other people's worlds under the same contract; each needs its own optional package."""
+GUESTS: tuple[str, ...] = tuple({**wrappers.SPECS, **agent.SPECS})
+"""Other people's worlds under the same contract, each of which needs its own optional package, and worlds around worlds."""
 
-for _id, (_entry_point, _kwargs) in wrappers.SPECS.items():
+for _id, (_entry_point, _kwargs) in {**wrappers.SPECS, **agent.SPECS}.items():
     if _id not in registry:
         register(_id, entry_point=_entry_point, kwargs=_kwargs)
