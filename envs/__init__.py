@@ -11,7 +11,7 @@ Needs gymnasium and numpy only; drawing a picture needs Pillow.
 
 from gymnasium.envs.registration import register, registry
 
-from . import overcooked, virtualhome, wrappers
+from . import agent, overcooked, virtualhome, wrappers
 
 IDS: tuple[str, ...] = tuple({**overcooked.SPECS, **virtualhome.SPECS})
 """Every id registered here."""
@@ -24,9 +24,9 @@ for _family in (overcooked, virtualhome):
             # would warn that it is out of date.
             registry[_id].name = _id.removeprefix("twosome/").removesuffix("-v0")
 
-THIRD_PARTY: tuple[str, ...] = tuple(wrappers.SPECS)
-"""The ids of third-party environments and wrappers; some need an optional package of their own."""
+OTHERS: tuple[str, ...] = tuple({**wrappers.SPECS, **agent.SPECS})
+"""Ids that take a world of somebody else's as an argument: third-party environments, mixtures, worlds around worlds."""
 
-for _id, (_entry_point, _kwargs) in wrappers.SPECS.items():
+for _id, (_entry_point, _kwargs) in {**wrappers.SPECS, **agent.SPECS}.items():
     if _id not in registry:
         register(_id, entry_point=_entry_point, kwargs=_kwargs)

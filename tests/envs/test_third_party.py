@@ -167,4 +167,4 @@ def test_a_missing_package_names_its_remedy(package, name, monkeypatch):
 
 
 def test_the_ids_are_registered_without_loading_the_packages():
-    assert set(twosome_envs.THIRD_PARTY) <= set(gymnasium.registry)
+    assert set(twosome_envs.OTHERS) <= set(gymnasium.registry)
