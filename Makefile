@@ -24,6 +24,7 @@ test-long: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 
 lint: .venv/.installed-dev
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy twosome
 	$(BIN)/mypy envs

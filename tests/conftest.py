@@ -1,4 +1,4 @@
-"""What all tests share: shapes enforced in the pure modules, one thread, no network, and the helper `zoo`."""
+"""What all tests share: shapes enforced in the pure modules, one thread, no network, helper modules, one short run."""
 
 import os
 import sys
@@ -21,3 +21,41 @@ def _one_thread():
         import torch
 
         torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def untrained():
+    """The policy of the embedded model before training."""
+    import twosome
+
+    return twosome.load("tiny")
+
+
+@pytest.fixture(scope="session")
+def run_arguments() -> list[str]:
+    """A short run on tomato salad: 16 updates."""
+    return [
+        "experiment=debug",
+        "total_steps=1024",
+        "seed=5",
+        "log.tracked_interval=2",
+        "log.decisions_per_update=3",
+    ]
+
+
+@pytest.fixture(scope="session")
+def run_dir(run_arguments, tmp_path_factory) -> Path:
+    """The folder of that run, finished."""
+    from twosome.cli.train import main
+
+    folder = tmp_path_factory.mktemp("run") / "short"
+    main([*run_arguments, f"run_dir={folder}"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(run_dir):
+    """The policy that it left."""
+    import twosome
+
+    return twosome.load(run_dir)

@@ -11,10 +11,10 @@ from twosome.bench import __main__ as bench
 from twosome.bench import accelerator, environments, measure, models, passes, table, throughput
 from twosome.bench.sample import distinct_decisions, rollouts
 from twosome.bench.schemes import OURS, PER_PASS, PER_UPDATE, PUBLISHED, make
-from twosome.config.schema import compose
+from twosome.config.compose import compose
 from twosome.lm.adapter import adapter_off
 from twosome.lm.tokens import encode, encode_prompt
-from twosome.types import ConfigError, NumericsError
+from twosome.errors import ConfigError, NumericsError
 
 FIXED = ["ppo=published", "ppo.target_kl=null", "num_envs=2", "rollout_steps=4", "ppo.actor.minibatch=2", "ppo.accumulation=2"]
 
@@ -113,7 +113,7 @@ def test_tokens_of_a_published_update_are_those_of_the_formula(built, cfg):
     flat = [d for row in rollout.decisions for d in row]
     real = sum(sum(len(s.ids) for s in encode(built.tokenizer, d)) for d in flat)
     prompts = sum(len(encode_prompt(built.tokenizer, d.prompt)) for d in flat)
-    bootstrap = sum(len(encode_prompt(built.tokenizer, p)) for p in rollout.next_prompts[-1])
+    bootstrap = sum(len(encode_prompt(built.tokenizer, p)) for p in rollout.next_states[-1])
     least = 2 * real + 2 * prompts + bootstrap
     longest = max(len(s.ids) for d in flat for s in encode(built.tokenizer, d))
     most = 2 * sum(len(d.menu) for d in flat) * longest + 2 * len(flat) * longest + 2 * longest

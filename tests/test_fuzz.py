@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import twosome
-from twosome.types import TwosomeError
+from twosome.errors import TwosomeError
 
 anything = st.text(max_size=40) | st.text(alphabet=st.characters(categories=["Cs", "Cc", "Zs", "Mn", "So"]), max_size=12) | st.sampled_from(
     ["", " ", "\n", "\x00", "\ud800", "a" * 5000, "e\u0301", "\u200b", "\u202e x", "<|endoftext|>", "<s>", "</s>", "\U0001f600", "Ａ"]

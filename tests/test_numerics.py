@@ -8,13 +8,14 @@ import torch
 from tests.test_run import SMALL
 from twosome.training import checkpoint as files
 from twosome.cli import command as cli
-from twosome import files as disk
-from twosome.config.schema import compose
+from twosome import files
+from twosome.config.compose import compose
 from twosome.systems.build import build
-from twosome.rollout.collect.collect import Worlds, choose, collect
+from twosome.rollout.collect import Worlds, collect
+from twosome.rollout.driver import choose
 from twosome.training.run_folder import open_run
 from twosome.training.loop import _job
-from twosome.types import NumericsError
+from twosome.errors import NumericsError
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def parts():
 
 
 def weights(policy):
-    return [p.detach().clone() for p in (*policy.adapter_parameters(), *policy.value_head.parameters())]
+    return [p.detach().clone() for p in (*policy.actor_parameters(), *policy.value_head.parameters())]
 
 
 def unchanged(policy, before):
@@ -52,7 +53,7 @@ def test_a_rollout_with_a_nan_is_skipped_whole(parts, where, value):
 @pytest.mark.parametrize("which", ["actor", "critic"])
 def test_a_nan_in_a_gradient_skips_its_step(parts, which):
     policy, learner, roll = parts
-    parameters = policy.adapter_parameters() if which == "actor" else list(policy.value_head.parameters())
+    parameters = policy.actor_parameters() if which == "actor" else list(policy.value_head.parameters())
     handle = parameters[0].register_hook(lambda gradient: gradient * torch.nan)
     before = [p.detach().clone() for p in parameters]
     rollout = roll()
@@ -127,7 +128,7 @@ def test_too_many_end_the_run_with_an_explanation(tmp_path, monkeypatch, capfd):
     kept = sorted((run_dir / "bad_batches").iterdir())
     assert len(kept) == 8
     record = json.loads((kept[0] / "batch.json").read_text())
-    tensors = disk.read_tensors(kept[0] / "batch.safetensors")
+    tensors = files.read_tensors(kept[0] / "batch.safetensors")
     assert "policy loss" in record["not_finite"]
     assert len(record["decisions"]) == len(tensors["advantages"]) == 32
     open_run(compose([*SMALL, "ppo.max_bad_updates=9", f"run_dir={run_dir}"])).close()
@@ -135,7 +136,7 @@ def test_too_many_end_the_run_with_an_explanation(tmp_path, monkeypatch, capfd):
 
 def test_a_dropped_step_leaks_nothing(parts):
     """The steps before it get the advantages they would get if the episode had been cut off there, bootstrapped."""
-    from twosome.rl.ppo import Batch
+    from twosome.rl.batch import make_batch
 
     policy, learner, roll = parts
     with torch.no_grad():
@@ -145,7 +146,7 @@ def test_a_dropped_step_leaks_nothing(parts):
     rollout.is_real[5, 0], rollout.truncated[5, 0], rollout.discounts[5, 0], rollout.rewards[5, 0] = False, True, 0.0, 0.0
     cut = rollout.truncated.clone()
     cut[4, 0] = True  # the reference: the episode is cut off one step earlier
-    dropped = Batch(rollout, policy, learner.settings)
-    reference = Batch(type(rollout)(**{**vars(rollout), "truncated": cut}), policy, learner.settings)
+    dropped = make_batch(rollout, policy, learner.settings)
+    reference = make_batch(type(rollout)(**{**vars(rollout), "truncated": cut}), policy, learner.settings)
     assert torch.allclose(dropped.advantages, reference.advantages)
     assert len(dropped) == rollout.rewards.numel() - 1

@@ -58,7 +58,7 @@ def test_command(command, run_folder, tmp_path, monkeypatch, capsys):
 
 def _run(name, arguments, tmp_path):
     if name in ("twosome-train", "twosome.training.loop"):
-        from twosome.config.schema import compose
+        from twosome.config.compose import compose
 
         arguments = [a for a in arguments if a != "-m"]
         if "model=hf" in arguments:
@@ -83,7 +83,7 @@ def _run(name, arguments, tmp_path):
 
         retention.main(arguments)
     elif name == "twosome-play":
-        from twosome.config.schema import compose
+        from twosome.config.compose import compose
 
         compose(arguments, "play")
     else:

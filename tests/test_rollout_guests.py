@@ -10,11 +10,12 @@ from omegaconf import OmegaConf
 
 from tests.faults import guests
 from twosome.systems.baselines.random import RandomPolicy
-from twosome.config.schema import compose
+from twosome.config.compose import compose
 from twosome.rollout.collect.evaluate import evaluate
-from twosome.rollout.collect.collect import Tolerance, Worlds, collect
+from twosome.rollout.collect import Worlds, collect
+from twosome.rollout.driver import Tolerance
 from twosome.training.run_folder import Run
-from twosome.types import EnvironmentFault
+from twosome.errors import EnvironmentFault
 from twosome.rollout.collect.checked_env import World
 
 
@@ -45,7 +46,7 @@ def test_the_message_names_environment_step_seed_and_actions(env):
 
 
 def test_the_transcript_plays_again(env, tmp_path):
-    from twosome.rollout.collect.session import replay
+    from twosome.rollout.session import replay
 
     run = Run(tmp_path, None, None)
     with pytest.raises(EnvironmentFault, match=r"twosome-play replay=.*\.txt"):

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from twosome.training import checkpoint as files
-from twosome import files as disk
-from twosome.config.schema import compose
+from twosome import files
+from twosome.config.compose import compose
 from twosome.training.run_folder import open_run
 from twosome.training.loop import train
-from twosome.types import CheckpointError, ConfigError
+from twosome.errors import CheckpointError, ConfigError
 
 SMALL = [
     "method=mlp", "env=food_preparation", "experiment=debug", "log.eval_episodes=1", "log.eval_episodes_final=1", "log.checkpoint_interval=2",
@@ -99,13 +99,13 @@ def test_what_a_kill_left_is_cleared(unfinished, leftover):
     newest = files.checkpoints(unfinished)[-1]
     before = sorted(p.name for p in newest.iterdir())
     if leftover == "tmp folder":
-        (newest.with_name(f".{newest.name}{disk.STAGED}") / "adapter").mkdir(parents=True)
+        (newest.with_name(f".{newest.name}{files.STAGED}") / "adapter").mkdir(parents=True)
     elif leftover == "tmp file":
-        (unfinished / f".best.json{disk.STAGED}").write_text("{")
+        (unfinished / f".best.json{files.STAGED}").write_text("{")
     elif leftover == "replaced, its place empty":  # killed between the two renames
-        newest.rename(newest.with_name(f".{newest.name}{disk.REPLACED}"))
+        newest.rename(newest.with_name(f".{newest.name}{files.REPLACED}"))
     else:
-        shutil.copytree(newest, newest.with_name(f".{newest.name}{disk.REPLACED}"))
+        shutil.copytree(newest, newest.with_name(f".{newest.name}{files.REPLACED}"))
     run = open_run(same(unfinished))
     assert run.checkpoint == newest
     assert sorted(p.name for p in newest.iterdir()) == before
@@ -122,7 +122,7 @@ def test_checkpoints_are_counted_by_step_not_by_name(tmp_path):
 
 def test_saving_over_a_checkpoint_never_leaves_a_gap(tmp_path, monkeypatch):
     folder = tmp_path / "step-00000001"
-    files.save(folder, lambda place: disk.write_text(place / "a.json", "1"))
+    files.save(folder, lambda place: files.write_text(place / "a.json", "1"))
 
     def fails(place):
         raise OSError(28, "No space left on device")
@@ -130,7 +130,7 @@ def test_saving_over_a_checkpoint_never_leaves_a_gap(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="No space left"):
         files.save(folder, fails)
     files.verify(folder)
-    files.save(folder, lambda place: disk.write_text(place / "a.json", "2"))
+    files.save(folder, lambda place: files.write_text(place / "a.json", "2"))
     assert (folder / "a.json").read_text() == "2"
     assert os.listdir(tmp_path) == ["step-00000001"]
 
@@ -182,7 +182,7 @@ def test_a_run_from_before_a_setting_existed_is_continued_as_it_was(finished, tm
     del data["ppo"]["novelty"], data["baseline"]["backward"]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(data))
     cfg = saved_settings(tmp_path / "config.yaml")
-    assert (cfg.ppo.novelty, cfg.baseline.backward) == (0.0, True)
+    assert (cfg.ppo.count_bonus, cfg.baseline.backward) == (0.0, True)
 
     checkpoint = files.checkpoints(finished)[-1]
     old = tmp_path / checkpoint.name

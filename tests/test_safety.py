@@ -12,12 +12,12 @@ import pytest
 import twosome
 from tests.faults import forge, paragraph
 from tests.test_run import SMALL
-from twosome import files as disk
-from twosome.config.schema import compose
+from twosome import files
+from twosome.config.compose import compose
 from twosome.training.run_folder import open_run
 from twosome.config.saved import saved_settings
 from twosome.training.loop import train
-from twosome.types import CheckpointError, ConfigError, ModelError
+from twosome.errors import CheckpointError, ConfigError, ModelError
 
 SOURCES = sorted(p for top in ("twosome", "envs") for p in Path(__file__).parents[1].joinpath(top).rglob("*.py"))
 LLM = ["env=food_preparation", "experiment=debug", "total_steps=64", "log.eval_interval=0", "log.eval_episodes_final=1", "log.tensorboard=false"]
@@ -45,7 +45,7 @@ def test_no_source_can_unpickle_or_instantiate():
 
 def test_a_whole_checkpoint_loads(stranger):
     policy = twosome.load(stranger)
-    assert len(policy.log_probs([twosome.types.Decision("You are hungry.", ("eat", "sleep"))])[0]) == 2
+    assert len(policy.log_probs([twosome.types.Decision.plain("You are hungry.", ("eat", "sleep"))])[0]) == 2
 
 
 def test_the_adapter_config_of_a_stranger_decides_nothing(stranger):
@@ -66,7 +66,7 @@ def test_a_pickle_in_disguise_is_refused_and_not_run(stranger, tmp_path, name):
     forge.seal(stranger)
     if name == "state.json":
         with pytest.raises(CheckpointError):
-            disk.read_json(stranger / name)
+            files.read_json(stranger / name)
     else:
         with pytest.raises(CheckpointError) as caught:
             twosome.load(stranger)
@@ -132,9 +132,9 @@ def test_only_regular_files_of_bounded_size_are_read(tmp_path):
         file.truncate(2**40)
     for path in (pipe, link, large, tmp_path, tmp_path / "missing"):
         with pytest.raises(CheckpointError):
-            disk.read_json(path)
+            files.read_json(path)
         with pytest.raises(CheckpointError):
-            disk.read_tensors(path)
+            files.read_tensors(path)
 
 
 def test_the_best_checkpoint_cannot_lead_out(whole, tmp_path):

@@ -33,7 +33,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma2": ("Gemma2Config", {"query_pre_attn_scalar": 8, "sliding_window": 64}),
     "gemma3": (
         "Gemma3TextConfig",
-        {"query_pre_attn_scalar": 8, "sliding_window": 64, "layer_types": ["sliding_attention"] * 2 + ["full_attention"]},
+        {
+            "query_pre_attn_scalar": 8,
+            "sliding_window": 64,
+            "layer_types": ["sliding_attention"] * 2 + ["full_attention"],
+        },
     ),
     "phi3": ("Phi3Config", {"head_dim": None}),
     "olmo2": ("Olmo2Config", {"head_dim": None}),
@@ -65,8 +69,8 @@ def model(family: str, *, attention: str = "sdpa", seed: int = 0, **settings: An
     with torch.no_grad():
         for parameter_name, parameter in lm.named_parameters():
             if parameter.dim() > 1:
-                spread = 1.0 if "embed" in parameter_name or "wte" in parameter_name else 0.15
-                parameter.normal_(0.0, spread)
+                scale = 1.0 if "embed" in parameter_name or "wte" in parameter_name else 0.15
+                parameter.normal_(0.0, scale)
             elif "bias" in parameter_name:
                 parameter.normal_(0.0, 0.1)
     return lm.eval()
@@ -78,19 +82,21 @@ def with_lora(lm: Any, targets: Any = "all-linear", rank: int = 4) -> Any:
 
     lm.requires_grad_(False)
     transposed = any(type(m).__name__ == "Conv1D" for m in lm.modules())
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets, task_type="CAUSAL_LM", fan_in_fan_out=transposed)
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules=targets, task_type="CAUSAL_LM", fan_in_fan_out=transposed
+    )
     model = get_peft_model(lm, config)
     shake(model)
     return model.eval()
 
 
-def shake(lm: Any, spread: float = 0.2, seed: int = 7) -> None:
+def shake(lm: Any, scale: float = 0.2, seed: int = 7) -> None:
     """Give every trainable parameter random values."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in lm.parameters():
             if parameter.requires_grad:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
 
 
 def word_tokenizer(size: int = VOCAB) -> Any:
@@ -147,6 +153,19 @@ def slow_log_probs(lm: Any, tokenizer: Any, prompt: str, menu: list[str], normal
     return torch.stack(scores).log_softmax(0)
 
 
+def slow_batch(lm: Any, prompts: list[str], menus: list[list[str]], normalization: str = "word") -> list[torch.Tensor]:
+    """`slow_log_probs` of every prompt and its menu."""
+    tokenizer = word_tokenizer()
+    return [slow_log_probs(lm, tokenizer, p, m, normalization) for p, m in zip(prompts, menus, strict=True)]
+
+
+def encoded(prompts: list[str], menus: list[list[str]]) -> list[Any]:
+    """Every menu after its prompt, as tokens of the `word_tokenizer`."""
+    from twosome.lm import tokens
+
+    return [tokens.encode(word_tokenizer(), p, tuple(m)) for p, m in zip(prompts, menus, strict=True)]
+
+
 def gradient(lm: Any, log_probs: list[torch.Tensor]) -> torch.Tensor:
     """The flat gradient, with respect to everything trainable, of a fixed uneven sum of the log-probabilities."""
     loss = torch.stack([(x * torch.arange(1, len(x) + 1, device=x.device).cos()).sum() for x in log_probs]).sum()
@@ -155,6 +174,7 @@ def gradient(lm: Any, log_probs: list[torch.Tensor]) -> torch.Tensor:
 
 
 ALL = ("distributions", "decisions", "features")
+TEMPLATE = "{goal} {scene}"
 
 
 def policy(
@@ -166,13 +186,20 @@ def policy(
     scorer: str = "auto",
     checkpointing: bool = False,
     dropout: float = 0.0,
+    normalization: str = "word",
+    temperature: float = 1.0,
+    **options: Any,
 ) -> Any:
-    """An `LLMPolicy` on a tiny random model, with a value head that is not zero. Always the same weights."""
+    """An `LLMPolicy` on a tiny random model, with a value head that is not zero. Always the same weights.
+
+    `options`: `recall` and `forward`, as `LLMPolicy` takes them.
+    """
     from types import SimpleNamespace
 
-    from twosome.config.schema import PolicySettings
-    from twosome.lm.adapter import ValueHead, add_adapter
     from twosome.agents.llm_policy import LLMPolicy
+    from twosome.config.schema import PolicySettings
+    from twosome.lm.adapter import add_adapter
+    from twosome.lm.value_head import ValueHead
 
     lm = model(family, attention="eager" if family in ("bloom", "gemma2") else "sdpa")
     lm.requires_grad_(False)
@@ -180,15 +207,24 @@ def policy(
     lm = add_adapter(lm, SimpleNamespace(rank=4, alpha=8, dropout=dropout, targets="all-linear"), checkpointing)
     head = ValueHead(32, SimpleNamespace(kind="mlp", widths=[8], layer_norm=True))
     torch.nn.init.normal_(head.layers[-1].weight)
-    settings = PolicySettings("word", "", scorer, budget, 8, list(reuse), capacity)
-    return LLMPolicy(lm, word_tokenizer(), head, settings)
+    settings = PolicySettings(
+        normalization=normalization,
+        prompt=TEMPLATE,
+        scorer=scorer,
+        token_budget=budget,
+        menus_per_row=8,
+        reuse=list(reuse),
+        reuse_capacity=capacity,
+        temperature=temperature,
+    )
+    return LLMPolicy(lm, word_tokenizer(), head, settings, **options)
 
 
 def decisions(seed: int = 0, size: int = 6) -> list[Any]:
     """`random_batch` as decisions."""
     from twosome.types import Decision
 
-    return [Decision(p, tuple(m)) for p, m in zip(*random_batch(seed, size), strict=True)]
+    return [Decision.plain(p, tuple(m)) for p, m in zip(*random_batch(seed, size), strict=True)]
 
 
 def worst(a: Any, b: Any) -> float:
@@ -196,10 +232,44 @@ def worst(a: Any, b: Any) -> float:
     return max((x - y).abs().max().item() for x, y in zip(a, b, strict=True))
 
 
+def relative(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The norm of the difference over that of `b`."""
+    return ((a - b).norm() / b.norm()).item()
+
+
 def slow(policy: Any, some: list[Any]) -> list[torch.Tensor]:
     """The reference for a policy's decisions, without gradient."""
     with torch.no_grad():
         return [slow_log_probs(policy.lm, policy.tokenizer, d.prompt, list(d.menu)) for d in some]
+
+
+def learner_and_rollout(policy: Any, steps: int = 4, worlds: int = 4) -> tuple[Any, Any]:
+    """A PPO learner with minibatches of 8 and one epoch, and a rollout of random decisions and rewards without an end."""
+    from twosome.config.compose import compose
+    from twosome.rl.ppo import PPO
+    from twosome.types import Rollout
+
+    pool = decisions(3, size=steps * worlds)[: steps * worlds]
+    grid = [pool[t * worlds : (t + 1) * worlds] for t in range(steps)]
+    actions = torch.tensor([k % len(d.menu) for k, d in enumerate(pool)])
+    taken = torch.stack([row[a] for row, a in zip(policy.log_probs(pool), actions, strict=True)])
+    shape = (steps, worlds)
+    zeros = torch.zeros(shape)
+    rollout = Rollout(
+        decisions=grid,
+        next_states=[[d.state + " w4" for d in row] for row in grid],
+        actions=actions.view(shape),
+        log_probs=taken.view(shape),
+        rewards=torch.randn(shape, generator=torch.Generator().manual_seed(0)),
+        discounts=zeros + 0.9,
+        terminated=zeros.bool(),
+        truncated=zeros.bool(),
+        is_real=~zeros.bool(),
+        episodes=[],
+    )
+    minibatches = ["ppo.actor.minibatch=8", "ppo.critic.minibatch=8"]
+    cfg = compose([*minibatches, "ppo.actor.epochs=1", "ppo.actor.warmup_updates=0"])
+    return PPO(policy, cfg.ppo, torch.Generator().manual_seed(0)), rollout
 
 
 def folder_of(path: Any, family: str) -> Any:

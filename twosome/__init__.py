@@ -4,7 +4,8 @@
     policy = twosome.load("tiny")
     policy.inspect("You are hungry.\\nNext action:", ["eat an apple", "go to sleep"])
 
-`twosome.score_actions` does the same for any causal language model. Importing this package is quick: torch comes when needed.
+`twosome.score_actions` does the same for any causal language model. Importing this package is quick: torch comes when
+needed.
 """
 
 from __future__ import annotations

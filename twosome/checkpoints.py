@@ -1,7 +1,9 @@
-"""Checkpoint folders on disk: written whole or not at all, trusted only if they are whole. Knows nothing of what they hold.
+"""Checkpoint folders on disk: written whole or not at all, trusted only if they are whole.
 
-    checkpoints/step-00012800/   ...            whatever `write` puts there
-                                 manifest.json  size and SHA-256 of every file, written last
+Knows nothing of what they hold.
+
+checkpoints/step-00012800/   ...            whatever `write` puts there
+                             manifest.json  size and SHA-256 of every file, written last
 """
 
 from __future__ import annotations
@@ -34,8 +36,12 @@ def save(folder: Path, write: Callable[[Path], None]) -> None:
         temporary.mkdir()
         write(temporary)
         paths = sorted(p for p in temporary.rglob("*") if p.is_file())
-        listed = {p.relative_to(temporary).as_posix(): {"size": p.stat().st_size, "sha256": files.digest(p)} for p in paths}
-        (temporary / MANIFEST).write_text(json.dumps({"format": FORMATS[-1], "files": listed}, indent=1), encoding="utf-8")
+        listed = {
+            p.relative_to(temporary).as_posix(): {"size": p.stat().st_size, "sha256": files.digest(p)} for p in paths
+        }
+        (temporary / MANIFEST).write_text(
+            json.dumps({"format": FORMATS[-1], "files": listed}, indent=1), encoding="utf-8"
+        )
         for path in [*paths, temporary / MANIFEST, *(p for p in temporary.rglob("*") if p.is_dir()), temporary]:
             files.sync(path)
         files.put_in_place(temporary, folder)
@@ -57,12 +63,18 @@ def verify(folder: Path) -> None:
         if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
             raise CheckpointError(f"Checkpoint {folder} names {name!r}, which leads out of its folder; refused.")
     if odd := sorted(_present(folder) ^ named.keys())[:3]:
-        raise CheckpointError(f"Checkpoint {folder} does not hold the files of its manifest; they differ in {', '.join(odd)}.")
+        raise CheckpointError(
+            f"Checkpoint {folder} does not hold the files of its manifest; they differ in {', '.join(odd)}."
+        )
     for name, expected in named.items():
         size = files.regular_size(folder / name, files.LARGEST_TENSORS)
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
             raise CheckpointError(f"Checkpoint {folder} names {name!r}, which leads out of its folder; refused.")
-        if not isinstance(expected, dict) or size != expected.get("size") or files.digest(folder / name) != expected.get("sha256"):
+        if (
+            not isinstance(expected, dict)
+            or size != expected.get("size")
+            or files.digest(folder / name) != expected.get("sha256")
+        ):
             raise CheckpointError(f"{folder / name} is damaged: its size or SHA-256 is not that of the manifest.")
 
 
@@ -76,7 +88,9 @@ def _present(folder: Path) -> set[str]:
             if len(found) > MOST_FILES + 1:
                 raise CheckpointError(f"{folder} holds more than {MOST_FILES} files; that is no checkpoint.")
     except (RecursionError, OSError) as error:
-        raise error if isinstance(error, CheckpointError) else CheckpointError(f"{folder} cannot be listed: {error}.") from error
+        raise (
+            error if isinstance(error, CheckpointError) else CheckpointError(f"{folder} cannot be listed: {error}.")
+        ) from error
     return found - {MANIFEST}
 
 
@@ -111,4 +125,6 @@ def keep_last(run_dir: Path, k: int, best: Path | None) -> None:
             try:
                 files.remove(folder)
             except OSError as error:
-                raise CheckpointError(f"The old checkpoint {folder} cannot be removed: {error}. Mend its permissions.") from error
+                raise CheckpointError(
+                    f"The old checkpoint {folder} cannot be removed: {error}. Mend its permissions."
+                ) from error

@@ -1,4 +1,7 @@
-"""The errors that a user can repair: each message says what was expected, what was got and the remedy. Imports nothing."""
+"""The errors that a user can repair: each message says what was expected, what was got and the remedy.
+
+Imports nothing.
+"""
 
 from __future__ import annotations
 
@@ -38,5 +41,16 @@ class NumericsError(TwosomeError, ArithmeticError):
     """Too many updates met a NaN or an infinity."""
 
 
-INVALID_CONTENT = (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
-"""What Python raises where the content of a file is not what it should be: caught at the border, told as one of the above."""
+INVALID_CONTENT = (
+    KeyError,
+    ValueError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+)
+"""What Python raises where the content of a file is not what it should be: caught at the border, told as one of the
+above.
+"""

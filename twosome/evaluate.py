@@ -1,4 +1,7 @@
-"""`python -m twosome.evaluate`: the command `twosome-eval`. How episodes are played is in `twosome.rollout.evaluate`."""
+"""`python -m twosome.evaluate`: the command `twosome-eval`.
+
+How episodes are played is in `twosome.rollout.evaluate`.
+"""
 
 from twosome.cli.evaluate import main
 

@@ -1,7 +1,7 @@
 """Files written whole or not at all, and read within bounds. Knows nothing of what they hold.
 
-What is read may come from a stranger: only regular files of bounded size, never through a symbolic link, only JSON, YAML and
-safetensors. Nothing here can run code.
+What is read may come from a stranger: only regular files of bounded size, never through a symbolic link, only JSON,
+YAML and safetensors. Nothing here can run code.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ LARGEST_TENSORS = 64 * 2**30
 STAGED, REPLACED = ".tmp", ".old"  # suffixes of a folder being written, and of one being replaced
 
 
-# Writing -------------------------------------------------------------------------------------------------------------------
+# Writing
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in one step: after a kill at any instant it is the old one or the new one. Raises `CheckpointError`."""
+    """Write a file in one step: after a kill at any instant it is the old one or the new one.
+
+    Raises `CheckpointError`.
+    """
     temporary = path.with_name(f".{path.name}{STAGED}")
     try:
         with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
@@ -81,7 +85,10 @@ def remove(folder: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Clear what a kill left behind: half-written files and folders; a folder whose replacement never came gets its name back."""
+    """Clear what a kill left behind: half-written files and folders.
+
+    A folder whose replacement never came gets its name back.
+    """
     for path in folder.glob(f".*{STAGED}"):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     for path in folder.glob(f".*{REPLACED}"):
@@ -91,7 +98,8 @@ def tidy(folder: Path) -> None:
 
 def cannot_write(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
-        f"{path} cannot be written: {error}. Free space, bring the folder back or mend its permissions, then run the same command "
+        f"{path} cannot be written: {error}. Free space, bring the folder back or mend its permissions, then run the "
+        "same command "
         "again: the run continues from its last good checkpoint, which is untouched."
     )
 
@@ -105,7 +113,10 @@ def sync(path: Path) -> None:
 
 
 def lock(folder: Path) -> int | None:
-    """Hold a folder for this process until it ends or the descriptor is closed. Raises `CheckpointError` if another has it."""
+    """Hold a folder for this process until it ends or the descriptor is closed.
+
+    Raises `CheckpointError` if another has it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows
@@ -124,7 +135,8 @@ def lock(folder: Path) -> int | None:
     return descriptor
 
 
-# Reading -------------------------------------------------------------------------------------------------------------------
+# Reading
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def regular_size(path: Path, largest: int) -> int:

@@ -1,6 +1,7 @@
 """What the parts ask of each other, declared once: policies, learners, agents, and whatever a checkpoint saves.
 
-Nothing here is inherited for its code. A class fits when it has the members; the type checker says where one is missing.
+Nothing here is inherited for its code. A class fits when it has the members; the type checker says where one is
+missing.
 """
 
 from __future__ import annotations
@@ -85,8 +86,8 @@ class Restorable(Protocol):
 class Agent(Restorable, Protocol):
     """An environment around an environment that adds internal actions to the menu: asking, looking up, noting.
 
-    Its state is immutable, so snapshots stay cheap. While it is `sealed`, as inside a search, an action that would reach a
-    person, an endpoint or a clock raises instead.
+    Its state is immutable, so snapshots stay cheap. While it is `sealed`, as inside a search, an action that would
+    reach a person, an endpoint or a clock raises instead.
     """
 
     sealed: bool
@@ -106,7 +107,11 @@ class TrainedPolicy(Policy, Saved, Protocol):
     """What the training loop asks of a policy beside acting. Its weights are files; the rest is its `state_dict`."""
 
     reads: Literal["text", "numbers"]
-    counts: Counter[str]  # decisions, decisions_computed, states, states_computed, passes, out_of_memory
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Of decisions, decisions_computed, states, states_computed, passes, out_of_memory."""
+        ...
 
     def clear_cache(self) -> None:
         """Drop cached distributions, so that what follows does not depend on who was asked before."""
@@ -179,4 +184,3 @@ class KeepBadBatch(Protocol):
     def __call__(self, name: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
         """Write them under `name`. Returns where they lie, as a sentence for the error."""
         ...
-

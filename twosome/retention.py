@@ -1,4 +1,7 @@
-"""`python -m twosome.retention RUN`: how far training moved the language model. What is measured is in `twosome.lm.retention`."""
+"""`python -m twosome.retention RUN`: how far training moved the language model.
+
+What is measured is in `twosome.lm.retention`.
+"""
 
 from twosome.cli.retention import main
 

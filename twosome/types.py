@@ -1,14 +1,15 @@
 """The words and records that every module shares. It imports nothing of the project.
 
-Words: *scene* (text of a state), *goal*, *menu* (the phrases of the legal actions, in order), *state* (goal and scene as
-plain text, what values and visit counts are kept by), *prompt* (what the model reads: the state, and what was recalled or
-advised), *decision* (a state, its prompt and menu), *context / continuation* (tokens of the prompt / of an action after it),
-*score* (an action's length-normalised log-probability), *action log-probability* (log-softmax of the scores over the menu),
-*value*, *advantage*, *value target*, *duration* (primitive steps of an action), *discount*, *end* (terminated or truncated),
-*adapter* (LoRA), *value head*, *rollout*.
+Words: *scene* (text of a state), *goal*, *menu* (the phrases of the legal actions, in order), *state* (goal and scene
+as plain text, what values and visit counts are kept by), *prompt* (what the model reads: the state, and what was
+recalled or advised), *decision* (a state, its prompt and menu), *context / continuation* (tokens of the prompt / of an
+action after it), *score* (an action's length-normalised log-probability), *action log-probability* (log-softmax of the
+scores over the menu), *value*, *advantage*, *value target*, *duration* (primitive steps of an action), *discount*,
+*end* (terminated or truncated), *adapter* (LoRA), *value head*, *rollout*.
 
-Letters of the axes: T time, B environments, N decisions, A actions, M the longest menu, L tokens, H width, V vocabulary,
-E scored tokens. A mask is named for what True means, and True is the part that counts (`is_legal`, `is_real`).
+Letters of the axes: T time, B environments, N decisions, A actions, M the longest menu, L tokens, H width, V
+vocabulary, E scored tokens. A mask is named for what True means, and True is the part that counts (`is_legal`,
+`is_real`).
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ class Menu(NamedTuple):
 class Decision(NamedTuple):
     """What the policy is asked.
 
-    `state`: goal and scene as plain text; the critic, visit counts, Q-values and resume checks read it. `prompt`: what the
-    model reads, the state and whatever an agent adds to it. `menu`: the phrases of the legal actions, in the environment's
-    order. `bias`: log-weights added to the actions' scores before the softmax, one per action; empty adds nothing.
+    `state`: goal and scene as plain text; the critic, visit counts, Q-values and resume checks read it. `prompt`: what
+    the model reads, the state and whatever an agent adds to it. `menu`: the phrases of the legal actions, in the
+    environment's order. `bias`: log-weights added to the actions' scores before the softmax, one per action; empty adds
+    nothing.
     """
 
     state: str
@@ -93,9 +95,9 @@ class Rollout:
     """`T` steps of `B` environments. Tensors are [T, B]; `decisions[t][b]`, `next_states[t][b]` likewise.
 
     `next_states` holds the state after the step *before* any reset: at a truncation, that of the final observation.
-    `actions` are positions in the decision's menu; `discounts` are gamma^duration, not yet stopped by an end. `is_real` is
-    False for a step that a fault of the environment spoilt; nothing is learnt from it. `targets[t][b]`, where a search
-    chose, is the distribution over the menu [A] that it proposes to learn, else None.
+    `actions` are positions in the decision's menu; `discounts` are gamma^duration, not yet stopped by an end. `is_real`
+    is False for a step that a fault of the environment spoilt; nothing is learnt from it. `targets[t][b]`, where a
+    search chose, is the distribution over the menu [A] that it proposes to learn, else None.
     """
 
     decisions: list[list[Decision]]

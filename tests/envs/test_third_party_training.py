@@ -12,7 +12,7 @@ SHORT = [
     "num_envs=2",
     "rollout_steps=8",
     "log.tensorboard=false",
-    "log.probe_states=0",
+    "log.tracked_states=0",
 ]
 SHORT += [
     "ppo.actor.minibatch=16",
@@ -28,5 +28,5 @@ def test_the_trainer_runs_in_a_third_party_environment(env, package, tmp_path):
     train.main([*SHORT, f"env={env}", f"run_dir={tmp_path / 'run'}", "log.eval_episodes=1"])
     summary = json.loads((tmp_path / "run" / "summary.json").read_text(encoding="utf-8"))
     assert summary["env_steps"] == 64
-    assert summary["scorer"]["scorer"] == "forest"
+    assert summary["scorer"]["scorer"] == "trie"
     assert summary["eval_after"]["greedy"]["episodes"] == 1

@@ -40,7 +40,7 @@ def flip(folder: Path, rng: random.Random) -> str:
     return f"{path.name} bit {bit}"
 
 
-def grow(folder: Path, rng: random.Random) -> str:
+def build(folder: Path, rng: random.Random) -> str:
     path = rng.choice(files_of(folder))
     rewrite(path, path.read_bytes() + rng.randbytes(rng.randrange(1, 4096)))
     return f"{path.name} grown"
@@ -84,7 +84,7 @@ class Reader:
 
     def __init__(self, run_dir: Path):
         from twosome.systems.build import build
-        from twosome.rollout.collect.collect import Worlds
+        from twosome.rollout.collect import Worlds
         from twosome.config.saved import saved_settings
         from twosome.training.progress import Statistics
 
@@ -109,7 +109,7 @@ class Reader:
 def run(n: int, seed: int = 0) -> Count:
     """Damage and forge `n` copies of a real checkpoint."""
     from twosome.training import checkpoint
-    from twosome.types import CheckpointError
+    from twosome.errors import CheckpointError
 
     kills.warm_up()
     count = Count("corrupted checkpoints")

@@ -41,7 +41,7 @@ def complaint(log: Path) -> str:
 
 
 def _limited(overrides: list[str], log: Path, largest: int) -> int:
-    """Train in a child that cannot write a file beyond so many bytes, as on a full disk."""
+    """Train in a child that cannot write a file beyond so many bytes, as on a full files."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
     try:

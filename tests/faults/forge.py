@@ -40,10 +40,10 @@ def rewrite(path: Path, data: bytes) -> None:
 def seal(folder: Path) -> None:
     """A manifest that fits what is there."""
     from twosome.training import checkpoint
-    from twosome import files as disk
+    from twosome import files
 
     names = [p for p in files_of(folder) if p.name != checkpoint.MANIFEST]
-    listed = {str(p.relative_to(folder)): {"size": p.stat().st_size, "sha256": disk.digest(p)} for p in names}
+    listed = {str(p.relative_to(folder)): {"size": p.stat().st_size, "sha256": files.digest(p)} for p in names}
     rewrite(folder / checkpoint.MANIFEST, json.dumps({"format": checkpoint.FORMAT, "files": listed}).encode())
 
 
@@ -90,7 +90,7 @@ def forge_state(folder: Path, rng: random.Random, canary: Path) -> None:
         json.dumps(whole | {"counters": {"updates": -1, "bad_updates": 0, "token_budget": 1}}),
         json.dumps(whole | {"counters": {"updates": "1", "bad_updates": 0, "token_budget": 1}}),
         json.dumps(whole | {"prompts": ["a"]}), json.dumps(whole | {"prompts": None}),
-        json.dumps(whole | {"probes": {"device": "cpu", "inside": {"scorer": "forest", "command": "os.system"}, "beyond": None}}),
+        json.dumps(whole | {"probes": {"device": "cpu", "inside": {"scorer": "trie", "command": "os.system"}, "beyond": None}}),
         json.dumps(whole | {"run": {}}), json.dumps(whole | {"run": {"worlds": 3, "stats": {}}}),
         json.dumps(whole | {"run": {**whole["run"], "stats": {"steps": "many"}}}),
         json.dumps(whole | {"run": {**whole["run"], "stats": {**whole["run"]["stats"], "recent": [[1]]}}}),

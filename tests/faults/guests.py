@@ -162,10 +162,11 @@ def cases(n: int, seed: int) -> list[tuple[str, int]]:
 
 def run(n: int, seed: int = 0) -> Count:
     """Let a real policy meet every fault: reported once in one paragraph, and dropped where that is allowed."""
-    from twosome.config.schema import compose
+    from twosome.config.compose import compose
     from twosome.systems.build import build
-    from twosome.rollout.collect.collect import Tolerance, Worlds, collect
-    from twosome.types import EnvironmentFault
+    from twosome.rollout.collect import Worlds, collect
+from twosome.rollout.driver import Tolerance
+    from twosome.errors import EnvironmentFault
 
     register()
     cfg = compose(["env=own", "env.id=faulty/Misbehaving-v0", "num_envs=2", "rollout_steps=16", "ppo.actor.epochs=1", "ppo.critic.epochs=1",
@@ -203,7 +204,8 @@ def run(n: int, seed: int = 0) -> Count:
 
 def _tolerated(worlds: Callable, fault: str, at: int, policy: Any, learner: Any, generator: Any) -> str | None:
     """With a share of failures allowed the run goes on, and nothing spoilt reaches a weight."""
-    from twosome.rollout.collect.collect import Tolerance, collect
+    from twosome.rollout.collect import collect
+from twosome.rollout.driver import Tolerance
 
     try:
         met = worlds(fault, at, 3, Tolerance(1.0))
@@ -211,7 +213,7 @@ def _tolerated(worlds: Callable, fault: str, at: int, policy: Any, learner: Any,
         learner.update(rollout, 0.0)
     except Exception as error:
         return f"not tolerated: {type(error).__name__}: {error!s:.200}"
-    if not all(torch.isfinite(p).all() for p in policy.adapter_parameters()):
+    if not all(torch.isfinite(p).all() for p in policy.actor_parameters()):
         return "a weight is not finite"
     if met.failed < int((~rollout.is_real).sum()) or learner.bad_updates:
         return f"{met.failed} failed episodes, {int((~rollout.is_real).sum())} dropped steps, {learner.bad_updates} bad updates"

@@ -88,7 +88,7 @@ def warm_up() -> None:
     import twosome_envs  # noqa: F401
     from torch.utils.tensorboard import SummaryWriter  # noqa: F401
 
-    from twosome.config.schema import compose
+    from twosome.config.compose import compose
     from twosome.systems.build import build
 
     torch.set_num_threads(1)
@@ -105,7 +105,7 @@ def outcome(run_dir: Path) -> dict[str, Any]:
     found["state"] = without_times(json.loads((newest / "state.json").read_text()))
     found["metrics"] = [without_times(json.loads(line)) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     found["summary"] = without_times(json.loads((run_dir / "summary.json").read_text()))
-    for name in ("decisions.jsonl", "probes.json"):
+    for name in ("decisions.jsonl", "tracked_states.json"):
         found[name] = (run_dir / name).read_bytes() if (run_dir / name).exists() else None
     best = run_dir / "best.json"
     found["best"] = json.loads(best.read_text()) if best.exists() else None

@@ -94,9 +94,9 @@ def _kind(name: str) -> tuple[str, bool]:
 
 def run(n: int, seed: int = 0) -> Count:
     """Refused before any model is loaded: a `ConfigError` or `CheckpointError` of one paragraph."""
-    from twosome.config.schema import compose
+    from twosome.config.compose import compose
     from twosome.config.saved import saved_settings
-    from twosome.types import CheckpointError, ConfigError
+    from twosome.errors import CheckpointError, ConfigError
 
     count = Count("malformed settings")
     files = FILES[: n // 5]

@@ -37,11 +37,11 @@ def test_acting_and_learning(device):
     acted = policy.log_probs(some)
     assert {x.device.type for x in acted} == {"cpu"}
     assert policy.values([d.prompt for d in some]).device.type == "cpu"
-    for index, log_probs in policy.evaluate(some):
+    for index, log_probs in policy.evaluate_actions(some):
         learnt = [row[: len(some[i].menu)].detach().cpu() for i, row in zip(index, log_probs, strict=True)]
         assert zoo.worst(learnt, [acted[i] for i in index]) < 1e-4
         log_probs[:, 0].sum().backward()
-    assert all(p.grad is not None for p in policy.adapter_parameters())
+    assert all(p.grad is not None for p in policy.actor_parameters())
 
 
 @cuda

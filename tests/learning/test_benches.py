@@ -14,8 +14,8 @@ import twosome_envs  # noqa: F401  registers the ids
 from twosome.cli import command as cli
 from twosome.systems.baselines.frozen import Affordance
 from twosome.bench import curves, generalization, learning, runs
-from twosome.config.schema import compose
-from twosome.types import ConfigError
+from twosome.config.compose import compose
+from twosome.errors import ConfigError
 
 QUICK = ["seeds=1", "envs=[tomato_salad]", "baseline_budget=512", "episodes=4", "eval_every=256"]
 QUICK += ['overrides=["log.eval_episodes=2","log.eval_episodes_final=2","log.tensorboard=false"]']
@@ -123,7 +123,7 @@ def test_every_method_of_the_bench_has_settings(tmp_path):
         learning.settings_of(cfg, method, "tomato_salad", 0, tmp_path)
     plain, full = (learning.settings_of(cfg, m, "tomato_salad", 0, tmp_path).ppo for m in ("mlp", "mlp_full"))
     assert (plain.imitation.weight, plain.novelty) == (0, 0)
-    assert (full.imitation.weight, full.novelty) == (compose([]).ppo.imitation.weight, compose([]).ppo.novelty)
+    assert (full.imitation.weight, full.novelty) == (compose([]).ppo.self_imitation.weight, compose([]).ppo.count_bonus)
 
 
 # Figures -------------------------------------------------------------------------------------------------------------------

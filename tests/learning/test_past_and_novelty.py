@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from twosome.config.schema import compose
-from twosome.rl.self_imitation import Drawn, Imitation, Sample
-from twosome.rl.count_bonus import Novelty
-from twosome.rl.ppo import Batch
+from twosome.config.compose import compose
+from twosome.rl.self_imitation import Drawn, Sample, SelfImitation
+from twosome.rl.count_bonus import CountBonus
+from twosome.rl.batch import make_batch
 from twosome.types import Decision, Rollout
 
 MENU = ("go left", "go right")
@@ -28,13 +28,13 @@ class Seen:
     """As much of a batch as the memory reads: (prompt, action, target, value) of every sample."""
 
     def __init__(self, *rows):
-        self.decisions = [Decision(prompt, MENU) for prompt, *_ in rows]
+        self.decisions = [Decision.plain(prompt, MENU) for prompt, *_ in rows]
         self.actions = torch.tensor([row[1] for row in rows])
         self.targets, self.values = (torch.tensor([float(row[k]) for row in rows]) for k in (2, 3))
 
 
 def memory(weight=1.0, rollouts=3, samples=4):
-    return Imitation(compose([f"ppo.imitation={{weight:{weight},rollouts:{rollouts},samples:{samples}}}"]).ppo.imitation)
+    return SelfImitation(compose([f"ppo.self_imitation={{weight:{weight},rollouts:{rollouts},samples:{samples}}}"]).ppo.self_imitation)
 
 
 class Baselike(Critic):
@@ -53,9 +53,9 @@ def rollout_of(prompts, is_real=None, steps=1):
     """A rollout whose worlds come to these prompts, one each, at every step."""
     zeros = torch.zeros(steps, len(prompts))
     no = zeros.bool()
-    here = [Decision("start", MENU)] * len(prompts)
+    here = [Decision.plain("start", MENU)] * len(prompts)
     return Rollout(
-        decisions=[here] * steps, next_prompts=[list(prompts)] * steps, actions=zeros.long(), log_probs=zeros, rewards=zeros, discounts=zeros + 1,
+        decisions=[here] * steps, next_states=[list(prompts)] * steps, actions=zeros.long(), log_probs=zeros, rewards=zeros, discounts=zeros + 1,
         terminated=no.clone(), truncated=no, is_real=~no if is_real is None else torch.tensor([is_real]), episodes=[],
     )  # fmt: skip
 
@@ -67,8 +67,8 @@ def test_only_what_did_better_than_expected_is_kept_once_with_its_best_target():
     past = memory()
     past.add(Seen(("a", 0, 1.0, 0.5), ("a", 0, 2.0, 0.5), ("a", 1, 0.2, 0.5), ("b", 1, 0.6, 0.5)))
     assert [tuple(s) for s in past.rollouts[0]] == [
-        (Decision("a", MENU), 0, 2.0),
-        (Decision("b", MENU), 1, pytest.approx(0.6)),
+        (Decision.plain("a", MENU), 0, 2.0),
+        (Decision.plain("b", MENU), 1, pytest.approx(0.6)),
     ]
 
 
@@ -100,7 +100,7 @@ def test_old_rollouts_leave():
 
 
 def test_the_loss_is_the_weighted_mean_of_the_definition():
-    samples = [Sample(Decision("a", MENU), 0, 1.0), Sample(Decision("b", MENU), 1, 1.0)]
+    samples = [Sample(Decision.plain("a", MENU), 0, 1.0), Sample(Decision.plain("b", MENU), 1, 1.0)]
     drawn = Drawn(samples, torch.tensor([0, 1]), torch.tensor([0.5, 40.0]), weight=2.0)
     log_probs = torch.tensor([[0.25, 0.75], [0.5, 0.5]]).log()
     expected = -2.0 / 2 * (0.5 / 0.25 * math.log(0.25) + 3.0 * math.log(0.5))  # the second gain is cut at three spreads
@@ -113,20 +113,20 @@ def test_the_loss_is_the_weighted_mean_of_the_definition():
 
 
 def test_the_bonus_is_shared_by_the_visits():
-    novelty = Novelty(0.6)
+    novelty = CountBonus(0.6)
     assert novelty.bonuses(rollout_of(["a", "b", "a", "a"]))[0].tolist() == pytest.approx([0.6, 0.6, 0.3, 0.2])
     assert novelty.bonuses(rollout_of(["a"])).item() == pytest.approx(0.15)
     assert novelty.bonuses(rollout_of(["c"])).item() == pytest.approx(0.6)
 
 
 def test_a_spoilt_step_pays_and_counts_nothing():
-    novelty = Novelty(0.5)
+    novelty = CountBonus(0.5)
     assert novelty.bonuses(rollout_of(["a", "b"], is_real=[False, True]))[0].tolist() == [0.0, 0.5]
     assert novelty.bonuses(rollout_of(["a"])).item() == 0.5
 
 
 def test_without_a_bonus_nothing_is_counted():
-    novelty = Novelty(0.0)
+    novelty = CountBonus(0.0)
     assert novelty.bonuses(rollout_of(["a"])) is None
     assert not novelty.counts
 
@@ -134,7 +134,7 @@ def test_without_a_bonus_nothing_is_counted():
 def test_advantages_alone_feel_the_bonus():
     rollout = rollout_of(["a", "b"])
     policy, settings = Baselike(), compose([]).ppo
-    without, with_bonus = Batch(rollout, policy, settings), Batch(rollout, policy, settings, torch.tensor([[0.5, 0.0]]))
+    without, with_bonus = make_batch(rollout, policy, settings), make_batch(rollout, policy, settings, torch.tensor([[0.5, 0.0]]))
     assert (with_bonus.advantages - without.advantages).tolist() == pytest.approx([0.5, 0.0])
     assert with_bonus.targets.tolist() == without.targets.tolist()
 
@@ -144,18 +144,18 @@ def test_the_bonus_reaches_the_steps_that_led_to_it_and_none_before_an_end():
     object.__setattr__(rollout, "discounts", torch.full((3, 1), 0.9))
     bonus, policy = torch.tensor([[0.0], [0.0], [1.0]]), Baselike()
     settings = compose(["ppo.gae_lambda=0.5"]).ppo
-    plain = Batch(rollout, policy, settings).advantages
-    assert (Batch(rollout, policy, settings, bonus).advantages - plain).tolist() == pytest.approx([0.45**2, 0.45, 1.0])
+    plain = make_batch(rollout, policy, settings).advantages
+    assert (make_batch(rollout, policy, settings, bonus).advantages - plain).tolist() == pytest.approx([0.45**2, 0.45, 1.0])
     rollout.terminated[1] = True
-    plain = Batch(rollout, policy, settings).advantages
-    assert (Batch(rollout, policy, settings, bonus).advantages - plain).tolist() == pytest.approx([0.0, 0.0, 1.0])
+    plain = make_batch(rollout, policy, settings).advantages
+    assert (make_batch(rollout, policy, settings, bonus).advantages - plain).tolist() == pytest.approx([0.0, 0.0, 1.0])
 
 
 def test_counts_come_back_from_a_checkpoint_and_a_forged_one_is_refused():
-    novelty, again = Novelty(0.5), Novelty(0.5)
+    novelty, again = CountBonus(0.5), CountBonus(0.5)
     novelty.bonuses(rollout_of(["a", "a", "b"]))
     again.restore(novelty.state())
     assert again.bonuses(rollout_of(["a", "b"]))[0].tolist() == novelty.bonuses(rollout_of(["a", "b"]))[0].tolist()
     for forged in ([], {"x": 0}, {"x": "1"}, {"x": True}, {"x": 10**400}):
         with pytest.raises(ValueError, match="counts of prompts"):
-            Novelty(0.5).restore(forged)
+            CountBonus(0.5).restore(forged)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, Text
 
-from twosome.config.schema import compose
+from twosome.config.compose import compose
 from twosome.rollout.collect.evaluate import evaluate
 from twosome.rl.self_imitation import Drawn, Sample
 from twosome.systems.build import build
-from twosome.rl.ppo import Batch, groups_of
-from twosome.rollout.collect.collect import Worlds, collect
+from twosome.rl.batch import groups_of, make_batch
+from twosome.rollout.collect import Worlds, collect
 
 COLOURS = ("red", "green", "blue", "white")
 
@@ -86,14 +86,14 @@ def test_the_first_ratio_is_one(tiny):
 
 def test_no_gradient_reaches_a_frozen_weight_and_every_trainable_one_learns(tiny):
     cfg, policy, learner, worlds = tiny
-    trainable = {id(p) for p in policy.adapter_parameters()}
+    trainable = {id(p) for p in policy.actor_parameters()}
     frozen = [p for p in policy.lm.parameters() if id(p) not in trainable]
-    before_frozen, before = copied(frozen), copied(policy.adapter_parameters())
+    before_frozen, before = copied(frozen), copied(policy.actor_parameters())
     before_head = copied(policy.value_head.parameters())
     for seed in range(2):  # the A matrices get a gradient once the B matrices have left zero
         learner.update(rollout_of(cfg, policy, worlds, seed), 0.0)
     assert all(torch.equal(a, b) and b.grad is None and not b.requires_grad for a, b in zip(before_frozen, frozen, strict=True))
-    assert all(not torch.equal(a, b) for a, b in zip(before, policy.adapter_parameters(), strict=True))
+    assert all(not torch.equal(a, b) for a, b in zip(before, policy.actor_parameters(), strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(before_head, policy.value_head.parameters(), strict=True))
 
 
@@ -109,12 +109,12 @@ def test_the_optimisers_hold_what_they_should_and_nothing_else(tiny):
 def gradient_of(policy, learner, batch, group, past=None):
     learner.actor.zero_grad(set_to_none=True)
     learner._accumulate(batch, group, learner._normalized(batch.advantages, torch.arange(len(batch))), 0.01, past)
-    return torch.cat([p.grad.flatten() for p in policy.adapter_parameters() if p.grad is not None])
+    return torch.cat([p.grad.flatten() for p in policy.actor_parameters() if p.grad is not None])
 
 
 def test_accumulated_parts_and_small_passes_give_the_gradient_of_the_whole(tiny):
     cfg, policy, learner, worlds = tiny
-    batch = Batch(rollout_of(cfg, policy, worlds), policy, cfg.ppo)
+    batch = make_batch(rollout_of(cfg, policy, worlds), policy, cfg.ppo)
     group = torch.arange(len(batch))
     whole = gradient_of(policy, learner, batch, group)
     budget, policy.token_budget = policy.token_budget, 40
@@ -128,16 +128,16 @@ def test_accumulated_parts_and_small_passes_give_the_gradient_of_the_whole(tiny)
 
 def test_new_and_past_samples_in_the_same_passes_give_the_sum_of_their_gradients(tiny):
     cfg, policy, learner, worlds = tiny
-    batch = Batch(rollout_of(cfg, policy, worlds, seed=3), policy, cfg.ppo)
+    batch = make_batch(rollout_of(cfg, policy, worlds, seed=3), policy, cfg.ppo)
     group = torch.arange(len(batch))
     samples = [Sample(batch.decisions[i], 1, 1.0) for i in (0, 5, 9)]
     past = Drawn(samples, torch.tensor([1, 1, 1]), torch.tensor([0.3, 0.1, 0.2]), weight=1.0)
     new, both = gradient_of(policy, learner, batch, group), gradient_of(policy, learner, batch, group, past)
     learner.actor.zero_grad(set_to_none=True)
     spread = batch.advantages.std(correction=0).item() + cfg.ppo.advantage_floor
-    for index, log_probs in policy.evaluate([s.decision for s in samples]):
+    for index, log_probs in policy.evaluate_actions([s.decision for s in samples]):
         past.loss(torch.tensor(index), log_probs, spread).backward()
-    alone = torch.cat([p.grad.flatten() for p in policy.adapter_parameters() if p.grad is not None])
+    alone = torch.cat([p.grad.flatten() for p in policy.actor_parameters() if p.grad is not None])
     assert alone.norm() > 0.05 * new.norm()  # a lost part would show
     torch.testing.assert_close(both, new + alone, atol=1e-5 * both.norm().item(), rtol=1e-3)
 
@@ -155,21 +155,21 @@ def test_the_kl_guard_drops_the_pending_step():
     rollout = rollout_of(cfg, policy, worlds)
     metrics = learner.update(rollout, 0.0)
     assert (metrics["policy/steps"], metrics["policy/kl_stop"]) == (1, 1)  # at the first step old and new are equal: KL 0
-    after_one = copied(policy.adapter_parameters())
+    after_one = copied(policy.actor_parameters())
     _cfg1, policy1, learner1, _ = learner_of("method=mlp", "ppo.target_kl=null", "ppo.actor.minibatch=64", "ppo.actor.epochs=1")
     learner1.update(rollout, 0.0)
-    assert all(torch.equal(a, b) for a, b in zip(after_one, policy1.adapter_parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(after_one, policy1.actor_parameters(), strict=True))
 
 
 def test_warm_up_teaches_the_critic_alone():
     cfg, policy, learner, worlds = learner_of("method=mlp", "ppo.actor.warmup_updates=1")
-    before = copied(policy.adapter_parameters())
+    before = copied(policy.actor_parameters())
     metrics = learner.update(rollout_of(cfg, policy, worlds), 0.0)
-    assert all(torch.equal(a, b) for a, b in zip(before, policy.adapter_parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, policy.actor_parameters(), strict=True))
     assert "loss/value" in metrics
     assert "loss/policy" not in metrics
     learner.update(rollout_of(cfg, policy, worlds), 0.0)
-    assert any(not torch.equal(a, b) for a, b in zip(before, policy.adapter_parameters(), strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(before, policy.actor_parameters(), strict=True))
 
 
 def test_rates_and_entropy_follow_their_schedules():
@@ -201,7 +201,7 @@ def test_death_and_bootstrap_differ_only_at_truncations():
     object.__setattr__(rollout, "truncated", cut)
     death = compose([*SMALL, "method=mlp", "ppo.truncation=death", "ppo.gae_lambda=0.0"]).ppo
     bootstrap = compose([*SMALL, "method=mlp", "ppo.gae_lambda=0.0"]).ppo
-    difference = (Batch(rollout, policy, bootstrap).advantages - Batch(rollout, policy, death).advantages).view(cut.shape)
+    difference = (make_batch(rollout, policy, bootstrap).advantages - make_batch(rollout, policy, death).advantages).view(cut.shape)
     assert (difference[3] > 0.5).all()
     assert difference[~cut].abs().max() == 0
 
@@ -209,11 +209,11 @@ def test_death_and_bootstrap_differ_only_at_truncations():
 def test_a_dropped_step_enters_no_groups_mean():
     cfg, policy, _learner, worlds = learner_of("method=mlp", "ppo.advantage=group")
     rollout = rollout_of(cfg, policy, worlds)
-    whole = Batch(rollout, policy, cfg.ppo)
+    whole = make_batch(rollout, policy, cfg.ppo)
     rollout.rewards[-1] = 1000.0
     rollout.is_real[-1] = False
     rollout.truncated[-1] = True
-    batch = Batch(rollout, policy, cfg.ppo)
+    batch = make_batch(rollout, policy, cfg.ppo)
     groups = groups_of(batch.decisions)
     for group in groups.unique():
         assert batch.advantages[groups == group].sum().abs() < 1e-4  # each group's mean is its own

@@ -1,7 +1,7 @@
 """The policy of a language model over menus: what it would do, what it thinks a state is worth, and what it costs.
 
-Nothing is computed twice: within one version of the weights a decision's distribution is a constant and is cached, equal
-decisions of a batch are one, and the features of the frozen backbone are kept for the life of the run.
+Nothing is computed twice: within one version of the weights a decision's distribution is a constant and is cached,
+equal decisions of a batch are one, and the features of the frozen backbone are kept for the life of the run.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ NOT_FINITE = (
 class LLMPolicy:
     """A frozen causal LM with a LoRA adapter as actor, and a value head on the adapter-free backbone as critic.
 
-    `lm`: a PEFT model (or any causal LM, then without training); `tokenizer`: its tokenizer; `recall`: a memory whose advice
-    enters the prompts; `forward`: how the model is run (the bench compares others). `counts`: of the decisions and states
-    asked for and computed, of passes and of out-of-memory errors.
+    `lm`: a PEFT model (or any causal LM, then without training); `tokenizer`: its tokenizer; `recall`: a memory whose
+    advice enters the prompts; `forward`: how the model is run (the bench compares others). `counts`: of the decisions
+    and states asked for and computed, of passes and of out-of-memory errors.
     """
 
     reads: Literal["text", "numbers"] = "text"
@@ -133,8 +133,8 @@ class LLMPolicy:
     def evaluate_actions(self, decisions: list[Decision]) -> Iterator[tuple[list[int], Tensor]]:
         """Action log-probabilities with gradient, a forward pass at a time under the token budget.
 
-        Yields (indices into `decisions`, log-probabilities [n, M] padded with -inf). Call `backward` on what a pass gave
-        before taking the next: that is what bounds the memory.
+        Yields (indices into `decisions`, log-probabilities [n, M] padded with -inf). Call `backward` on what a pass
+        gave before taking the next: that is what bounds the memory.
         """
         set_dropout(self.lm, True)
         try:
@@ -224,13 +224,16 @@ class LLMPolicy:
             self.value_head.load_state_dict(loaded)
         except INVALID_CONTENT as error:
             said = " ".join(str(error).split())
-            raise CheckpointError(f"The tensors in {folder} do not fit the policy of its config.yaml: {said}") from error
+            raise CheckpointError(
+                f"The tensors in {folder} do not fit the policy of its config.yaml: {said}"
+            ) from error
         load_adapter(self.lm, folder / "adapter")
 
     def state_dict(self) -> StateDict:
         """The engine's state and the critic's kept features.
 
-        A resumed run repeats the same bits only with these: a feature computed in other company differs in its last bits.
+        A resumed run repeats the same bits only with these: a feature computed in other company differs in its last
+        bits.
         """
         features = torch.stack(list(self._features.values())) if self._features else None
         return {"engine": self.engine.state_dict(), "states": list(self._features), "features": features}
@@ -257,7 +260,8 @@ class LLMPolicy:
         if not is_finite.all():
             worst = int((~is_finite).nonzero()[0])
             raise NumericsError(
-                f"The model gives the log-probability {log_probs[worst].item()} to action {decision.menu[worst]!r} after "
+                f"The model gives the log-probability {log_probs[worst].item()} to action {decision.menu[worst]!r} "
+                "after "
                 f"the prompt {decision.prompt!r}. {NOT_FINITE}"
             )
         return log_probs

@@ -1,4 +1,6 @@
-"""Scene and goal, and what a memory recalls -> decision. The only place where text enters the policy; knows nothing of tokens.
+"""Scene and goal, and what a memory recalls -> decision.
+
+The only place where text enters the policy; knows nothing of tokens.
 
 What is constant comes first (goal), what changes comes last (scene): states then share more of their tokens.
 """

@@ -1,4 +1,4 @@
-"""What is particular to a GPU: a pretended memory limit, its peak speed, and the estimated footprint beside the measured peak."""
+"""What is particular to a GPU: a memory limit, its peak speed, and the footprint estimated beside the measured peak."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from twosome.bench.models import SHAPES
 from twosome.config.schema import TrainSettings
 from twosome.lm.footprint import footprint
 from twosome.types import LanguageModel
 
 # Dense bfloat16, without sparsity, from the makers' data sheets. TFLOPs.
-PEAK_TFLOPS = {"H200": 989, "H100": 989, "B200": 2250, "A100": 312, "L40S": 362, "L4": 121, "A10": 125, "4090": 165, "3090": 71}
+PEAK_TFLOPS = {
+    "H200": 989,
+    "H100": 989,
+    "B200": 2250,
+    "A100": 312,
+    "L40S": 362,
+    "L4": 121,
+    "A10": 125,
+    "4090": 165,
+    "3090": 71,
+}
 
 
 @contextmanager

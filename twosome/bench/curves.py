@@ -1,19 +1,48 @@
-"""What the learning bench found, as tables and learning curves; means over seeds are interquartile means with bootstrap intervals.
+"""What the learning bench found, as tables and learning curves.
 
-Knows nothing of runs or files: it is handed, for every environment and method, what `learning.json` holds of them.
+Means over seeds are interquartile means with bootstrap intervals. Knows nothing of runs or files: it is handed, for every
+environment and method, what `learning.json` holds of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+Curve: TypeAlias = list[tuple[int, float]]  # (step, greedy return)
+
+
+class MethodResult(TypedDict):
+    """What `learning.json` holds of one method in one environment. Every list has an entry for every finished seed.
+
+    `steps`: in all; `steps_to`, `seconds_to`: by share of the optimum, None for a seed that did not come there.
+    """
+
+    optimum: float | None
+    commits: list[str | None]
+    curves: list[Curve]
+    final_greedy: list[float]
+    final_sampled: list[float]
+    steps: list[int]
+    steps_to: dict[str, list[int | None]]
+    seconds_to: dict[str, list[float | None]]
+
+
+Results: TypeAlias = dict[str, dict[str, MethodResult]]
+"""Environment -> method -> what was found."""
 
 UNTRAINED = ("frozen", "saycan", "random")  # methods that do not learn
 
 
-def interquartile_mean(values: Any) -> float:
+def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
     """Mean of the middle half, with fractional weights at its ends.
 
     >>> interquartile_mean([0.0, 1.0, 2.0, 100.0])
@@ -27,7 +56,7 @@ def interquartile_mean(values: Any) -> float:
     return float((x * weights).sum() / weights.sum())
 
 
-def iqm_interval(values: Any, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+def iqm_interval(values: Sequence[float] | np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
     """95 % percentile bootstrap of the interquartile mean."""
     x = np.asarray(values, float)
     picks = np.random.default_rng(seed).integers(0, len(x), (resamples, len(x)))
@@ -35,69 +64,85 @@ def iqm_interval(values: Any, resamples: int = 2000, seed: int = 0) -> tuple[flo
     return float(low), float(high)
 
 
-def overview(results: dict[str, dict[str, Any]]) -> str:
-    """Methods x environments: median steps to 99 % of the optimum, and how many of the seeds came there; sampled returns below."""
+def overview(results: Results) -> str:
+    """Methods x environments: median steps to 99 % of the optimum, and how many of the seeds came there.
+
+    Below, for the methods that do not learn, their sampled returns.
+    """
     methods = list(dict.fromkeys(m for found in results.values() for m in found))
+    learning = [m for m in methods if m not in UNTRAINED]
+    untrained = [m for m in methods if m in UNTRAINED]
+    steps = "steps to 99 % of the optimum, greedy: median (seeds that came there)"
+    returns = "sampled return of what does not learn, interquartile mean"
     lines = []
-    for title, wanted, cell in (
-        ("steps to 99 % of the optimum, greedy: median (seeds that came there)", [m for m in methods if m not in UNTRAINED], _steps_cell),
-        ("sampled return of what does not learn, interquartile mean", [m for m in methods if m in UNTRAINED], _return_cell),
-    ):
+    for title, wanted, cell in ((steps, learning, _steps_cell), (returns, untrained, _return_cell)):
         if wanted:
-            lines += [f"| {title} | {' | '.join(env.replace('_', ' ') for env in results)} |", "|---|" + "---|" * len(results)]
-            lines += [f"| {m} | {' | '.join(cell(found[m]) if m in found else '' for found in results.values())} |" for m in wanted]
+            lines.append(f"| {title} | {' | '.join(env.replace('_', ' ') for env in results)} |")
+            lines.append("|---|" + "---|" * len(results))
+            for m in wanted:
+                cells = [cell(found[m]) if m in found else "" for found in results.values()]
+                lines.append(f"| {m} | {' | '.join(cells)} |")
             lines.append("")
     return "\n".join(lines)
 
 
-def _steps_cell(r: dict[str, Any]) -> str:
+def _steps_cell(r: MethodResult) -> str:
     steps = r["steps_to"]["0.99"]
     return f"{_median(steps, r['steps'])} ({sum(s is not None for s in steps)} of {len(steps)})" if steps else "not run"
 
 
-def _return_cell(r: dict[str, Any]) -> str:
+def _return_cell(r: MethodResult) -> str:
     return f"{interquartile_mean(r['final_sampled']):.3f}" if r["final_sampled"] else "not run"
 
 
-def markdown(results: dict[str, dict[str, Any]], seeds: int) -> str:
+def markdown(results: Results, seeds: int) -> str:
     """Every figure of all environments and methods. `seeds`: how many were asked for."""
     lines = [
-        "| environment | method | seeds at 99 % | steps to 95 % | steps to 99 %, median (min to max) | seconds | greedy return at the end, IQM | sampled, IQM |",
+        "| environment | method | seeds at 99 % | steps to 95 % | steps to 99 %, median (min to max) | seconds | "
+        "greedy return at the end, IQM | sampled, IQM |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for env, methods in results.items():
-        for method, r in methods.items():
-            n = len(r["final_greedy"])
-            if not n:
-                lines.append(f"| {env} | {method} | not run | | | | | |")
-                continue
-            returns = [_with_interval(r[k]) for k in ("final_greedy", "final_sampled")]
-            if method in UNTRAINED:
-                lines.append(f"| {env} | {method} | does not learn | | | | {' | '.join(returns)} |")
-                continue
-            steps = r["steps_to"]["0.99"]
-            missing = f" ({seeds - n} not run)" if n < seeds else ""
-            cells = [
-                f"{sum(s is not None for s in steps)} of {n}{missing}",
-                _median(r["steps_to"]["0.95"], r["steps"]),
-                _median(steps, r["steps"], spread=True),
-                _median(r["seconds_to"]["0.99"], None),
-                *returns,
-            ]
-            lines.append(f"| {env} | {method} | {' | '.join(cells)} |")
+        lines += [f"| {env} | {method} | {_cells(method, r, seeds)} |" for method, r in methods.items()]
     known = {env: next((r["optimum"] for r in m.values() if r["optimum"]), None) for env, m in results.items()}
     optima = "; ".join(f"{env} {optimum:.4f}" for env, optimum in known.items() if optimum)
     return "\n".join([*lines, "", f"Optima: {optima}."]) + "\n"
 
 
-def _median(values: list[float | None], taken: list[int] | None, spread: bool = False) -> str:
-    """Median over seeds, where one that did not get there counts as more than any other; it is shown as more than the steps `taken`."""
-    beyond = "-" if taken is None else f"> {min((n for v, n in zip(values, taken, strict=True) if v is None), default=0):,}"
+def _cells(method: str, r: MethodResult, seeds: int) -> str:
+    """The columns of one method after its name."""
+    n = len(r["final_greedy"])
+    if not n:
+        return "not run | | | | |"
+    returns = f"{_with_interval(r['final_greedy'])} | {_with_interval(r['final_sampled'])}"
+    if method in UNTRAINED:
+        return f"does not learn | | | | {returns}"
+    steps = r["steps_to"]["0.99"]
+    missing = f" ({seeds - n} not run)" if n < seeds else ""
+    cells = [
+        f"{sum(s is not None for s in steps)} of {n}{missing}",
+        _median(r["steps_to"]["0.95"], r["steps"]),
+        _median(steps, r["steps"], with_range=True),
+        _median(r["seconds_to"]["0.99"], None),
+        returns,
+    ]
+    return " | ".join(cells)
+
+
+def _median(values: Sequence[float | None], taken: list[int] | None, with_range: bool = False) -> str:
+    """Median over seeds, where one that did not get there counts as more than any other.
+
+    It is shown as more than the steps `taken`.
+    """
+    beyond = "-"
+    if taken is not None:
+        beyond = f"> {min((n for v, n in zip(values, taken, strict=True) if v is None), default=0):,}"
     ordered = sorted(float("inf") if v is None else v for v in values)
     if not ordered:
         return ""
-    middle, low, high = (f"{x:,.0f}" if np.isfinite(x) else beyond for x in (ordered[len(ordered) // 2], ordered[0], ordered[-1]))
-    return f"{middle} ({low} to {high})" if spread and low != high else middle
+    shown = (ordered[len(ordered) // 2], ordered[0], ordered[-1])
+    middle, low, high = (f"{x:,.0f}" if np.isfinite(x) else beyond for x in shown)
+    return f"{middle} ({low} to {high})" if with_range and low != high else middle
 
 
 def _with_interval(values: list[float]) -> str:
@@ -105,10 +150,11 @@ def _with_interval(values: list[float]) -> str:
     return f"{interquartile_mean(values):.4f} [{low:.4f}, {high:.4f}]"
 
 
-def draw(results: dict[str, dict[str, Any]], path: Path) -> None:
+def draw(results: Results, path: Path) -> None:
     """Learning curves, one panel per environment: interquartile mean of the greedy return, band = bootstrap interval.
 
-    A curve ends in a dot where all its runs had come to their goal or used up their steps. Dotted: what does not learn, sampled.
+    A curve ends in a dot where all its runs had come to their goal or used up their steps. Dotted: what does not learn,
+    sampled.
     """
     try:
         from matplotlib.figure import Figure
@@ -120,7 +166,7 @@ def draw(results: dict[str, dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(6.2 * columns, 3.7 * rows + 0.5), layout="constrained")
     panels = np.atleast_1d(figure.subplots(rows, columns, sharex=True)).ravel()
     methods = list(dict.fromkeys(m for found in results.values() for m in found))
-    handles: dict[str, Any] = {}
+    handles: dict[str, Artist] = {}
     for panel, (env, found) in zip(panels, results.items(), strict=False):
         for method, r in found.items():
             color = f"C{methods.index(method)}"
@@ -137,11 +183,13 @@ def draw(results: dict[str, dict[str, Any]], path: Path) -> None:
     order = [name for name in (*methods, "optimum") if name in handles]
     if order:
         names = [name.replace("_", " ") for name in order]
-        figure.legend([handles[n] for n in order], names, loc="outside lower center", ncols=min(6, len(order)), fontsize=9)
+        figure.legend(
+            [handles[n] for n in order], names, loc="outside lower center", ncols=min(6, len(order)), fontsize=9
+        )
     figure.savefig(str(path), dpi=130)
 
 
-def _label(panel: Any, env: str) -> None:
+def _label(panel: Axes, env: str) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     panel.set_xscale("log")
@@ -154,7 +202,7 @@ def _label(panel: Any, env: str) -> None:
     panel.set_ylabel("greedy discounted return")
 
 
-def _draw_curve(panel: Any, result: dict[str, Any], color: str, leads: bool) -> Any:
+def _draw_curve(panel: Axes, result: MethodResult, color: str, leads: bool) -> Line2D:
     """Interquartile mean and its interval over the seeds. Returns the line."""
     grid, columns = carried([curve for curve in result["curves"] if curve])
     bands = np.array([iqm_interval(c, resamples=300) for c in columns])
@@ -165,8 +213,10 @@ def _draw_curve(panel: Any, result: dict[str, Any], color: str, leads: bool) -> 
     return line
 
 
-def carried(curves: list[list[tuple[int, float]]]) -> tuple[list[int], np.ndarray]:
-    """Curves of (step, return) on one grid of steps: [G], [G, seeds]. A run that stopped at its goal keeps its last return.
+def carried(curves: list[Curve]) -> tuple[list[int], np.ndarray]:
+    """Curves of (step, return) on one grid of steps: [G], [G, seeds].
+
+    A run that stopped at its goal keeps its last return.
 
     >>> carried([[(1, 0.0), (2, 0.9)], [(1, 0.0), (2, 0.3), (3, 0.8)]])[1].tolist()
     [[0.0, 0.0], [0.9, 0.3], [0.9, 0.8]]

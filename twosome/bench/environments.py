@@ -1,24 +1,26 @@
 """How fast the worlds alone are: random legal actions; scene, goal, menu and vector included; one core.
 
-Three numbers per environment, since the worlds are deterministic and cache what they computed. None is lazy: every step hands
-out its text; `played` and `bare` look it up where the state was met before.
+Three numbers per environment, since the worlds are deterministic and cache what they computed. None is lazy: every step
+hands out its text; `played` and `bare` look it up where the state was met before.
     played   through `gymnasium.make`, after a warm-up: as in training
     bare     the same on `env.unwrapped`, without gymnasium's order check
     uncached caches cleared before every step, so that transition, scene, menu and vector are computed from the state
 
-Per second of this process's processor time, which others on the machine do not take from it; wall time stands in the JSON.
+Per second of this process's processor time, which others on the machine do not take from it; wall time stands in the
+JSON.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, TypedDict, runtime_checkable
 
 import gymnasium
 
-from twosome.bench.measure import spread
+from twosome.bench.measure import Range, range_of
 from twosome.config.schema import TrainSettings
+
 
 @runtime_checkable
 class Cached(Protocol):
@@ -29,10 +31,20 @@ class Cached(Protocol):
         ...
 
 
+class Speed(TypedDict):
+    """One environment in one mode: decisions per second of processor time and on the clock."""
+
+    environment: str
+    mode: str
+    per_second: Range
+    per_second_wall: Range
+    primitive_steps_per_action: float
+
+
 MODES = ("played", "bare", "uncached")
 
 
-def measure(cfg: TrainSettings, steps: int, repetitions: int) -> list[dict[str, Any]]:
+def measure(cfg: TrainSettings, steps: int, repetitions: int) -> list[Speed]:
     """Decisions per second of one environment in every mode, interleaved."""
     envs = {mode: _make(cfg) for mode in MODES}
     for mode in MODES:
@@ -52,8 +64,8 @@ def measure(cfg: TrainSettings, steps: int, repetitions: int) -> list[dict[str, 
         {
             "environment": cfg.env.id.split("/")[-1],
             "mode": mode,
-            "per_second": spread(speeds[mode]),
-            "per_second_wall": spread(wall[mode]),
+            "per_second": range_of(speeds[mode]),
+            "per_second_wall": range_of(wall[mode]),
             "primitive_steps_per_action": primitive[mode],
         }
         for mode in MODES
@@ -66,8 +78,8 @@ def _make(cfg: TrainSettings) -> gymnasium.Env:
 
 def _play(env: gymnasium.Env, steps: int, seed: int, mode: str) -> int:
     """Random legal actions; returns the primitive steps they took."""
-    world: Any = env if mode == "played" else env.unwrapped
     inner = env.unwrapped
+    world: gymnasium.Env = env if mode == "played" else inner
     clear_cache = inner.clear_cache if mode == "uncached" and isinstance(inner, Cached) else None
     rng = random.Random(seed).random
     legal: dict[bytes, list[int]] = {}  # so that the choice costs less than the step

@@ -1,14 +1,17 @@
-"""Trained in one world, tried in others, and what the language model kept. `python -m twosome.bench generalization seeds=3`.
+"""Trained in one world, tried in others, and what the language model kept.
 
-Every run is an ordinary training run in `out/<world>/seed<k>`; beside it `transfer.json` holds the evaluations in the world trained
-in and in the others, without further training, and the retention of the language model (`twosome.lm.retention`).
+    python -m twosome.bench generalization seeds=3
+
+Every run is an ordinary training run in `out/<world>/seed<k>`; beside it `transfer.json` holds the evaluations in the
+world trained in and in the others, without further training, and the retention of the language model
+(`twosome.lm.retention`).
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir
 from twosome.config.saved import must_agree
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from twosome.config.schema import TrainSettings
+
+Transfer: TypeAlias = dict[str, Any]
+"""What `transfer.json` holds: `worlds` (name -> optimum, greedy and sampled evaluation) and `retention`."""
 
 
 def main(argv: list[str]) -> None:
@@ -37,7 +43,9 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     out = Path(cfg.out).expanduser()
     for name in ("targets", "steps"):
         if missing := [source for source in cfg.sources if source not in cfg[name]]:
-            raise ConfigError(f"sources={list(cfg.sources)}: {name} has no entry for {missing}. Add one: '+{name}.{missing[0]}=...'")
+            raise ConfigError(
+                f"sources={list(cfg.sources)}: {name} has no entry for {missing}. Add one: '+{name}.{missing[0]}=...'"
+            )
     for source in cfg.sources:  # a mistake in the settings costs nothing
         settings_of(cfg, source, 0, out)
         for target in cfg.targets[source]:
@@ -69,32 +77,36 @@ def _result_file(out: Path, source: str, seed: int) -> Path:
     return out / source / f"seed{seed}" / "transfer.json"
 
 
-def _read(out: Path, source: str, seeds: int) -> list[dict[str, Any]]:
+def _read(out: Path, source: str, seeds: int) -> list[Transfer]:
     files = [_result_file(out, source, seed) for seed in range(seeds)]
     return [json.loads(f.read_text(encoding="utf-8")) for f in files if f.exists()]
 
 
 def _is_done(cfg: DictConfig, out: Path, source: str, seed: int) -> bool:
-    """Whether a run was tried in all the worlds asked for, with as many episodes. Raises `ConfigError` where its training differs."""
+    """Whether a run was tried in all the worlds asked for, with as many episodes.
+
+    Raises `ConfigError` where its training differs.
+    """
     folder = _result_file(out, source, seed).parent
     if (folder / "summary.json").exists():
         must_agree(folder, settings_of(cfg, source, seed, folder))
     file = folder / "transfer.json"
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"worlds": {}}
     asked = {source, *cfg.targets[source]}
-    return asked <= known["worlds"].keys() and all(known["worlds"][name]["sampled"]["episodes"] == cfg.episodes for name in asked)
+    return asked <= known["worlds"].keys() and all(
+        known["worlds"][name]["sampled"]["episodes"] == cfg.episodes for name in asked
+    )
 
 
 def _run(cfg: DictConfig, folder: Path, source: str, seed: int) -> None:
     """Train, unless that was done before, then evaluate everywhere."""
-    from twosome import files
-    from twosome import tiny
-    from twosome.systems.load import load
+    from twosome import files, tiny
     from twosome.config.compose import compose
-    from twosome.rollout.collect.evaluate import evaluate
     from twosome.lm.retention import measure
-    from twosome.training.run_folder import open_run
+    from twosome.rollout.evaluate import evaluate
+    from twosome.systems.load import load
     from twosome.training.loop import train
+    from twosome.training.run_folder import open_run
 
     if not (folder / "summary.json").exists():
         train(open_run(settings_of(cfg, source, seed, folder)))
@@ -107,38 +119,50 @@ def _run(cfg: DictConfig, folder: Path, source: str, seed: int) -> None:
     files.write_json(folder / "transfer.json", {"source": source, "seed": seed, "worlds": worlds, "retention": kept})
 
 
-def markdown(results: dict[str, list[dict[str, Any]]]) -> str:
-    """One table of all worlds, then what the language model kept. Figures are means over seeds, with their least and most."""
+def markdown(results: dict[str, list[Transfer]]) -> str:
+    """One table of all worlds, then what the language model kept.
+
+    Figures are means over seeds, with their least and most.
+    """
     lines = [
-        "| trained in | tried in | greedy return | sampled return | success, sampled | sampled return, share of that where trained | share of the optimum |",
+        "| trained in | tried in | greedy return | sampled return | success, sampled | sampled return, share of that "
+        "where trained | share of the optimum |",
         "|---|---|---|---|---|---|---|",
     ]
     for source, runs in results.items():
+        names = list(dict.fromkeys(name for run in runs for name in run["worlds"]))
+        lines += [f"| {source} | {name} | {' | '.join(_cells(source, name, runs))} |" for name in names]
         if not runs:
             lines.append(f"| {source} | not run | | | | | |")
-            continue
-        for name in dict.fromkeys(name for run in runs for name in run["worlds"]):
-            tried = [run for run in runs if name in run["worlds"]]
-            greedy, sampled = ([run["worlds"][name][how]["return_mean"] for run in tried] for how in ("greedy", "sampled"))
-            success = [run["worlds"][name]["sampled"]["success_rate"] for run in tried]
-            home = [run["worlds"][source]["sampled"]["return_mean"] for run in tried]
-            shares = [a / b for a, b in zip(sampled, home, strict=True) if b > 0]
-            optimum = tried[0]["worlds"][name]["optimum"]
-            of_optimum = [x / optimum for x in sampled] if optimum else []
-            cells = [_spread(greedy, 4), _spread(sampled, 4), _spread(success, 2), _spread(shares, 2), _spread(of_optimum, 2)]
-            lines.append(f"| {source} | {name} | {' | '.join(cells)} |")
-    lines += ["", "| trained in | seeds | perplexity before | perplexity after | KL, nats a token |", "|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| trained in | seeds | perplexity before | perplexity after | KL, nats a token |",
+        "|---|---|---|---|---|",
+    ]
     for source, runs in results.items():
         kept = [run["retention"] for run in runs]
-        cells = [_spread([k[key] for k in kept], 3) for key in ("perplexity_before", "perplexity_after", "kl")]
+        cells = [_mean_and_range([k[key] for k in kept], 3) for key in ("perplexity_before", "perplexity_after", "kl")]
         lines.append(f"| {source} | {len(runs)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _spread(values: list[float], digits: int) -> str:
+def _cells(source: str, name: str, runs: list[Transfer]) -> list[str]:
+    """What the runs trained in `source` did in the world `name`."""
+    worlds = [(run["worlds"][name], run["worlds"][source]) for run in runs if name in run["worlds"]]
+    greedy, sampled = ([there[how]["return_mean"] for there, _ in worlds] for how in ("greedy", "sampled"))
+    success = [there["sampled"]["success_rate"] for there, _ in worlds]
+    at_home = [home["sampled"]["return_mean"] for _, home in worlds]
+    shares = [a / b for a, b in zip(sampled, at_home, strict=True) if b > 0]
+    optimum = worlds[0][0]["optimum"]
+    of_optimum = [x / optimum for x in sampled] if optimum else []
+    figures = ((greedy, 4), (sampled, 4), (success, 2), (shares, 2), (of_optimum, 2))
+    return [_mean_and_range(values, digits) for values, digits in figures]
+
+
+def _mean_and_range(values: list[float], digits: int) -> str:
     """Mean (least to most); the mean alone where all are the same.
 
-    >>> _spread([0.5, 1.0], 2), _spread([1.0, 1.0], 2), _spread([], 2)
+    >>> _mean_and_range([0.5, 1.0], 2), _mean_and_range([1.0, 1.0], 2), _mean_and_range([], 2)
     ('0.75 (0.50 to 1.00)', '1.00', '')
     """
     if not values:

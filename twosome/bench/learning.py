@@ -1,17 +1,20 @@
-"""How many steps and seconds to the optimum: methods x environments x seeds. `python -m twosome.bench learning seeds=5`.
+"""How many steps and seconds to the optimum: methods x environments x seeds.
 
-Every run is an ordinary training run in `out/<method>/<environment>/seed<k>`, so an interrupted bench continues where it was.
-Steps to a share of the optimum are read off the scheduled greedy evaluations. Means over seeds are interquartile means with
-percentile bootstrap intervals (Agarwal et al. 2021).
+    python -m twosome.bench learning seeds=5
+
+Every run is an ordinary training run in `out/<method>/<environment>/seed<k>`, so an interrupted bench continues where
+it was. Steps to a share of the optimum are read off the scheduled greedy evaluations. Means over seeds are
+interquartile means with percentile bootstrap intervals (Agarwal et al. 2021).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twosome.bench.curves import UNTRAINED, draw, markdown, overview
+from twosome.bench.curves import UNTRAINED, MethodResult, draw, markdown, overview
 from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir
 from twosome.config.saved import must_agree
 
@@ -22,7 +25,16 @@ if TYPE_CHECKING:
     from twosome.protocols import Policy
 
 LANGUAGE_MODEL = ("twosome", "published", "group")
-VIRTUALHOME = ("food_preparation", "entertainment", "cheese", "hamburger", "apple_pie", "pizza", "washing_plate", "laundry")
+VIRTUALHOME = (
+    "food_preparation",
+    "entertainment",
+    "cheese",
+    "hamburger",
+    "apple_pie",
+    "pizza",
+    "washing_plate",
+    "laundry",
+)
 SHARES = (0.95, 0.99)
 
 
@@ -42,12 +54,12 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     out = Path(cfg.out).expanduser()
     jobs = [(m, e, s) for m in cfg.methods for e in cfg.envs for s in range(cfg.seeds)]
     waiting = [job for job in jobs if not _result_file(out, *job).exists()] if cfg.run else []
-    settings = {pair: settings_of(cfg, *pair, 0, out) for pair in dict.fromkeys(job[:2] for job in jobs)}  # mistakes cost nothing here
+    # Composed before anything is trained: a mistake in the settings costs nothing.
+    settings = {(m, e): settings_of(cfg, m, e, 0, out) for m in cfg.methods for e in cfg.envs}
     for method, env, seed in jobs:
         folder = _result_file(out, method, env, seed).parent
         if (folder / "config.yaml").exists():
-            settings[method, env].seed = seed
-            must_agree(folder, settings[method, env])
+            must_agree(folder, dataclasses.replace(settings[method, env], seed=seed))
     print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
     failed = run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
     results = {e: {m: _summary(cfg, out, m, e) for m in cfg.methods} for e in cfg.envs}
@@ -61,12 +73,12 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     return report
 
 
-# Runs ----------------------------------------------------------------------------------------------------------------------
+# Runs -----------------------------------------------------------------------------------------------------------------
 
 
 def _run(cfg: DictConfig, folder: Path, method: str, env: str, seed: int) -> None:
-    from twosome.training.run_folder import open_run
     from twosome.training.loop import train
+    from twosome.training.run_folder import open_run
 
     if method in UNTRAINED:
         _evaluate_untrained(cfg, method, env, seed, folder)
@@ -106,17 +118,23 @@ def _published_rates(env: str) -> list[str]:
 
 def _evaluate_untrained(cfg: DictConfig, method: str, env: str, seed: int, folder: Path) -> None:
     from twosome import files
-    from twosome.systems.build import build_policy
+    from twosome.rollout.evaluate import evaluate
     from twosome.systems.baselines.frozen import Affordance
     from twosome.systems.baselines.random import RandomPolicy
-    from twosome.rollout.collect.evaluate import evaluate
+    from twosome.systems.build import build_policy
     from twosome.versions import versions
 
     settings = settings_of(cfg, method, env, seed, folder)
     policy: Policy = RandomPolicy() if method == "random" else build_policy(settings)
     wrap = Affordance if method == "saycan" else None
     evaluation = evaluate(policy, settings.env, cfg.episodes, seed, wrap=wrap)
-    summary = {"optimum": settings.env.optimum, "env_steps": 0, "wall_seconds": 0.0, "eval_after": evaluation, "versions": versions()}
+    summary = {
+        "optimum": settings.env.optimum,
+        "env_steps": 0,
+        "wall_seconds": 0.0,
+        "eval_after": evaluation,
+        "versions": versions(),
+    }
     files.write_json(folder / "summary.json", summary)
 
 
@@ -124,19 +142,17 @@ def _result_file(out: Path, method: str, env: str, seed: int) -> Path:
     return out / method / env / f"seed{seed}" / "summary.json"
 
 
-# Figures -------------------------------------------------------------------------------------------------------------------
+# Figures --------------------------------------------------------------------------------------------------------------
 
 
-def _summary(cfg: DictConfig, out: Path, method: str, env: str) -> dict[str, Any]:
-    """All finished seeds of one method in one environment: curves, steps and seconds to shares of the optimum, final returns.
-
-    Of a seed that did not come to a share, the steps and seconds are None; `steps` are those it took in all.
-    """
+def _summary(cfg: DictConfig, out: Path, method: str, env: str) -> MethodResult:
+    """All finished seeds of one method in one environment."""
     from twosome.files import read_lines
 
-    found: dict[str, Any] = {"optimum": None, "commits": [], "curves": [], "final_greedy": [], "final_sampled": [], "steps": []}
-    reached: dict[str, list[Any]] = {str(share): [] for share in SHARES}
-    seconds: dict[str, list[Any]] = {str(share): [] for share in SHARES}
+    found = MethodResult(
+        optimum=None, commits=[], curves=[], final_greedy=[], final_sampled=[], steps=[],
+        steps_to={str(share): [] for share in SHARES}, seconds_to={str(share): [] for share in SHARES},
+    )  # fmt: skip
     for path in (_result_file(out, method, env, seed) for seed in range(cfg.seeds)):
         if not path.exists():
             continue
@@ -151,7 +167,8 @@ def _summary(cfg: DictConfig, out: Path, method: str, env: str) -> dict[str, Any
         found["steps"].append(summary["env_steps"])
         found["curves"].append([(r["step"], r["eval/greedy_return"]) for r in records])
         for share in SHARES:
-            first = next((r for r in records if optimum is not None and r["eval/greedy_return"] >= share * optimum), None)
-            reached[str(share)].append(first["step"] if first else None)
-            seconds[str(share)].append(first["speed/seconds"] if first else None)
-    return found | {"steps_to": reached, "seconds_to": seconds}
+            there = (r for r in records if optimum is not None and r["eval/greedy_return"] >= share * optimum)
+            first = next(there, None)
+            found["steps_to"][str(share)].append(first["step"] if first else None)
+            found["seconds_to"][str(share)].append(first["speed/seconds"] if first else None)
+    return found

@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
 from twosome.bench.published import decoder
+from twosome.types import LanguageModel
 
-Job = Callable[[], Any]
+Job: TypeAlias = Callable[[], object]
+Range: TypeAlias = dict[str, float]  # median, min, max
 
 
 class Seconds(NamedTuple):
@@ -30,18 +32,16 @@ class Tokens:
     """Positions that went through the transformer, padding included, while the block runs."""
 
     total = 0
-    passes = 0
 
 
 @contextmanager
-def tokens_of(lm: Any) -> Iterator[Tokens]:
+def tokens_of(lm: LanguageModel) -> Iterator[Tokens]:
     """Count every position that is fed to the transformer."""
     counted = Tokens()
 
-    def count(_module, args, kwargs):
+    def count(_module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         ids = kwargs["input_ids"] if kwargs.get("input_ids") is not None else args[0]
         counted.total += ids.numel()
-        counted.passes += 1
 
     handle = decoder(lm).register_forward_pre_hook(count, with_kwargs=True)
     try:
@@ -59,10 +59,12 @@ def flops(job: Job) -> int:
 
     aten = torch.ops.aten
 
-    def forward(query, key, value, *args, **kwargs):
+    def forward(query: torch.Size, key: torch.Size, value: torch.Size, *_: object, **__: object) -> int:
         return sdpa_flop_count(query, key, value)
 
-    def backward(gradient, query, key, value, *args, **kwargs):
+    def backward(
+        gradient: torch.Size, query: torch.Size, key: torch.Size, value: torch.Size, *_: object, **__: object
+    ) -> int:
         return sdpa_backward_flop_count(gradient, query, key, value)
 
     cpu = {
@@ -89,7 +91,7 @@ def peak_memory(job: Job, device: torch.device) -> int | None:
     if not Path("/proc/self/clear_refs").exists():
         return None
     _give_back()
-    Path("/proc/self/clear_refs").write_text("5")  # forget the process's own high-water mark
+    Path("/proc/self/clear_refs").write_text("5")  # resets the process's own high-water mark
     before = _status("VmRSS")
     job()
     return max(0, _status("VmHWM") - before)
@@ -113,7 +115,7 @@ def interleaved(jobs: dict[str, Job], repetitions: int, device: torch.device) ->
     return times
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def range_of(values: list[float]) -> Range:
     """Median, least and most."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 

@@ -5,8 +5,8 @@
     25m    8       512    1408    8      27.0 M with the tiny model's vocabulary of 1280
     7b     32      4096   11008   32     6.7 G with a vocabulary of 32000
 
-Random weights cost exactly what trained ones cost. The shapes use the tiny model's tokenizer; its ids are a part of a larger
-vocabulary. A small vocabulary makes the LM head cheap, which favours the schemes that run it at every position.
+Random weights cost exactly what trained ones cost. The shapes use the tiny model's tokenizer; its ids are a part of a
+larger vocabulary. A small vocabulary makes the LM head cheap, which favours the schemes that run it at every position.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ def _random(name: str, settings: ModelSettings, vocabulary: int | None) -> tuple
 
     quiet()
     device, dtype = choose_device(settings.device), getattr(torch, settings.dtype)
-    shape: dict[str, Any] = SHAPES[name] | {"vocab_size": vocabulary or VOCABULARY[name], "attn_implementation": settings.attention}
+    shape: dict[str, Any] = SHAPES[name] | {
+        "vocab_size": vocabulary or VOCABULARY[name],
+        "attn_implementation": settings.attention,
+    }
     config = LlamaConfig(max_position_embeddings=2048, tie_word_embeddings=False, **shape)
     previous = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
@@ -97,11 +100,18 @@ def quantize(lm: LanguageModel, kind: str, dtype: torch.dtype, device: torch.dev
         new: Any
         if kind == "nf4":
             new = bnb.nn.Linear4bit(
-                old.in_features, old.out_features, bias=False, compute_dtype=dtype, compress_statistics=True, quant_type="nf4"
+                old.in_features,
+                old.out_features,
+                bias=False,
+                compute_dtype=dtype,
+                compress_statistics=True,
+                quant_type="nf4",
             )
             new.weight = bnb.nn.Params4bit(weight, requires_grad=False, quant_type="nf4", compress_statistics=True)
         else:
-            new = bnb.nn.Linear8bitLt(old.in_features, old.out_features, bias=False, has_fp16_weights=False, threshold=0.0)
+            new = bnb.nn.Linear8bitLt(
+                old.in_features, old.out_features, bias=False, has_fp16_weights=False, threshold=0.0
+            )
             new.weight = bnb.nn.Int8Params(weight, requires_grad=False, has_fp16_weights=False)
         setattr(lm.get_submodule(where), name, new.to(device))
     lm.is_loaded_in_4bit, lm.is_loaded_in_8bit = kind == "nf4", kind == "int8"

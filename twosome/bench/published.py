@@ -1,8 +1,8 @@
-"""The baseline: what the published scheme computes, written afresh from its description in the paper (arXiv 2401.14151).
+"""The baseline: what the published scheme computes, written from its description in the paper (arXiv 2401.14151).
 
 Every action is a full sequence of its own, prompt and all, padded to the longest of its minibatch, with logits at every
-position; the critic is one more pass over every prompt. Nothing is kept between steps. The value is read at the last real
-token; in everything that a decision costs we follow the scheme, with one saving: menus are encoded once.
+position; the critic is one more pass over every prompt. Nothing is kept between steps. The value is read at the last
+real token; in everything that a decision costs we follow the scheme, with one saving: menus are encoded once.
 """
 
 from __future__ import annotations
@@ -31,15 +31,23 @@ def decoder(lm: LanguageModel) -> Any:
 class Published:
     """One padded sequence per action, a critic pass per state, full logits, no reuse. `settings`: `conf/ppo`."""
 
-    def __init__(self, lm: LanguageModel, tokenizer: Tokenizer, value_head: ValueHead, settings: PPOSettings, normalization: str = "word"):
+    def __init__(
+        self,
+        lm: LanguageModel,
+        tokenizer: Tokenizer,
+        value_head: ValueHead,
+        settings: PPOSettings,
+        normalization: str = "word",
+    ):
         self.lm, self.value_head, self.settings, self.normalization = lm, value_head, settings, normalization
         self._menu, self._prompt = tokens.Encoder(tokenizer), partial(tokens.encode_prompt, tokenizer)
         self.adapter = [p for p in lm.parameters() if p.requires_grad]
         s = settings
         self.actor = torch.optim.AdamW(self.adapter, s.actor.learning_rate, eps=s.adam_eps)
         self.critic = torch.optim.Adam(value_head.parameters(), s.critic.learning_rate, eps=s.adam_eps)
+        self._values = torch.zeros(0)  # of the rollout acted on last, [T, B]
 
-    # One pass ----------------------------------------------------------------------------------------------------------
+    # One pass ---------------------------------------------------------------------------------------------------------
 
     def forward(self, decisions: list[Decision]) -> Tensor:
         """Action log-probabilities [N, M] padded with -inf, with gradient where it is enabled."""
@@ -76,7 +84,7 @@ class Published:
         lengths = torch.tensor([len(p) for p in paths], device=device)
         return padded, (torch.arange(padded.shape[1], device=device) < lengths[:, None]).long()
 
-    # A whole update ----------------------------------------------------------------------------------------------------
+    # A whole update ---------------------------------------------------------------------------------------------------
 
     def act(self, rollout: Rollout) -> Tensor:
         """At every step the policy and the critic; returns the log-probabilities of the actions taken, [T, B]."""
@@ -90,16 +98,19 @@ class Published:
         return taken
 
     def learn(self, rollout: Rollout) -> None:
-        """Value minibatches, then policy minibatches with accumulated gradients. The KL guard is left out: it never ends early."""
+        """Value minibatches, then policy minibatches with accumulated gradients.
+
+        The KL guard is left out: it never ends early.
+        """
         s = self.settings
         with torch.no_grad():
             last = self.values(rollout.next_states[-1]).cpu()
         following = torch.cat([self._values[1:], last[None]])
-        advantages, targets = gae(
-            rollout.rewards, self._values, following, rollout.discounts, rollout.terminated | rollout.truncated,
-            rollout.truncated, s.gae_lambda,
-        )  # fmt: skip
+        is_end = rollout.terminated | rollout.truncated  # a timeout is treated as terminal
+        flags = (is_end, rollout.truncated)
+        advantages, targets = gae(rollout.rewards, self._values, following, rollout.discounts, *flags, s.gae_lambda)
         decisions = [d for row in rollout.decisions for d in row]
+        samples = (rollout.actions.flatten(), rollout.log_probs.flatten(), advantages.flatten())
         device = self.lm.get_input_embeddings().weight.device
         old, flat_targets = self._values.flatten().to(device), targets.flatten().to(device)
         for _ in range(s.critic.epochs):
@@ -112,10 +123,12 @@ class Published:
         for _ in range(s.actor.epochs):
             order = torch.randperm(len(decisions))
             for group in order.split(s.actor.minibatch * s.accumulation):
-                self.gradient(decisions, group, rollout.actions.flatten(), rollout.log_probs.flatten(), advantages.flatten())
+                self.gradient(decisions, group, *samples)
                 self._step(self.actor, self.adapter)
 
-    def gradient(self, decisions: list[Decision], group: Tensor, actions: Tensor, old: Tensor, advantages: Tensor) -> None:
+    def gradient(
+        self, decisions: list[Decision], group: Tensor, actions: Tensor, old: Tensor, advantages: Tensor
+    ) -> None:
         """Add up the gradient of one optimiser step over its minibatches."""
         s = self.settings
         self.actor.zero_grad(set_to_none=True)

@@ -8,25 +8,36 @@ import multiprocessing
 import multiprocessing.connection
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import ForkContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from twosome.errors import ConfigError, TwosomeError
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
-def check_numbers(cfg: Any, **least: int) -> None:
+Job: TypeAlias = tuple[str | int, ...]  # what tells a run from the others: method, environment, seed
+
+
+def check_numbers(cfg: Mapping[str, object], **least: int) -> None:
     """Refuse a setting that is no whole number of at least so much. Raises `ConfigError` naming it."""
     for name, low in least.items():
-        if type(cfg[name]) is not int or cfg[name] < low:
-            raise ConfigError(f"{name}={cfg[name]} cannot work: expected a whole number, {low} or more.")
+        value = cfg[name]
+        if type(value) is not int or value < low:
+            raise ConfigError(f"{name}={value} cannot work: expected a whole number, {low} or more.")
 
 
-def check_listed(cfg: Any, *names: str) -> None:
+def check_listed(cfg: Mapping[str, object], *names: str) -> None:
     """Refuse an empty list, or what is none. Raises `ConfigError` naming it."""
     for name in names:
-        if isinstance(cfg[name], str) or not isinstance(cfg[name], Sequence) or not cfg[name]:
-            raise ConfigError(f"{name}={cfg[name]} cannot work: expected a list of one or more, such as {name}=[tomato_salad].")
+        value = cfg[name]
+        if isinstance(value, str) or not isinstance(value, Sequence) or not value:
+            raise ConfigError(
+                f"{name}={value} cannot work: expected a list of one or more, such as {name}=[tomato_salad]."
+            )
 
 
 def run_dir(folder: Path) -> str:
@@ -35,21 +46,15 @@ def run_dir(folder: Path) -> str:
 
 
 def run_all(
-    work: Callable[..., None], cfg: Any, jobs: Sequence[tuple[Any, ...]], folder_of: Callable[..., Path], workers: int
+    work: Callable[..., None], cfg: DictConfig, jobs: Sequence[Job], folder_of: Callable[..., Path], workers: int
 ) -> list[str]:
     """Call `work(cfg, folder, *job)` for every job, `workers` at a time; returns the names of those that failed.
 
-    Forked where possible, so that imports are paid once. What a job prints goes to `output.txt` in its folder, which is made for
-    it. When this process is told to stop, so are the runs: each saves where it is.
+    Forked where possible, so that imports are paid once. What a job prints goes to `output.txt` in its folder, which is
+    made for it. When this process is told to stop, so are the runs: each saves where it is.
     """
-    kinds = multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("fork" if "fork" in kinds else "spawn")
-    if "fork" in kinds and jobs:
-        from twosome.lm.loading import quiet
-
-        quiet()
-        import peft  # noqa: F401
-    running: dict[str, Any] = {}
+    context = _context(imports=bool(jobs))
+    running: dict[str, BaseProcess] = {}
     failed: list[str] = []
 
     def wait_until(few: int) -> None:
@@ -77,13 +82,28 @@ def run_all(
     return failed
 
 
-def _run_one(work: Callable[..., None], cfg: Any, folder: Path, job: tuple[Any, ...], name: str) -> None:
+def _context(*, imports: bool) -> ForkContext | SpawnContext:
+    """How processes are started; what takes long to import is imported here, where they inherit it."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    if imports:
+        from twosome.lm.loading import quiet
+
+        quiet()
+        import peft  # noqa: F401
+    return multiprocessing.get_context("fork")
+
+
+def _run_one(work: Callable[..., None], cfg: DictConfig, folder: Path, job: Job, name: str) -> None:
     """One job in its process, which exits with 1 where it failed."""
     from twosome.training.signals import Stopped
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "output.txt").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(io.TextIOWrapper(log.buffer)):
+        with (
+            (folder / "output.txt").open("a", encoding="utf-8") as log,
+            contextlib.redirect_stdout(io.TextIOWrapper(log.buffer)),
+        ):
             work(cfg, folder, *job)
     except Stopped as stopped:
         print(f"{name}: {stopped}", flush=True)
@@ -99,5 +119,7 @@ def _run_one(work: Callable[..., None], cfg: Any, folder: Path, job: tuple[Any, 
 def leave(failed: list[str]) -> None:
     """End the command with 1 where a run has failed."""
     if failed:
-        print(f"{len(failed)} runs failed: {', '.join(failed)}. The same command line tries them again.", file=sys.stderr)
+        print(
+            f"{len(failed)} runs failed: {', '.join(failed)}. The same command line tries them again.", file=sys.stderr
+        )
         raise SystemExit(1)

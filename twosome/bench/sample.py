@@ -34,7 +34,10 @@ def rollouts(cfg: TrainSettings, n: int) -> list[Rollout]:
 
 
 def distinct_decisions(cfg: TrainSettings, n: int) -> list[Decision]:
-    """At most `n` distinct decisions met by random play, in random order: nothing is there twice, so nothing can be reused."""
+    """At most `n` distinct decisions met by random play, in random order.
+
+    Nothing is there twice, so nothing can be reused.
+    """
     worlds, generator = _worlds(cfg)
     seen: dict[Decision, None] = {}
     played = 0

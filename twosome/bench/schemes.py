@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -26,7 +26,10 @@ OURS = "ours"
 
 @dataclass(frozen=True)
 class Scheme:
-    """`key`: on the command line and in the JSON; `changes`: of `conf/policy`; `all_logits`: the LM head at every position."""
+    """One way to score menus.
+
+    `key`: on the command line and in the JSON; `changes`: of `conf/policy`; `all_logits`: the LM head at every position.
+    """
 
     key: str
     label: str
@@ -80,7 +83,8 @@ class Ours:
         while True:
             self.learner.actor.zero_grad(set_to_none=True)
             try:
-                return self._accumulate(decisions, weights)
+                self._accumulate(decisions, weights)
+                return
             except torch.OutOfMemoryError as error:
                 self.policy.halve_budget(error)
 
@@ -103,6 +107,7 @@ class Ours:
 
     @property
     def token_budget(self) -> int | None:
+        """Most tokens of a pass; halved where memory ran out."""
         return self.policy.token_budget
 
 
@@ -128,7 +133,10 @@ class Theirs:
             (log_probs[:, 0] * weights[index].to(log_probs.device)).sum().backward()
 
 
-def make(scheme: Scheme, built: Built, cfg: TrainSettings) -> Ours | Theirs:
+Runner: TypeAlias = Ours | Theirs
+
+
+def make(scheme: Scheme, built: Built, cfg: TrainSettings) -> Runner:
     """A fresh runner: caches empty, a value head and optimisers of its own, the model shared."""
     weight = built.lm.get_input_embeddings().weight
     torch.manual_seed(cfg.seed)

@@ -26,7 +26,10 @@ Row = dict[str, Any]
 
 
 def check_equal(runners: dict[str, Any], decisions: list[Decision], dtype: torch.dtype) -> float:
-    """The largest difference of any scheme's log-probabilities from the first's. Raises `NumericsError` beyond the tolerance."""
+    """The largest difference of any scheme's log-probabilities from the first's.
+
+    Raises `NumericsError` beyond the tolerance.
+    """
     (first, reference), *others = [(key, runner.score(decisions)) for key, runner in runners.items()]
     worst = 0.0
     for key, rows in others:
@@ -38,7 +41,9 @@ def check_equal(runners: dict[str, Any], decisions: list[Decision], dtype: torch
 
 
 def jobs_of(runner: Any, decisions: list[Decision], batch: int, seed: int) -> dict[str, Callable[[], None]]:
-    """`score`: log-probabilities of the menus, a batch of worlds at a time; `value`: the critic; `train`: an optimiser step."""
+    """`score`: log-probabilities of the menus, a batch of worlds at a time; `value`: the critic; `train`: an optimiser
+    step.
+    """
     batches = [decisions[i : i + batch] for i in range(0, len(decisions), batch)]
     weights = torch.randn(len(decisions), generator=torch.Generator().manual_seed(seed)) / len(decisions)
 
@@ -54,7 +59,10 @@ def jobs_of(runner: Any, decisions: list[Decision], batch: int, seed: int) -> di
 
 
 def per_pass(built: Built, cfg: TrainSettings, keys: list[str] | None, repetitions: int) -> list[Row]:
-    """Every scheme on the same distinct decisions: nothing repeats, nothing is kept. `act` is `score` and `value` together."""
+    """Every scheme on the same distinct decisions: nothing repeats, nothing is kept.
+
+    `act` is `score` and `value` together.
+    """
     device = built.lm.get_input_embeddings().weight.device
     schemes = chosen(PER_PASS, keys)
     decisions = distinct_decisions(cfg, SAMPLE)
@@ -76,19 +84,25 @@ def per_pass(built: Built, cfg: TrainSettings, keys: list[str] | None, repetitio
 
 def _together(score: Row, value: Row) -> Row:
     """Acting as a decision costs it without reuse: the menu's log-probabilities, then the state's value."""
-    both: Row = score | {"mode": "act", "peak_memory": max(score["peak_memory"] or 0, value["peak_memory"] or 0) or None}
+    both: Row = score | {
+        "mode": "act",
+        "peak_memory": max(score["peak_memory"] or 0, value["peak_memory"] or 0) or None,
+    }
     both["tokens"] = score["tokens"] + value["tokens"]
     both["flops"] = score["flops"] + value["flops"] if score["flops"] and value["flops"] else None
     for name in ("seconds", "cpu_seconds"):
-        both[name] = [a + b for a, b in zip(score[name], value[name], strict=True)] if value[name] and score[name] else []
+        both[name] = (
+            [a + b for a, b in zip(score[name], value[name], strict=True)] if value[name] and score[name] else []
+        )
     return both | {"per_second": rate(both["decisions"], both["seconds"])}
 
 
 def per_update(built: Built, cfg: TrainSettings, keys: list[str] | None, updates: int, count: bool) -> list[Row]:
     """Whole updates of one run from cold caches, the schemes in turn: act on a rollout, then learn from it.
 
-    Rollouts are random play, the same for all. Tokens (per update) and seconds are of all updates, seconds apart for acting and
-    learning too. With `count` the FLOPs of the first update are counted before, on runners that are then thrown away.
+    Rollouts are random play, the same for all. Tokens (per update) and seconds are of all updates, seconds apart for
+    acting and learning too. With `count` the FLOPs of the first update are counted before, on runners that are then
+    thrown away.
     """
     device = built.lm.get_input_embeddings().weight.device
     schemes = chosen(PER_UPDATE, keys)
@@ -143,7 +157,10 @@ def _update(runner: Any, rollout: Rollout) -> None:
 
 
 def count_updates(built: Built, cfg: TrainSettings, updates: int) -> list[Row]:
-    """Tokens forwarded by ours and the published scheme over many updates. Depends on the tokenizer, not on the weights."""
+    """Tokens forwarded by ours and the published scheme over many updates.
+
+    Depends on the tokenizer, not on the weights.
+    """
     rows = []
     played = rollouts(cfg, updates)
     for scheme in chosen(PER_UPDATE, [OURS, PUBLISHED]):
@@ -164,7 +181,8 @@ def chosen(schemes: tuple[Scheme, ...], keys: list[str] | None) -> list[Scheme]:
 def _work(job: Callable[[], None], built: Built, device: torch.device) -> dict[str, Any]:
     """Tokens, FLOPs and peak memory of one job, in a run that is not timed and warms up.
 
-    Quantised layers are kernels that the counter does not see: their FLOPs are None, those of the same model in full stand for them.
+    Quantised layers are kernels that the counter does not see: their FLOPs are None, those of the same model in full
+    stand for them.
     """
     found: dict[str, Any] = {"tokens": 0, "flops": None, "peak_memory": None}
     try:
@@ -183,7 +201,9 @@ def rate(decisions: int, seconds: list[float]) -> float | None:
     return decisions / statistics.median(seconds) if seconds else None
 
 
-def _row(scheme: Scheme, cfg: TrainSettings, mode: str, decisions: int, work: dict[str, Any], times: list[measure.Seconds]) -> Row:
+def _row(
+    scheme: Scheme, cfg: TrainSettings, mode: str, decisions: int, work: dict[str, Any], times: list[measure.Seconds]
+) -> Row:
     wall = [t.wall for t in times]
     return {
         "environment": cfg.env.id.split("/")[-1],
@@ -201,8 +221,8 @@ def _row(scheme: Scheme, cfg: TrainSettings, mode: str, decisions: int, work: di
 def with_ratios(rows: list[Row]) -> list[Row]:
     """Beside every row how many times less than the published scheme it needs: tokens, FLOPs, memory, seconds.
 
-    Seconds are compared within a round (so that a slow moment of the machine falls on all schemes): median, least and most of the ratios, and for
-    updates also the ratio of the sums.
+    Seconds are compared within a round (so that a slow moment of the machine falls on all schemes): median, least and
+    most of the ratios, and for updates also the ratio of the sums.
     """
     published = {r["mode"]: r for r in rows if r["scheme"] == PUBLISHED}
     for row in rows:

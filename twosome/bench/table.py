@@ -70,7 +70,9 @@ def _counts(model: str, rows: list[Row]) -> Table:
         for r in rows if r["mode"] == "count"
     ]  # fmt: skip
     return Table(
-        f"Tokens forwarded over many updates. {model}", ["environment", "scheme", "updates", "tokens per update", "x tokens"], lines
+        f"Tokens forwarded over many updates. {model}",
+        ["environment", "scheme", "updates", "tokens per update", "x tokens"],
+        lines,
     )
 
 
@@ -94,7 +96,8 @@ def _environments(rows: list[Row]) -> Table:
         for r in rows
     ]  # fmt: skip
     return Table(
-        "Environments alone, one core, random legal actions, text included (played: through gymnasium.make; bare: unwrapped; anew: "
+        "Environments alone, one core, random legal actions, text included (played: through gymnasium.make; bare: "
+        "unwrapped; anew: "
         "nothing remembered)",
         ["environment", "how", "actions/s of processor time", "range", "primitive steps per action"], lines,
     )  # fmt: skip
@@ -122,7 +125,11 @@ def show(table: Table) -> None:
 
 
 def _find(rows: list[Row], like: Row, mode: str) -> Row:
-    return next(r for r in rows if r["mode"] == mode and (r["environment"], r["scheme"]) == (like["environment"], like["scheme"]))
+    return next(
+        r
+        for r in rows
+        if r["mode"] == mode and (r["environment"], r["scheme"]) == (like["environment"], like["scheme"])
+    )
 
 
 def _number(value: float | None, row: Row | None = None) -> str:

@@ -1,8 +1,9 @@
 """`python -m twosome.bench throughput`: what a decision costs, side by side in one run.
 
-Our scorer, our scorer with each shortcut off, prompt-KV sharing, separate sequences and the published scheme, on the same
-decisions of the same environments with the same model: tokens forwarded, FLOPs, decisions per second (acting, no gradient),
-samples per second (forward and backward), peak memory, and how many times less than the published scheme each needs.
+Our scorer, our scorer with each shortcut off, prompt-KV sharing, separate sequences and the published scheme, on the
+same decisions of the same environments with the same model: tokens forwarded, FLOPs, decisions per second (acting, no
+gradient), samples per second (forward and backward), peak memory, and how many times less than the published scheme
+each needs.
 
     python -m twosome.bench throughput                                  the embedded model, four environments
     python -m twosome.bench throughput --model 25m --env tomato_salad,tomato_lettuce_salad
@@ -10,8 +11,8 @@ samples per second (forward and backward), peak memory, and how many times less 
     python -m twosome.bench throughput --model mini --modes count --updates 20     tokens of a longer run, nothing timed
     python -m twosome.bench throughput --environments                   the worlds alone
 
-Schemes take turns within a round, ratios are taken within a round, and processor time stands beside wall time: on a machine
-that others use too, trust the ratios and the processor time. The JSON holds every single time.
+Schemes take turns within a round, ratios are taken within a round, and processor time stands beside wall time: on a
+machine that others use too, trust the ratios and the processor time. The JSON holds every single time.
 """
 
 from __future__ import annotations
@@ -41,31 +42,46 @@ Result = dict[str, Any]
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
-        prog="python -m twosome.bench throughput", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m twosome.bench throughput",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument(
-        "--model", default="tiny", help="tiny; 25m, 7b or mini (random weights); a folder or a hub name; several with commas"
+        "--model",
+        default="tiny",
+        help="tiny; 25m, 7b or mini (random weights); a folder or a hub name; several with commas",
     )
     p.add_argument("--env", default=",".join(ENVIRONMENTS), help="names in conf/env, with commas")
-    p.add_argument("--modes", default="pass,update", help="pass (no reuse), update (with reuse), count (tokens of many updates)")
+    p.add_argument(
+        "--modes", default="pass,update", help="pass (no reuse), update (with reuse), count (tokens of many updates)"
+    )
     p.add_argument("--schemes", default=None, help="keys with commas, such as ours,published; default all")
     p.add_argument("--repetitions", type=int, default=5, help="timed rounds of a pass")
     p.add_argument("--updates", type=int, default=3, help="whole updates of 4 x 32 steps")
-    p.add_argument("--no-flops", action="store_true", help="do not count the FLOPs of an update, which costs one more update")
+    p.add_argument(
+        "--no-flops", action="store_true", help="do not count the FLOPs of an update, which costs one more update"
+    )
     p.add_argument("--threads", type=int, default=1, help="CPU threads")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
     p.add_argument("--dtype", default=None, help="float32 | bfloat16 | float16; default float32, bfloat16 for 7b")
     p.add_argument("--quantization", default=None, help="none, int8, nf4, with commas; default none, all three for 7b")
     p.add_argument("--checkpointing", action="store_true", help="gradient checkpointing")
-    p.add_argument("--vocabulary", type=int, default=None, help="of a random-weight model; default 1280 for 25m, 32000 for 7b")
+    p.add_argument(
+        "--vocabulary", type=int, default=None, help="of a random-weight model; default 1280 for 25m, 32000 for 7b"
+    )
     p.add_argument("--token-budget", type=int, default=None, help="of a forward pass; default that of conf/policy")
     p.add_argument("--memory-gib", type=float, default=None, help="use no more of the accelerator's memory than this")
-    p.add_argument("--peak-tflops", type=float, default=None, help="of the accelerator, for the utilisation; default by its name")
+    p.add_argument(
+        "--peak-tflops", type=float, default=None, help="of the accelerator, for the utilisation; default by its name"
+    )
     p.add_argument("--environments", action="store_true", help="measure the worlds alone instead")
     p.add_argument("--steps", type=int, default=20000, help="with --environments: actions of a round")
     p.add_argument(
-        "--output", type=Path, default=None, help="of the JSON; default throughput_<model>.json in notebooks/results, or here"
+        "--output",
+        type=Path,
+        default=None,
+        help="of the JSON; default throughput_<model>.json in notebooks/results, or here",
     )
     p.add_argument("--markdown", action="store_true", help="print markdown instead of drawn tables")
     return p
@@ -158,7 +174,9 @@ def _models(options: argparse.Namespace, result: Result, save: Callable[[], None
                 torch.cuda.empty_cache()
 
 
-def _model(options: argparse.Namespace, model: str, quantization: str, result: Result, save: Callable[[], None]) -> None:
+def _model(
+    options: argparse.Namespace, model: str, quantization: str, result: Result, save: Callable[[], None]
+) -> None:
     """All modes of one model in all environments; what is measured is saved at once."""
     from twosome.bench import accelerator, models, scoring
 

@@ -1,4 +1,6 @@
-"""The commands' common frame: settings are checked before anything is loaded, and a mistake is one paragraph, not a traceback.
+"""The commands' common frame.
+
+Settings are checked before anything is loaded, and a mistake is one paragraph, not a traceback.
 
 Exit codes: 0 done, 1 the run failed, 2 a mistake in the settings, 130 and 143 stopped by Ctrl-C and SIGTERM.
 """

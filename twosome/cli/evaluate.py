@@ -27,7 +27,9 @@ def job(cfg: DictConfig) -> list[dict[str, Any]]:
     from twosome.cli.evaluate_output import write_results
 
     if OmegaConf.is_missing(cfg, "checkpoint"):
-        raise ConfigError("checkpoint=... is missing: a run folder, a checkpoint folder, or `tiny` for the untrained model.")
+        raise ConfigError(
+            "checkpoint=... is missing: a run folder, a checkpoint folder, or `tiny` for the untrained model."
+        )
     if cfg.episodes < 1:
         raise ConfigError(f"episodes={cfg.episodes} cannot work: expected 1 or more.")
     sources = [str(c) for c in _listed(cfg.checkpoint)]

@@ -15,9 +15,15 @@ from twosome.versions import versions
 
 
 def write_results(out: Path, results: list[dict[str, Any]]) -> None:
-    """`eval.json` (the first result, and all under `results`), `eval.csv` (random play beside them), `eval.png` where matplotlib is, and a table."""
+    """Write the results and print their table.
+
+    `eval.json` holds the first result, and all under `results`; `eval.csv` has random play beside them; `eval.png` is
+    drawn where matplotlib is installed.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    (out / "eval.json").write_text(json.dumps(results[0] | {"results": results, "versions": versions()}, indent=1), encoding="utf-8")
+    (out / "eval.json").write_text(
+        json.dumps(results[0] | {"results": results, "versions": versions()}, indent=1), encoding="utf-8"
+    )
     rows = _rows(results)
     with (out / "eval.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
@@ -60,7 +66,15 @@ def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
 def _print(rows: list[dict[str, Any]], out: Path) -> None:
     table = Table(title=f"{rows[0]['episodes']} episodes each; intervals are 95 %")
     several = len({r["checkpoint"] for r in rows if r["policy"] != "random"}) > 1
-    columns = [*(["checkpoint"] if several else []), "environment", "policy", "return", "of optimum", "success", "steps"]
+    columns = [
+        *(["checkpoint"] if several else []),
+        "environment",
+        "policy",
+        "return",
+        "of optimum",
+        "success",
+        "steps",
+    ]
     for column in columns:
         table.add_column(column, justify="left" if column in ("checkpoint", "environment", "policy") else "right")
     for r in rows:
@@ -75,11 +89,16 @@ def _print(rows: list[dict[str, Any]], out: Path) -> None:
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=120)
     console.print(table)
-    console.print(f"Written: {out / 'eval.json'}, eval.csv" + (", eval.png" if _has_matplotlib() else ""), soft_wrap=True)
+    console.print(
+        f"Written: {out / 'eval.json'}, eval.csv" + (", eval.png" if _has_matplotlib() else ""), soft_wrap=True
+    )
 
 
 def _draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Discounted returns as bars with their intervals. Left out where matplotlib is not installed (the extra `plot`)."""
+    """Discounted returns as bars with their intervals.
+
+    Left out where matplotlib is not installed (the extra `plot`).
+    """
     if not _has_matplotlib():
         return
     from matplotlib.figure import Figure
@@ -90,11 +109,15 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     low = [r["return"] - r["return_low"] for r in rows]
     high = [r["return_high"] - r["return"] for r in rows]
     colors = [{"greedy": "#4c72b0", "sampled": "#a9bfdd", "random": "#dddddd"}[r["policy"]] for r in rows]
-    axes.bar(range(len(rows)), [r["return"] for r in rows], yerr=[low, high], color=colors, edgecolor="black", capsize=3)
+    axes.bar(
+        range(len(rows)), [r["return"] for r in rows], yerr=[low, high], color=colors, edgecolor="black", capsize=3
+    )
     for i, r in enumerate(rows):
         if r["of_optimum"]:
             optimum = r["return"] / r["of_optimum"]
-            axes.hlines(optimum, i - 0.45, i + 0.45, color="black", linestyles="dashed", label="optimum" if i == 0 else "")
+            axes.hlines(
+                optimum, i - 0.45, i + 0.45, color="black", linestyles="dashed", label="optimum" if i == 0 else ""
+            )
     axes.set_xticks(range(len(rows)), labels, fontsize=8, rotation=0 if len(rows) < 9 else 60)
     axes.set_ylabel("discounted return")
     if any(r["of_optimum"] for r in rows):

@@ -32,9 +32,7 @@ def job(cfg: InspectSettings) -> None:
     steps = parse_state(cfg.state)
     if cfg.checkpoint is None:
         if cfg.env is None:
-            raise ConfigError(
-                "env=... is missing: a name of conf/env such as env=tomato_salad, or checkpoint=RUN."
-            )
+            raise ConfigError("env=... is missing: a name of conf/env such as env=tomato_salad, or checkpoint=RUN.")
         policy, env = build_policy(cfg, adapter=False), cfg.env
     else:
         policy, saved = load_with_settings(cfg.checkpoint, checkpoint=cfg.which, overrides=cfg.overrides)
@@ -72,9 +70,7 @@ def reach(env: EnvSettings, policy: LLMPolicy, seed: int, steps: list[int]) -> W
     for n, action in enumerate(steps):
         if action not in world.menu.indices:
             menu = ", ".join(f"{i}: {a}" for i, a in zip(world.menu.indices, world.menu.phrases, strict=True))
-            raise ConfigError(
-                f"{place}: action {action} (the {n + 1}. one) is not allowed there. Allowed are {menu}."
-            )
+            raise ConfigError(f"{place}: action {action} (the {n + 1}. one) is not allowed there. Allowed are {menu}.")
         world.step(world.menu.indices.index(action))
         if world.is_over:
             raise ConfigError(
@@ -92,11 +88,7 @@ def show(policy: LLMPolicy, world: World, cfg: InspectSettings) -> None:
 
     d = inspect_state(policy, world.observation, world.info, normalization=cfg.normalization)
     if cfg.json:
-        print(
-            json.dumps(
-                {"goal": world.observation["goal"], "scene": world.observation["scene"], **d.to_dict()}
-            )
-        )
+        print(json.dumps({"goal": world.observation["goal"], "scene": world.observation["scene"], **d.to_dict()}))
         return
     # A file or pipe has no width of its own; a table cut at 80 columns would lose the numbers.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)

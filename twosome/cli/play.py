@@ -92,15 +92,11 @@ class Table:
         out.print(session.scene)
         if session.over:
             out.rule()
-            out.print(
-                session.ending().capitalize() + ".", style="bold green" if session.success else "bold yellow"
-            )
+            out.print(session.ending().capitalize() + ".", style="bold green" if session.success else "bold yellow")
             return
         for index, phrase in session.menu.items():
             out.print(f"  {index:2d}  {phrase}")
-        out.print(
-            f"return so far {session.total:.4f}, {counted(session.steps, 'primitive step')}", style="dim"
-        )
+        out.print(f"return so far {session.total:.4f}, {counted(session.steps, 'primitive step')}", style="dim")
 
     def _ask(self) -> str | None:
         try:
@@ -131,9 +127,7 @@ def choose(answer: str, menu: dict[int, str]) -> int | str:
     if len(begun) == 1:
         return begun[0]
     if begun:
-        return (
-            f"{answer!r} could be {' or '.join(repr(menu[k]) for k in begun)}. Type more of it, or a number."
-        )
+        return f"{answer!r} could be {' or '.join(repr(menu[k]) for k in begun)}. Type more of it, or a number."
     near = difflib.get_close_matches(answer, menu.values(), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{answer!r} is no action here.{hint} Type {KEYS}."

@@ -1,1 +1,1 @@
-"""Settings: their shape and constraints, how a command line is composed and checked, how a run's are saved and read back."""
+"""Settings: shape, constraints, composing a command line, saving and reading back those of a run."""

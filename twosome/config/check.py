@@ -93,9 +93,7 @@ def _check_model(model: ModelSettings) -> None:
         refuse("model.value_head.widths", model.value_head.widths, "one or more positive widths")
     targets = model.lora.targets
     names = [targets] if isinstance(targets, str) else targets
-    if targets is not None and not (
-        isinstance(names, list) and names and all(isinstance(t, str) and t for t in names)
-    ):
+    if targets is not None and not (isinstance(names, list) and names and all(isinstance(t, str) and t for t in names)):
         refuse("model.lora.targets", targets, "all-linear, a list of layer names such as [q_proj, v_proj], or null")
     if model.quantization != "none" and model.compile:
         raise ConfigError("model.compile=true does not work with model.quantization; turn one of the two off.")

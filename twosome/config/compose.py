@@ -52,7 +52,9 @@ def prepared(overrides: list[str], config_name: str) -> list[str]:
         if problem := check_override(override, config_name):
             raise ConfigError(problem)
     overrides = renamed_overrides(overrides)
-    if config_name == "eval":  # Hydra reads `env=` as a choice of one file; a policy is evaluated in any number of worlds
+    if (
+        config_name == "eval"
+    ):  # Hydra reads `env=` as a choice of one file; a policy is evaluated in any number of worlds
         overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
     return [f"++{o}" if o.startswith("env.kwargs.") else o for o in overrides]  # an open mapping: any key may be added
 
@@ -81,6 +83,7 @@ def _resumed(cfg: TrainSettings, overrides: list[str]) -> TrainSettings:
     for name, value in (("run_dir", cfg.run_dir), ("init", cfg.init)):
         if value is not None:
             raise ConfigError(
-                f"resume and {name} contradict each other: a run is continued where it lies, as it is. Leave {name} out."
+                f"resume and {name} contradict each other: a run is continued where it lies, as it is. Leave {name} "
+                "out."
             )
     return continued(cfg, compose([]), overrides)

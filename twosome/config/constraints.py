@@ -22,8 +22,8 @@ class Constraint(NamedTuple):
 def setting(*constraints: Constraint, default: Any = dataclasses.MISSING) -> Any:
     """A field of a schema with its constraints. `None` passes all of them.
 
-    `default`: only for a setting that came later than saved runs: the value that leaves them as they were. All other numbers
-    have their home in `conf/`.
+    `default`: only for a setting that came later than saved runs: the value that leaves them as they were. All other
+    numbers have their home in `conf/`.
     """
     return dataclasses.field(default=default, metadata={"constraints": constraints})
 

@@ -1,8 +1,10 @@
-"""Settings on disk: written beside a run, read back as plain data, compared with a command line's. Runs nothing, loads no model.
+"""Settings on disk: written beside a run, read back as plain data, compared with a command line's.
 
-A saved config may come from a stranger. It is data of known names and types: no tags, anchors, interpolations or `_target_`;
-and where it asks for something that runs code which is not this project's (a model's own Python files, a module named by an
-environment's id), it is refused until the user's own command line asks for it too.
+Runs nothing, loads no model.
+
+A saved config may come from a stranger. It is data of known names and types: no tags, anchors, interpolations or
+`_target_`; and where it asks for something that runs code which is not this project's (a model's own Python files, a
+module named by an environment's id), it is refused until the user's own command line asks for it too.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ def to_yaml(cfg: TrainSettings) -> str:
 def saved_settings(path: Path, overrides: Sequence[str] = (), *, runs_environment: bool = False) -> TrainSettings:
     """Settings that a run saved, checked like a command line's.
 
-    `overrides`: of the user, such as `["model.device=cpu"]`. `runs_environment`: whether the environment that they name is
-    going to be made. Raises `CheckpointError` for a file that cannot be used, `ConfigError` for overrides that cannot.
+    `overrides`: of the user, such as `["model.device=cpu"]`. `runs_environment`: whether the environment that they name
+    is going to be made. Raises `CheckpointError` for a file that cannot be used, `ConfigError` for overrides that
+    cannot.
     """
     from omegaconf.errors import OmegaConfBaseException
 
@@ -63,13 +66,15 @@ def must_be_trusted(cfg: TrainSettings, overrides: Sequence[str], who: str, *, r
     asked = {key_of(o) for o in overrides}
     if cfg.model.trust_remote_code and "model.trust_remote_code" not in asked:
         raise CheckpointError(
-            f"{who} ask to run Python files that come with the model {cfg.model.name!r} (model.trust_remote_code=true). "
+            f"{who} ask to run Python files that come with the model {cfg.model.name!r} "
+            "(model.trust_remote_code=true). "
             "If you trust their author, say so yourself: add model.trust_remote_code=true."
         )
     module = cfg.env.id.rpartition(":")[0]
     if runs_environment and module not in TRUSTED_MODULES and not asked & {"env.id", "env"}:
         raise CheckpointError(
-            f"{who} ask to import the Python module {module!r} for their environment. If you trust it, say so yourself: "
+            f"{who} ask to import the Python module {module!r} for their environment. If you trust it, say so "
+            "yourself: "
             f"add env.id={cfg.env.id} (in twosome-eval and twosome-inspect: 'overrides=[env.id={cfg.env.id}]')."
         )
 
@@ -108,15 +113,15 @@ def must_agree(folder: Path, cfg: TrainSettings) -> None:
     if changed:
         raise ConfigError(
             f"{folder} holds a run with other settings: {'; '.join(changed)}. Use the same settings to continue it, or "
-            "another folder to start afresh."
+            "another folder to begin a new run."
         )
 
 
 def continued(cfg: TrainSettings, usual: TrainSettings, overrides: Sequence[str]) -> TrainSettings:
     """The settings of `resume=PATH`: the saved ones.
 
-    `cfg`: the command line's; `usual`: those of an empty command line. What else `cfg` asks for must agree with the saved
-    ones or be in `FREE`. Raises `CheckpointError`, `ConfigError`.
+    `cfg`: the command line's; `usual`: those of an empty command line. What else `cfg` asks for must agree with the
+    saved ones or be in `FREE`. Raises `CheckpointError`, `ConfigError`.
     """
     from omegaconf import OmegaConf
 
@@ -124,7 +129,8 @@ def continued(cfg: TrainSettings, usual: TrainSettings, overrides: Sequence[str]
     place = next((p for p in (path / "config.yaml", path.parent.parent / "config.yaml") if p.is_file()), None)
     if place is None:
         raise CheckpointError(
-            f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint (manifest.json) in one."
+            f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint (manifest.json) in "
+            "one."
         )
     trusting = [o for o in overrides if key_of(o) in ("model.trust_remote_code", "env.id")]
     saved = saved_settings(place, trusting, runs_environment=True)

@@ -1,7 +1,7 @@
 """The shape of the settings: names, types and constraints, so that a wrong one is refused before anything is loaded.
 
-Every number has its home in `conf/*.yaml`, with its unit and what more and less of it do. A default here belongs to a setting
-that came after the first saved runs: it is the value that leaves those as they were.
+Every number has its home in `conf/*.yaml`, with its unit and what more and less of it do. A default here belongs to a
+setting that came after the first saved runs: it is the value that leaves those as they were.
 """
 
 from __future__ import annotations
@@ -202,4 +202,6 @@ def setting_names(node: type = TrainSettings, prefix: str = "") -> list[str]:
 
 def nested_schema(kind: Any) -> type | None:
     """The dataclass of a type such as `EnvSettings | None`; None where there is none."""
-    return next((k for k in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(k) and isinstance(k, type)), None)
+    return next(
+        (k for k in (kind, *typing.get_args(kind)) if dataclasses.is_dataclass(k) and isinstance(k, type)), None
+    )

@@ -78,7 +78,14 @@ class ActionDistribution:
         )
         alone = np.array([math.fsum(p) for p in parts[n:]])
         return cls(
-            decision.prompt, decision.menu, words, alone, value, normalization, temperature=temperature, bias=decision.bias
+            decision.prompt,
+            decision.menu,
+            words,
+            alone,
+            value,
+            normalization,
+            temperature=temperature,
+            bias=decision.bias,
         )
 
     # What it says ------------------------------------------------------------------------------------------

@@ -138,9 +138,7 @@ def rich_table(d: Shown) -> RenderableType:
     notes = "* the policy's own; log p: of the whole phrase, in nats"
     if d.illegal:
         notes += f"\nnot possible here: {', '.join(d.illegal)}"
-    words = Table(
-        title="Log-probability of each word (of each token)", box=None, pad_edge=False, show_header=False
-    )
+    words = Table(title="Log-probability of each word (of each token)", box=None, pad_edge=False, show_header=False)
     words.title_justify = "left"
     words.add_column(no_wrap=True)
     words.add_column(overflow="fold")
@@ -190,9 +188,7 @@ BAR = 'style="text-align:left;font-family:monospace;white-space:pre"'
 
 def html(d: Shown) -> str:
     """One table, and the words in a fold below it. Inline styles only; legible where they are stripped."""
-    heads = "".join(
-        f"<th {CELL}>{HEADS[name]}{'*' if name == d.normalization else ''}</th>" for name in NORMALIZATIONS
-    )
+    heads = "".join(f"<th {CELL}>{HEADS[name]}{'*' if name == d.normalization else ''}</th>" for name in NORMALIZATIONS)
     rows = []
     for i in order(d):
         shares = "".join(
@@ -219,9 +215,7 @@ def _strong(text: str, yes: bool) -> str:
 
 
 def _word_cell(w: Word) -> str:
-    tokens = (
-        f"<br><small>{' | '.join(nats(t.log_prob) for t in w.tokens)}</small>" if len(w.tokens) > 1 else ""
-    )
+    tokens = f"<br><small>{' | '.join(nats(t.log_prob) for t in w.tokens)}</small>" if len(w.tokens) > 1 else ""
     word = f"{escape(spelled(w))}<br><b>{nats(w.log_prob)}</b>"
     return f'<td style="text-align:center;vertical-align:top">{word}{tokens}</td>'
 

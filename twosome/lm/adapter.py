@@ -37,11 +37,7 @@ def add_adapter(lm: LanguageModel, settings: LoraSettings, gradient_checkpointin
             model = get_peft_model(lm, config)
     except ValueError as error:
         linear = sorted(
-            {
-                n.split(".")[-1]
-                for n, m in lm.named_modules()
-                if hasattr(m, "weight") and "Linear" in type(m).__name__
-            }
+            {n.split(".")[-1] for n, m in lm.named_modules() if hasattr(m, "weight") and "Linear" in type(m).__name__}
         )
         raise ConfigError(
             f"model.lora.targets={settings.targets!r} does not fit this model: {error} Its linear layers are "
@@ -66,8 +62,8 @@ def prepare(model: LanguageModel, gradient_checkpointing: bool = False) -> None:
 def compile_layers(lm: LanguageModel, **options: Any) -> None:
     """`torch.compile` on each decoder layer.
 
-    They are alike and share what is compiled, where a whole model would take as many times longer; the LM head stays outside,
-    since every pass hooks it again.
+    They are alike and share what is compiled, where a whole model would take as many times longer; the LM head stays
+    outside, since every pass hooks it again.
     """
     stacks = [m for m in lm.modules() if isinstance(m, nn.ModuleList)]
     for layer in max(stacks, key=len, default=[]):  # type: ignore[arg-type]
@@ -125,7 +121,8 @@ def load_adapter(model: LanguageModel, folder: Path) -> None:
     ]
     if odd:
         raise CheckpointError(
-            f"The adapter {path} does not fit this model: {len(odd)} tensors are missing, unknown or of another shape, such "
+            f"The adapter {path} does not fit this model: {len(odd)} tensors are missing, unknown or of another "
+            "shape, such "
             f"as {min(odd)}. Use the model.* settings of the config.yaml beside it."
         )
     files.must_be_finite(path, adapter)

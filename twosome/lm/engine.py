@@ -1,4 +1,7 @@
-"""A model at work on many menus: forward passes under a token budget, whatever memory there is. Knows no RL, keeps no results."""
+"""A model at work on many menus: forward passes under a token budget, whatever memory there is.
+
+Knows no RL, keeps no results.
+"""
 
 from __future__ import annotations
 

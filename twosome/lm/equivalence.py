@@ -1,6 +1,7 @@
 """Which scorer is exact for this model: each is compared with separate sequences on real menus, values and gradients.
 
-A mask that a model ignores, adds as 0 and 1, or overrides with its own gives wrong numbers and no error, so it is measured.
+A mask that a model ignores, adds as 0 and 1, or overrides with its own gives wrong numbers and no error, so it is
+measured.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ COARSE = (0.15, 0.2)  # half precision, quantised weights, autocast, TF32: round
 
 
 class Equivalence(NamedTuple):
-    """What a check found: the scorer to use, its largest errors against `separate` (None: not measured), why others were
-    refused.
+    """What a check found: the scorer to use, its errors, and why others were refused.
+
+    The errors are the largest against `separate`; None: not measured.
     """
 
     scorer: str
@@ -41,9 +43,7 @@ class Equivalence(NamedTuple):
 
     def __str__(self) -> str:
         errors = [("value", self.value_error, " nats"), ("gradient", self.gradient_error, "")]
-        measured = ", ".join(
-            f"{name} error {error:.1e}{unit}" for name, error, unit in errors if error is not None
-        )
+        measured = ", ".join(f"{name} error {error:.1e}{unit}" for name, error, unit in errors if error is not None)
         found = f"{self.scorer} ({measured or 'not compared'})"
         return "; ".join([found, *(f"{name} refused: {why}" for name, why in self.refused.items())])
 
@@ -56,7 +56,9 @@ def check_equivalence(
     with_gradient: bool = True,
     token_budget: int = 8192,
 ) -> Equivalence:
-    """The first candidate that equals separate sequences on the first menus, in the model's present mode; else `separate`.
+    """The first candidate that equals separate sequences on the first menus; else `separate`.
+
+    The model is taken in its present mode.
 
     `with_gradient`: compare the gradients of trainable weights too. Adapter halves that PEFT starts at zero
     are given small values meanwhile, for at zero the other halves' gradients vanish and nothing would be
@@ -69,9 +71,7 @@ def check_equivalence(
     flat = [s for menu in menus for s in menu]
     cuts = batches([(1, len(s.ids)) for s in flat], token_budget)
     with _without_dropout(lm), _perturbed(lm if weights else None):
-        expected, slopes = _evaluate(
-            lm, by_separate, [([[[flat[i]] for i in cut]], cut) for cut in cuts], weights
-        )
+        expected, slopes = _evaluate(lm, by_separate, [([[[flat[i]] for i in cut]], cut) for cut in cuts], weights)
         for name in candidates:
             try:
                 found = _compare(lm, name, menus, expected, slopes, weights)
@@ -145,7 +145,10 @@ def exceeds_window(lm: LanguageModel, tokens: int) -> bool:
 
 
 def _evaluate(
-    lm: LanguageModel, scorer: Callable[..., Tensor], passes: list[tuple[list[list[Menu]], list[int]]], weights: list[Tensor]
+    lm: LanguageModel,
+    scorer: Callable[..., Tensor],
+    passes: list[tuple[list[list[Menu]], list[int]]],
+    weights: list[Tensor],
 ) -> tuple[dict[int, Tensor], list[Tensor | None]]:
     """Token log-probabilities of every sequence, and the gradient of a fixed uneven sum of them, pass by pass."""
     values: dict[int, Tensor] = {}
@@ -214,9 +217,7 @@ def _perturbed(lm: LanguageModel) -> Iterator[None]:
 
 @contextmanager
 def _without_dropout(lm: LanguageModel) -> Iterator[None]:
-    """Dropout off while two passes are compared, everything else (train mode, checkpointing) as it will be
-    used.
-    """
+    """Dropout off while two passes are compared, everything else (train mode, checkpointing) as it will be used."""
     dropouts = [m for m in lm.modules() if isinstance(m, torch.nn.Dropout) and m.training]
     for module in dropouts:
         module.eval()

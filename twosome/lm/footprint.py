@@ -98,11 +98,7 @@ def footprint(cfg: TrainSettings) -> Footprint | None:
         "slack": slack,
     }
     name = "tiny" if cfg.model.name == TINY else cfg.model.name
-    kind = (
-        cfg.model.dtype
-        if cfg.model.quantization == "none"
-        else f"{cfg.model.quantization}, {cfg.model.dtype}"
-    )
+    kind = cfg.model.dtype if cfg.model.quantization == "none" else f"{cfg.model.quantization}, {cfg.model.dtype}"
     return Footprint(parts, free_bytes(device), str(device), f"{name} ({kind})")
 
 
@@ -113,9 +109,7 @@ def must_fit(cfg: TrainSettings) -> Footprint | None:
         return made
     remedies = _remedies(cfg)
     advice = (
-        f"What would fit: {' | '.join(remedies)}."
-        if remedies
-        else "Nothing here makes it fit; take a smaller model."
+        f"What would fit: {' | '.join(remedies)}." if remedies else "Nothing here makes it fit; take a smaller model."
     )
     raise ConfigError(f"{made.table()}\nThis cannot fit. {advice}")
 
@@ -148,8 +142,8 @@ def _skeleton(settings: ModelSettings) -> LanguageModel:
     from accelerate import init_empty_weights
     from transformers import AutoModelForCausalLM
 
-    from twosome.lm.loading import read_config
     from twosome.lm.adapter import add_adapter
+    from twosome.lm.loading import read_config
 
     config = read_config(settings)
     logging.getLogger("accelerate").setLevel(logging.ERROR)
@@ -162,9 +156,7 @@ def _skeleton(settings: ModelSettings) -> LanguageModel:
 def _weights(lm: LanguageModel, settings: ModelSettings) -> dict[str, int]:
     quantized = QUANTIZED_BYTES.get(settings.quantization)
     head = lm.get_output_embeddings()
-    inside = (
-        {id(m.weight) for m in _linear(lm.modules()) if m.weight is not head.weight} if quantized else set()
-    )
+    inside = {id(m.weight) for m in _linear(lm.modules()) if m.weight is not head.weight} if quantized else set()
     base = adapter = 0.0
     for parameter in lm.parameters():
         if parameter.requires_grad:
@@ -208,7 +200,7 @@ def _kept_by_layers(stack: nn.ModuleList, width: int, b: int) -> float:
     linear = list(_linear(stack.modules()))
     outputs = sum(map(_out, linear)) + len(stack) * max(map(_out, linear), default=0)  # and of one activation
     norms = 2 * width * len(stack)  # read in float32: a copy, where that is not the model's precision
-    adapted = sum(m.in_features for m in stack.modules() if hasattr(m, "lora_A"))
+    adapted = sum(int(m.in_features) for m in stack.modules() if hasattr(m, "lora_A"))
     # An adapter reads a float32 copy of its input; in a float32 model the input itself, which neighbours share.
     return outputs * b + norms * 4 + adapted * (4 if b < 4 else 1)
 

@@ -53,9 +53,7 @@ def load_lm(settings: ModelSettings) -> tuple[LanguageModel, Tokenizer]:
     except LOADING_ERRORS as error:
         raise ModelError(_explain(settings, place, remote, error, "model")) from error
     if lm.get_output_embeddings() is None:
-        raise ModelError(
-            f"{settings.name!r} has no LM head to score actions with; expected a causal language model."
-        )
+        raise ModelError(f"{settings.name!r} has no LM head to score actions with; expected a causal language model.")
     lm.requires_grad_(False)
     _silence_dropout(lm)
     return lm, tokenizer
@@ -88,9 +86,7 @@ def _from_pretrained(
     if quantization or device.type != "cpu":
         options["device_map"] = {"": device}
     try:
-        lm: Any = AutoModelForCausalLM.from_pretrained(
-            place, attn_implementation=settings.attention, **options
-        )
+        lm: Any = AutoModelForCausalLM.from_pretrained(place, attn_implementation=settings.attention, **options)
     except ValueError as error:
         if "attention implementation" not in str(error) or settings.attention == "eager":
             raise
@@ -139,9 +135,7 @@ def _place(name: str) -> str:
 
 def _checked_folder(path: Path) -> Path:
     """The folder of a model that can be loaded without unpickling. Raises `ModelError` with what it lacks."""
-    expected = (
-        "expected a folder written by `save_pretrained` (config.json, model.safetensors, tokenizer files)"
-    )
+    expected = "expected a folder written by `save_pretrained` (config.json, model.safetensors, tokenizer files)"
     if (path / "adapter_config.json").is_file():
         raise ModelError(
             f"{path} holds an adapter, not a model. Give the model it was trained on as model.name; a whole "
@@ -215,18 +209,15 @@ def _explain(settings: ModelSettings, place: str, remote: dict[str, Any], error:
     """Why a model or tokenizer cannot be had, and what to do about it."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     name = settings.name
-    local = "give a local folder: model.name=/path/to/folder (`hf download <name> --local-dir <folder>` where there is a network)"
+    download = "`hf download <name> --local-dir <folder>` where there is a network"
+    local = f"give a local folder: model.name=/path/to/folder ({download})"
     if "trust_remote_code" in str(error):
         return (
             f"The {what} of {name!r} brings its own Python code, which is not run. Only for an author you "
             f"trust: model.trust_remote_code=true. ({said})"
         )
     if Path(place).exists():
-        files = (
-            "tokenizer.json and tokenizer_config.json"
-            if what == "tokenizer"
-            else "config.json and *.safetensors"
-        )
+        files = "tokenizer.json and tokenizer_config.json" if what == "tokenizer" else "config.json and *.safetensors"
         return (
             f"The {what} in {place} cannot be loaded: {said}. Expected the files that `save_pretrained` "
             f"writes ({files}) of a causal language model that this version of transformers knows."

@@ -35,8 +35,10 @@ class MicroBatch(NamedTuple):
 
 
 class ScorerChoice:
-    """The scorer of every menu: what the equivalence check found for paths inside the model's attention window and, once one
-    is met, for paths beyond it. `setting`: `auto`, or the name of a scorer to take unchecked (inside the window).
+    """The scorer of every menu, by the equivalence check.
+
+    One check is for paths inside the model's attention window, another, once one is met, for paths beyond it. `setting`: `auto`, or the name of a scorer to take unchecked (inside the
+    window).
     """
 
     def __init__(self, setting: str = "auto"):
@@ -48,9 +50,7 @@ class ScorerChoice:
         """A scorer's name for every menu. The first menus of each kind are checked, here and now."""
         window = attention_window(lm) or math.inf
         is_beyond = [max(len(s.ids) for s in menu) - 1 > window for menu in menus]
-        inside, beyond = (
-            [m for m, b in zip(menus, is_beyond, strict=True) if b == which] for which in (False, True)
-        )
+        inside, beyond = ([m for m, b in zip(menus, is_beyond, strict=True) if b == which] for which in (False, True))
         if inside and self.inside is None:
             self.inside = _logged(check_equivalence(lm, inside, with_gradient=with_gradient, token_budget=token_budget))
         if beyond and self.beyond is None:

@@ -1,8 +1,8 @@
 """Token log-probabilities -> action scores -> action log-probabilities. Pure; knows nothing of models or tokenizers.
 
-    score(a)  = sum of the log-probabilities of a's tokens / n(a)        n: words | tokens | 1
-    unconditional: (log p(a | prompt) - log p(a)) / words, what the prompt adds to the phrase
-    log pi(a) = log softmax over the menu of (score / temperature + bias)
+score(a)  = sum of the log-probabilities of a's tokens / n(a)        n: words | tokens | 1
+unconditional: (log p(a | prompt) - log p(a)) / words, what the prompt adds to the phrase
+log pi(a) = log softmax over the menu of (score / temperature + bias)
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from torch import Tensor
 from twosome.types import EncodedAction
 
 
-def sum_tokens(
-    token_log_probs: Float[Tensor, " E"], owner: Int[Tensor, " E"], n_actions: int
-) -> Float[Tensor, " A"]:
+def sum_tokens(token_log_probs: Float[Tensor, " E"], owner: Int[Tensor, " E"], n_actions: int) -> Float[Tensor, " A"]:
     """Sum every action's token log-probabilities; `owner` gives the action of each token."""
     return token_log_probs.new_zeros(n_actions).index_add(0, owner, token_log_probs)
 
@@ -32,8 +30,8 @@ def menu_log_probs(
 ) -> Float[Tensor, "N M"]:
     """Token log-probabilities, menu after menu and action after action, -> action log-probabilities of every menu.
 
-    For `unconditional` each menu is followed by the same continuations scored after no prompt. `bias`: log-weights of every
-    menu's actions, an empty one adds nothing.
+    For `unconditional` each menu is followed by the same continuations scored after no prompt. `bias`: log-weights of
+    every menu's actions, an empty one adds nothing.
     """
     doubled = normalization == "unconditional"
     device = token_log_probs.device
@@ -55,9 +53,7 @@ def menu_log_probs(
 
 def lengths(menus: Sequence[Sequence[EncodedAction]], normalization: str) -> Float[Tensor, " A"]:
     """What the sum of an action's token log-probabilities is divided by: its words, its tokens or 1."""
-    count = {"sum": lambda s: 1, "token": lambda s: len(s.continuation)}.get(
-        normalization, lambda s: len(s.words)
-    )
+    count = {"sum": lambda s: 1, "token": lambda s: len(s.continuation)}.get(normalization, lambda s: len(s.words))
     return torch.tensor([float(count(s)) for menu in menus for s in menu])
 
 
@@ -73,6 +69,4 @@ def log_softmax_menus(scores: Float[Tensor, " A"], sizes: Sequence[int]) -> Floa
 
 def pad_menus(values: Float[Tensor, " A"], sizes: Sequence[int]) -> Float[Tensor, "N M"]:
     """Menus one after another -> one row each, padded with -inf."""
-    return torch.nn.utils.rnn.pad_sequence(
-        list(values.split(list(sizes))), batch_first=True, padding_value=-torch.inf
-    )
+    return torch.nn.utils.rnn.pad_sequence(list(values.split(list(sizes))), batch_first=True, padding_value=-torch.inf)

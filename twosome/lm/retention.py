@@ -1,7 +1,7 @@
 """How far training moved the language model: perplexity and KL on held-out English. `python -m twosome.retention RUN`.
 
-    perplexity   exp of the mean negative log-probability of the next token, adapter off (before) and on (after)
-    KL           mean over tokens of KL(before | after) of the next-token distribution, in nats
+perplexity   exp of the mean negative log-probability of the next token, adapter off (before) and on (after)
+KL           mean over tokens of KL(before | after) of the next-token distribution, in nats
 """
 
 from __future__ import annotations

@@ -52,9 +52,7 @@ def score_actions(
     [tensor([-0.2313, -1.5774])]
     """
     if isinstance(prompts, str):
-        raise MenuError(
-            "Expected `prompts` as a sequence of texts, got one text. Put it in a list, and its menu too."
-        )
+        raise MenuError("Expected `prompts` as a sequence of texts, got one text. Put it in a list, and its menu too.")
     if len(prompts) != len(menus):
         raise MenuError(f"Expected one menu per prompt, got {len(prompts)} prompts and {len(menus)} menus.")
     scorer = RENAMED_VALUES.get(("policy.scorer", scorer), scorer)
@@ -63,9 +61,7 @@ def score_actions(
         ("scorer", scorer, ("auto", *SCORERS)),
     ):
         if got not in known:
-            raise ConfigError(
-                f"Unknown {what} {got!r}.{near(str(got), list(known))} Known: {', '.join(known)}."
-            )
+            raise ConfigError(f"Unknown {what} {got!r}.{near(str(got), list(known))} Known: {', '.join(known)}.")
     limits = context_length(model), vocabulary_size(model)
     encoded = [
         tokens.encode(tokenizer, prompt, _menu(menu), *limits) for prompt, menu in zip(prompts, menus, strict=True)
@@ -89,9 +85,7 @@ def _menu(menu: Sequence[str]) -> tuple[str, ...]:
     try:
         return tuple(menu)
     except TypeError:
-        raise MenuError(
-            f"Expected a menu, a sequence of action phrases, got {type(menu).__name__} {menu!r}."
-        ) from None
+        raise MenuError(f"Expected a menu, a sequence of action phrases, got {type(menu).__name__} {menu!r}.") from None
 
 
 def _choice(model: LanguageModel, scorer: str) -> ScorerChoice:

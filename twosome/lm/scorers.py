@@ -90,9 +90,7 @@ def by_prompt_cache(lm: LanguageModel, rows: Rows, forward: Forward = forward_at
         prompt = torch.tensor([shared[:k]], device=device)
         cache = lm(input_ids=prompt, use_cache=True).past_key_values
         cache.batch_repeat_interleave(len(menu))
-        ids, is_real, index, tokens = _pad(
-            [s._replace(ids=s.ids[k:], start=s.start - k) for s in menu], device
-        )
+        ids, is_real, index, tokens = _pad([s._replace(ids=s.ids[k:], start=s.start - k) for s in menu], device)
         mask = torch.cat([is_real.new_ones(len(menu), k), is_real], dim=1)
         positions = k + torch.arange(ids.shape[1], device=device).expand_as(ids)
         logits, _ = forward(lm, ids, mask.long(), positions, index, past_key_values=cache)

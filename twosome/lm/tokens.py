@@ -37,18 +37,14 @@ def check_menu(prompt: str, menu: tuple[str, ...]) -> None:
     if not isinstance(prompt, str):
         raise MenuError(f"Expected the prompt as str, got {type(prompt).__name__}: {prompt!r}.")
     if isinstance(menu, str):
-        raise MenuError(
-            f"Expected a menu, a sequence of action phrases, got one string {menu!r}. Put it in a list."
-        )
+        raise MenuError(f"Expected a menu, a sequence of action phrases, got one string {menu!r}. Put it in a list.")
     _check_text(prompt, "The prompt")
     if len(menu) == 0:
         raise MenuError(f"Empty menu: at least one legal action is needed. The prompt is {_short(prompt)}.")
     seen: dict[str, int] = {}
     for i, action in enumerate(menu):
         if not isinstance(action, str):
-            raise MenuError(
-                f"Action {i} of the menu is {type(action).__name__} {action!r}, expected a phrase (str)."
-            )
+            raise MenuError(f"Action {i} of the menu is {type(action).__name__} {action!r}, expected a phrase (str).")
         _check_text(action, f"Action {i} of the menu")
         phrase = " ".join(action.split())
         if not phrase:
@@ -96,9 +92,7 @@ def encode(
         else:
             ids, start, ends = _without_offsets(tokenizer, text, cut)
         if start == len(ids):
-            raise MenuError(
-                f"Action {action!r} encodes to no token with this tokenizer; word it differently."
-            )
+            raise MenuError(f"Action {action!r} encodes to no token with this tokenizer; word it differently.")
         if start == 0:
             ids, start = (_first_token(tokenizer, prompt), *ids), 1
             ends = (0, *ends)
@@ -191,9 +185,7 @@ def _encode_one(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
 def _closing(tokenizer: Tokenizer) -> int:
     """How many special tokens a slow tokenizer puts after a text: what two different texts end with alike."""
     ends = zip(*(reversed(tokenizer(text)["input_ids"]) for text in ("a", "", "b")), strict=False)
-    return len(
-        list(itertools.takewhile(lambda ids: len(set(ids)) == 1 and ids[0] != tokenizer.bos_token_id, ends))
-    )
+    return len(list(itertools.takewhile(lambda ids: len(set(ids)) == 1 and ids[0] != tokenizer.bos_token_id, ends)))
 
 
 def _without_offsets(tokenizer: Tokenizer, text: str, cut: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
@@ -202,9 +194,7 @@ def _without_offsets(tokenizer: Tokenizer, text: str, cut: int) -> tuple[tuple[i
 
     def shared(prefix: str) -> int:
         own = _encode_one(tokenizer, prefix)
-        return next(
-            (k for k, (a, b) in enumerate(zip(own, ids, strict=False)) if a != b), min(len(own), len(ids))
-        )
+        return next((k for k, (a, b) in enumerate(zip(own, ids, strict=False)) if a != b), min(len(own), len(ids)))
 
     start = shared(text[:cut])
     ends, position, done = [0] * start, cut, start
@@ -247,7 +237,8 @@ def _check_ids(ids: Sequence[int], vocabulary: int | None) -> None:
     """A token that the model has no embedding for would end a CUDA process without a message."""
     if vocabulary is not None and max(ids) >= vocabulary:
         raise ModelError(
-            f"The tokenizer gives token id {max(ids)}, but the model knows {vocabulary} tokens: they do not belong together. "
+            f"The tokenizer gives token id {max(ids)}, but the model knows {vocabulary} tokens: they do not belong "
+            "together. "
             "Load the tokenizer from the model's own folder."
         )
 

@@ -33,7 +33,9 @@ class Trie:
 
 
 def build(paths: Sequence[tuple[int, ...]]) -> Trie:
-    """Merge token paths into a trie (of several roots where they begin differently). Sorting makes each path share its prefix with the one before it.
+    """Merge token paths into a trie (of several roots where they begin differently).
+
+    Sorting makes each path share its prefix with the one before it.
 
     >>> trie = build([(5, 6, 7), (5, 6, 8), (5, 9)])
     >>> trie.ids.tolist(), trie.depth.tolist(), trie.end.tolist()
@@ -83,9 +85,7 @@ def ancestor_mask(trie: Trie) -> np.ndarray:
     return (i[None, :] <= i[:, None]) & (i[:, None] < trie.end[None, :])
 
 
-def pack(
-    groups: Sequence[Sequence[tuple[int, ...]]], budget: int, groups_per_row: int
-) -> list[list[list[int]]]:
+def pack(groups: Sequence[Sequence[tuple[int, ...]]], budget: int, groups_per_row: int) -> list[list[list[int]]]:
     """Cut groups of paths (a group = the menu of one decision) into forward passes of rows of whole groups.
 
     A row is a trie of at most `groups_per_row` similar groups (similar = neighbours in token order); a pass
@@ -108,8 +108,9 @@ def pack(
 
 
 def batches(blocks: Sequence[tuple[int, int]], budget: int) -> list[list[int]]:
-    """Cut blocks of padded rows, each (its rows, their width in tokens), into forward passes of at most
-    `budget` tokens.
+    """Cut blocks of padded rows into forward passes of at most `budget` tokens.
+
+    A block is (its rows, their width in tokens).
 
     Like goes with like, for less padding. A block larger than the budget has a pass of its own.
 

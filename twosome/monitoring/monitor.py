@@ -1,7 +1,7 @@
 """What a run leaves behind for people to read: sampled decisions, tracked states, TensorBoard's pictures.
 
-It only watches: what it asks of the policy is already known or is dropped before the next rollout, so a run's numbers are the
-same with and without it.
+It only watches: what it asks of the policy is already known or is dropped before the next rollout, so a run's numbers
+are the same with and without it.
 """
 
 from __future__ import annotations

@@ -106,9 +106,7 @@ def contact_sheet(recording: Recording, width: int = 300) -> np.ndarray | None:
     used = -(-len(shown) // columns)
     sheet = Image.new("RGB", (columns * width, used * height), PAPER)
     for k, frame in enumerate(shown):
-        sheet.paste(
-            frame.resize((width - 6, height - 6)), (k % columns * width + 3, k // columns * height + 3)
-        )
+        sheet.paste(frame.resize((width - 6, height - 6)), (k % columns * width + 3, k // columns * height + 3))
     return np.asarray(sheet)
 
 

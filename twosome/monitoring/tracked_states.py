@@ -1,7 +1,7 @@
 """Fixed states whose policy is followed while a run learns; `tracked_states.json` keeps what was seen.
 
-    {"decisions": [{"prompt": ..., "menu": [...]}, ...],
-     "history": [{"step": ..., "probs": [[...], ...], "values": [...]}, ...]}        one entry per record
+{"decisions": [{"prompt": ..., "menu": [...]}, ...],
+ "history": [{"step": ..., "probs": [[...], ...], "values": [...]}, ...]}        one entry per record
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class TrackedStates:
     def choose(self, rollout: Rollout, policy: Policy) -> None:
         """Before the first update: choose, and record what the untrained policy does. Its values follow in `complete`.
 
-        Values are not asked for here: a state whose features are computed in other company differs in its last bits, and
-        recording would change the run.
+        Values are not asked for here: a state whose features are computed in other company differs in its last bits,
+        and recording would change the run.
         """
         met = list(dict.fromkeys(d for row in rollout.decisions for d in row if len(d.menu) > 1))
         count = min(self.n, len(met))

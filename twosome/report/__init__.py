@@ -50,9 +50,7 @@ def write(
 def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int = MAX_PICTURES) -> str:
     """The page as text. `title`: env, model, gamma, optimum."""
     here = Path(__file__).parent
-    page, style, script = (
-        (here / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")
-    )
+    page, style, script = ((here / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     # "</" would end the script element, whatever a scene or a phrase holds.
     data = json.dumps(_data(recordings, title, max_pictures), separators=(",", ":")).replace("</", "<\\/")
     return page.replace("/*STYLE*/", style).replace("/*SCRIPT*/", script).replace("/*DATA*/", data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+
 from PIL import Image, ImageDraw, ImageFont
 
 from twosome.report.record import Recording, Step
@@ -26,14 +27,10 @@ def write_gif(path: Path | str, recording: Recording, *, seconds: float = 1.2, m
 def frames(recording: Recording, most: int) -> list[Image.Image]:
     """The states of an episode as Pillow images with a caption: the first `most`, and the last."""
     if recording.last_picture is None:
-        raise ValueError(
-            "The episode has no pictures: its environment does not draw itself (render_mode rgb_array)."
-        )
+        raise ValueError("The episode has no pictures: its environment does not draw itself (render_mode rgb_array).")
     shown = [_frame(s.picture, _lines(s)) for s in recording.steps[:most] if s.picture is not None]
     outcome = "goal reached" if recording.success else "time is up" if recording.truncated else "failed"
-    end: list[tuple[str, float | None]] = [
-        (f"{outcome}, discounted return {recording.discounted_return:.3f}", None)
-    ]
+    end: list[tuple[str, float | None]] = [(f"{outcome}, discounted return {recording.discounted_return:.3f}", None)]
     return [*shown, _frame(recording.last_picture, end)]
 
 

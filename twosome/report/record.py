@@ -73,7 +73,8 @@ def record(
 ) -> list[Recording]:
     """Play episodes and keep what happened: the first takes the most probable actions, the others sample.
 
-    `advantage` is the generalised advantage estimate of the recorded episode. An episode is cut after `max_steps` decisions.
+    `advantage` is the generalised advantage estimate of the recorded episode. An episode is cut after `max_steps`
+    decisions.
     """
     world = World(with_pictures(env), policy, seed + STREAM, 0)
     camera = Camera(world)
@@ -128,9 +129,7 @@ def _add_values(
     is_terminated, is_truncated = ends.clone(), ends.clone()
     is_terminated[-1], is_truncated[-1] = terminated, not terminated
     rewards, scale = torch.tensor([[s.reward] for s in result.steps]), torch.tensor(discounts)[:, None]
-    advantages, _ = gae(
-        rewards, values[:-1, None], values[1:, None], scale, is_terminated, is_truncated, gae_lambda
-    )
+    advantages, _ = gae(rewards, values[:-1, None], values[1:, None], scale, is_terminated, is_truncated, gae_lambda)
     result.steps = [
         replace(s, value=float(v), advantage=float(a))
         for s, v, a in zip(result.steps, values[:-1], advantages[:, 0], strict=True)

@@ -35,9 +35,7 @@ def gae(
     return advantages, advantages + values
 
 
-def group_advantages(
-    returns: Float[Tensor, "N"], groups: Int[Tensor, "N"]
-) -> Float[Tensor, "N"]:
+def group_advantages(returns: Float[Tensor, "N"], groups: Int[Tensor, "N"]) -> Float[Tensor, "N"]:
     """Critic-free advantages: each return minus the mean over the samples of its group (equal states), GiGPO-style."""
     names, index = torch.unique(groups, return_inverse=True)
     n = len(names)

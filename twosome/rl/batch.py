@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Batch:
-    """N real samples: `features` [N, H]; `actions` (positions in the menus), old `log_probs`, `values`, `advantages` and value
-    `targets`, all [N], on the CPU.
+    """N real samples in a row.
+
+    `features` [N, H]; `actions` (positions in the menus), old `log_probs`, `values`, `advantages` and value `targets`, all
+    [N], on the CPU.
     """
 
     decisions: list[Decision]

@@ -1,11 +1,12 @@
 """A count-based exploration bonus (in the manner of Kolter & Ng 2009, who count pairs of state and action).
 
-    b_t  = bonus / N(s_{t+1})                                 N: how often a step of the run has led to the state, this one included
-    A'_t = A_t + sum over k of (lam d)^k b_{t+k}              up to the end of the episode or of the rollout
+    b_t  = bonus / N(s_{t+1})                                 N: how often a step of the run has led to the state, this
+    one included A'_t = A_t + sum over k of (lam d)^k b_{t+k}              up to the end of the episode or of the
+    rollout
 
 It depends on the run's own visits alone and soon fades. Only the advantages contain it: what the critic learns, what
-self-imitation keeps, and every return that is logged or evaluated are of the environment's reward. Where that is paid only at
-the end, the bonus is what leads there; uniform play may take tens of thousands of steps to see that end once.
+self-imitation keeps, and every return that is logged or evaluated are of the environment's reward. Where that is paid
+only at the end, the bonus is what leads there; uniform play may take tens of thousands of steps to see that end once.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ class CountBonus:
         self.counts: Counter[str] = Counter()
 
     def bonuses(self, rollout: Rollout) -> Tensor | None:
-        """Count the rollout's next states, in the order of time. Returns the bonus of every step: [T, B], 0 where not real."""
+        """Count the rollout's next states, in the order of time.
+
+        Returns the bonus of every step: [T, B], 0 where not real.
+        """
         if self.bonus == 0:
             return None
         result = torch.zeros_like(rollout.rewards)

@@ -7,9 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def clipped_surrogate(
-    log_ratio: Float[Tensor, "N"], advantages: Float[Tensor, "N"], clip: float
-) -> Float[Tensor, "N"]:
+def clipped_surrogate(log_ratio: Float[Tensor, "N"], advantages: Float[Tensor, "N"], clip: float) -> Float[Tensor, "N"]:
     """-min(ratio A, clip(ratio, 1 - clip, 1 + clip) A), Schulman et al. 2017, eq. 7, to be minimised."""
     ratio = log_ratio.exp()
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
@@ -34,7 +32,8 @@ def approximate_kl(log_ratio: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
 def normalize(advantages: Float[Tensor, "N"], floor: float = 1e-8) -> Float[Tensor, "N"]:
     """Zero mean, divided by the standard deviation plus `floor`; a single sample is only centred.
 
-    The floor keeps a batch in which nothing happened, whose advantages are the critic's noise alone, from being blown up.
+    The floor keeps a batch in which nothing happened, whose advantages are the critic's noise alone, from being blown
+    up.
     """
     centred = advantages - advantages.mean()
     return centred / (centred.square().mean().sqrt() + floor)
@@ -42,8 +41,8 @@ def normalize(advantages: Float[Tensor, "N"], floor: float = 1e-8) -> Float[Tens
 
 def explained_variance(values: Float[Tensor, "N"], targets: Float[Tensor, "N"]) -> float:
     """1 - var(target - value) / var(target); nan where the targets do not vary."""
-    spread = targets.var(correction=0)
-    return float(1 - (targets - values).var(correction=0) / spread) if spread > 0 else float("nan")
+    total = targets.var(correction=0)
+    return float(1 - (targets - values).var(correction=0) / total) if total > 0 else float("nan")
 
 
 def entropy(log_probs: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:

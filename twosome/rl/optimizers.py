@@ -11,9 +11,11 @@ ENTRIES = {"step", "exp_avg", "exp_avg_sq"}
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
-    """The moments and step counts: {index of the parameter: {entry: tensor}}. Rates are set anew at every update."""
+    """The moments and step counts: {index of the parameter: {entry: tensor}}. Rates are set at every update."""
     state = optimizer.state_dict()["state"]
-    return {str(index): {key: torch.as_tensor(value) for key, value in entries.items()} for index, entries in state.items()}
+    return {
+        str(index): {key: torch.as_tensor(value) for key, value in entries.items()} for index, entries in state.items()
+    }
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, dict[str, Any]]) -> None:
@@ -25,5 +27,7 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, dict
             raise ValueError(f"the state of parameter {index} is not that of AdamW: it holds {sorted(values)}")
         for key, value in values.items():
             if value.shape not in (torch.Size(), parameters[index].shape) or not torch.isfinite(value).all():
-                raise ValueError(f"{key} of parameter {index} has shape {tuple(value.shape)} or numbers that are not finite")
+                raise ValueError(
+                    f"{key} of parameter {index} has shape {tuple(value.shape)} or numbers that are not finite"
+                )
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})

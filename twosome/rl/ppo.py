@@ -1,9 +1,9 @@
 """One PPO update: advantages, value epochs, policy epochs. Knows nothing of environments or files.
 
-Departs from the published trainer, each with a switch back (`ppo=published` turns all): advantages are normalised over the
-batch (there: within 4 samples), a timeout is bootstrapped from the final observation (there: treated as terminal), the KL
-guard looks at a whole optimiser step (there: at each part of an accumulated step), and there are self-imitation and a
-count-based exploration bonus. The head of conf/ppo/default.yaml lists every number that differs, with its reason.
+Departs from the published trainer, each with a switch back (`ppo=published` turns all): advantages are normalised over
+the batch (there: within 4 samples), a timeout is bootstrapped from the final observation (there: treated as terminal),
+the KL guard looks at a whole optimiser step (there: at each part of an accumulated step), and there are self-imitation
+and a count-based exploration bonus. The head of conf/ppo/default.yaml lists every number that differs, with its reason.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ METRICS = {
     "policy/kl_stop": "1 where the KL guard ended the policy epochs of an update",
     "policy/clip_fraction": "share of samples whose ratio left 1 +- clip",
     "policy/ratio_deviation": "largest |ratio - 1| of an optimiser step, mean over steps",
-    "policy/ratio_deviation_first": "the same for the first step of an update, where old and new policy are equal: 0 but for rounding",
+    "policy/ratio_deviation_first": "the same for the first step of an update, where old and new policy are equal: 0 "
+    "but for rounding",
     "policy/steps": "optimiser steps of the actor in an update",
     **count_bonus.METRICS,
     "value/explained_variance": "1 - var(target - value) / var(target) before the update",
@@ -46,7 +47,10 @@ METRICS = {
 
 
 class PPO:
-    """The two optimisers and one `update`. `generator` orders the minibatches; `keep_bad_batch` is given what was skipped."""
+    """The two optimisers and one `update`.
+
+    `generator` orders the minibatches; `keep_bad_batch` is given what was skipped.
+    """
 
     def __init__(
         self,
@@ -69,7 +73,10 @@ class PPO:
         self.samples: Batch | None = None
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
-        """Learn from one rollout. `progress`: share of the run that is over, 0 to 1, for the schedules. Returns what to log."""
+        """Learn from one rollout.
+
+        `progress`: share of the run that is over, 0 to 1, for the schedules. Returns what to log.
+        """
         s = self.settings
         entropy = s.entropy * (1 - progress) + s.entropy_end * progress
         metrics = self._set_learning_rates(progress)
@@ -148,7 +155,10 @@ class PPO:
     # Actor ------------------------------------------------------------------------------------------------------------
 
     def _learn_policy(self, batch: Batch, entropy: float) -> dict[str, float]:
-        """Policy epochs. An optimiser step takes `minibatch x accumulation` samples; a last smaller group is a step too."""
+        """Policy epochs.
+
+        An optimiser step takes `minibatch x accumulation` samples; a last smaller group is a step too.
+        """
         s = self.settings
         self.self_imitation.update_gaps(self.policy)
         total: dict[str, list[float]] = defaultdict(list)
@@ -197,7 +207,9 @@ class PPO:
     def _accumulate(
         self, batch: Batch, group: Tensor, advantages: Tensor, entropy: float, past: Drawn | None
     ) -> dict[str, float]:
-        """Forward and backward pass by pass, of the group and of the past samples together: what they share is computed once.
+        """Forward and backward pass by pass, of the group and of the past samples together.
+
+        What they share is computed once.
 
         A function of its own, so that a failed pass leaves no tensor behind.
         """
@@ -257,9 +269,12 @@ class PPO:
         kept = self._keep(bad, batch, index) if batch is not None and index is not None else ""
         if self.bad_updates >= self.settings.max_bad_updates:
             raise NumericsError(
-                f"{self.bad_updates} optimiser steps met a NaN or infinity (now in the {' and the '.join(bad)}) and were "
-                f"skipped; ppo.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them.{kept} Lower "
-                "the learning rates (ppo.actor.learning_rate, ppo.critic.learning_rate) or use model.dtype=float32, in a "
+                f"{self.bad_updates} optimiser steps met a NaN or infinity (now in the {' and the '.join(bad)}) and "
+                "were "
+                f"skipped; ppo.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them.{kept} "
+                "Lower "
+                "the learning rates (ppo.actor.learning_rate, ppo.critic.learning_rate) or use model.dtype=float32, "
+                "in a "
                 "new run_dir."
             )
 

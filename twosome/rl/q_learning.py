@@ -1,6 +1,6 @@
 """Tabular Q-learning (Watkins 1989) from rollouts. Knows nothing of how the table acts.
 
-    Q(s, a) += step_size (r + gamma^duration (1 - terminated) max_a' Q(s', a') - Q(s, a))
+Q(s, a) += step_size (r + gamma^duration (1 - terminated) max_a' Q(s', a') - Q(s, a))
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ class Table(Protocol):
 
 
 class QLearner:
-    """One pass over a rollout: backwards in time, so that a reward reaches the steps that led to it at once, or forwards
-    (`baseline.backward=false`), as Q-learning along a path does it.
+    """One pass over a rollout.
+
+    Backwards in time, so that a reward reaches the steps that led to it at once, or forwards (`baseline.backward=false`), as
+    Q-learning along a path does it.
     """
 
     samples = None

@@ -2,10 +2,10 @@
 
     loss = - weight * mean over samples of (gap / scale) log pi(a | s)            gap = max(0, target - V(s))
 
-Samples are drawn from the last rollouts in proportion to their gap, so an action that once did better than the critic now
-expects of its state is learnt again until the critic expects it. `target` is the value target of that rollout, `scale` the
-standard deviation of the present advantages, which puts both losses on one scale. Old rollouts leave, and a target that was
-too high with them.
+Samples are drawn from the last rollouts in proportion to their gap, so an action that once did better than the critic
+now expects of its state is learnt again until the critic expects it. `target` is the value target of that rollout,
+`scale` the standard deviation of the present advantages, which puts both losses on one scale. Old rollouts leave, and a
+target that was too high with them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class Drawn(NamedTuple):
     weight: float
 
     def loss(self, index: Tensor, log_probs: Tensor, scale: float) -> Tensor:
-        """The summed loss of those at `index`, whose menus have these log-probabilities [n, M], as its share of the mean."""
+        """The summed loss of the samples at `index`, as its share of the mean over all.
+
+        `log_probs` [n, M]: of their menus.
+        """
         weights = self.weight * (self.gaps[index] / scale).clamp(max=MOST_SCALES) / len(self.samples)
         chosen = log_probs.gather(1, self.actions[index, None].to(log_probs.device)).squeeze(1)
         return -(weights.to(log_probs.device) * chosen).sum()
@@ -64,9 +67,7 @@ class SelfImitation:
         if self.settings.weight == 0:
             return
         best: dict[tuple[Decision, int], float] = {}
-        rows = zip(
-            batch.decisions, batch.actions.tolist(), batch.targets.tolist(), batch.values.tolist(), strict=True
-        )
+        rows = zip(batch.decisions, batch.actions.tolist(), batch.targets.tolist(), batch.values.tolist(), strict=True)
         for decision, action, target, value in rows:
             if target > value:
                 best[decision, action] = max(target, best.get((decision, action), target))
@@ -101,7 +102,14 @@ class SelfImitation:
 
 def _row(sample: Sample) -> list[Any]:
     d = sample.decision
-    return [d.state, None if d.prompt == d.state else d.prompt, list(d.menu), list(d.bias), sample.action, sample.target]
+    return [
+        d.state,
+        None if d.prompt == d.state else d.prompt,
+        list(d.menu),
+        list(d.bias),
+        sample.action,
+        sample.target,
+    ]
 
 
 def _sample(row: list[Any]) -> Sample:

@@ -1,7 +1,8 @@
 """One environment as rollout, evaluation and search see it: checked, replayable, and able to go back.
 
-Whatever a third-party environment does wrong becomes an `EnvironmentFault` that names the environment, the step, the seed and
-the actions that led there, with a transcript that `twosome-play replay=FILE` plays again. Knows nothing of tensors or files.
+Whatever a third-party environment does wrong becomes an `EnvironmentFault` that names the environment, the step, the
+seed and the actions that led there, with a transcript that `twosome-play replay=FILE` plays again. Knows nothing of
+tensors or files.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ class Step(NamedTuple):
 
 
 class WorldSnapshot(NamedTuple):
-    """A world's situation, hashable. `env`: of the environment, None where the episode is replayed; the rest is counted here."""
+    """A world's situation, hashable.
+
+    `env`: of the environment, None where the episode is replayed; the rest is counted here.
+    """
 
     env: Hashable | None
     episode: int
@@ -67,16 +71,24 @@ class WorldSnapshot(NamedTuple):
 
 
 class World:
-    """One environment and its present decision. Every episode can be replayed from its seed, its actions and its events.
+    """One environment and its present decision.
 
-    `settings`: the environment's; `policy`: who reads it (it makes the decisions); `seed`, `index`: the run's seed and which
-    world this is; `wrap`: puts a gymnasium wrapper around it.
+    Every episode can be replayed from its seed, its actions and its events.
+
+    `settings`: the environment's; `policy`: who reads it (it makes the decisions); `seed`, `index`: the run's seed and
+    which world this is; `wrap`: puts a gymnasium wrapper around it.
     """
 
     def __init__(self, settings: EnvSettings, policy: Policy, seed: int, index: int, wrap: Wrap | None = None):
         self.settings, self.policy, self.seed, self.index, self._wrap = settings, policy, seed, index, wrap
         self.episode = -1
-        self._clear()
+        self.actions: list[int] = []
+        self.events: list[Any] = []
+        self._lines: list[str] = []  # the episode as a transcript
+        self.discounted_return, self.length = 0.0, 0
+        self.n_actions: int | None = None
+        self.is_over = False
+        self.menu = AFTER_THE_END
         self.env = self._make()
 
     # Episodes ---------------------------------------------------------------------------------------------------------
@@ -182,7 +194,12 @@ class World:
 
     def state_dict(self) -> StateDict:
         """The episode's number, its actions and events so far, and the state they led to."""
-        return {"episode": self.episode, "actions": list(self.actions), "events": list(self.events), "state": self.state}
+        return {
+            "episode": self.episode,
+            "actions": list(self.actions),
+            "events": list(self.events),
+            "state": self.state,
+        }
 
     def load_state_dict(self, state: StateDict) -> None:
         """Replay an episode up to where it was. Raises `EnvironmentFault` if it leads elsewhere."""
@@ -212,13 +229,9 @@ class World:
         return env if self._wrap is None else self._wrap(env)
 
     def _clear(self) -> None:
-        self.actions: list[int] = []
-        self.events: list[Any] = []
-        self._lines: list[str] = []  # the episode as a transcript
+        self.actions, self.events, self._lines = [], [], []
         self.discounted_return, self.length = 0.0, 0
-        self.n_actions: int | None = None
-        self.is_over = False
-        self.menu = AFTER_THE_END
+        self.n_actions, self.is_over, self.menu = None, False, AFTER_THE_END
 
     def _begin(self, options: dict[str, Any] | None = None) -> None:
         self._clear()
@@ -262,7 +275,8 @@ class World:
         if len(self.actions) > SHOWN_ACTIONS:
             shown = f"the last {SHOWN_ACTIONS} of {len(self.actions)}, {shown}"
         fault = EnvironmentFault(
-            f"Environment {self.settings.id} {what}. It happened at step {len(self.actions)} of episode {self.episode} of "
+            f"Environment {self.settings.id} {what}. It happened at step {len(self.actions)} of episode "
+            f"{self.episode} of "
             f"world {self.index} (run seed {self.seed}, episode seed {self.episode_seed}); the actions that led there: "
             f"{shown}."
         )

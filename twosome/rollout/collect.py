@@ -22,9 +22,7 @@ log = logging.getLogger(__name__)
 class Worlds:
     """B worlds stepped together, and how much of their faults is tolerated."""
 
-    def __init__(
-        self, settings: EnvSettings, policy: Policy, seed: int, n: int, tolerance: Tolerance | None = None
-    ):
+    def __init__(self, settings: EnvSettings, policy: Policy, seed: int, n: int, tolerance: Tolerance | None = None):
         self.settings, self.policy = settings, policy
         self.tolerance = tolerance or Tolerance()
         self.worlds = [World(settings, policy, seed, b) for b in range(n)]
@@ -38,8 +36,8 @@ class Worlds:
     def load_state_dict(self, state: StateDict) -> None:
         """Bring every world back to where it was by replaying its episode.
 
-        An environment that does not repeat itself cannot be brought back: its episode is dropped with a warning, the next
-        begins.
+        An environment that does not repeat itself cannot be brought back: its episode is dropped with a warning, the
+        next begins.
         """
         for world, saved in zip(self.worlds, state["worlds"], strict=True):
             try:
@@ -51,9 +49,7 @@ class Worlds:
         self.tolerance.load_state_dict(state)
 
 
-def collect(
-    worlds: Worlds, steps: int, generator: torch.Generator, deliberate: Deliberation | None = None
-) -> Rollout:
+def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: Deliberation | None = None) -> Rollout:
     """Let the policy act for `steps` decisions in every world; episodes that end are followed by the next."""
     n, gamma = len(worlds.worlds), worlds.settings.gamma
     numbers = {name: torch.zeros(steps, n) for name in ("log_probs", "rewards", "discounts")}

@@ -36,7 +36,10 @@ class StepResult(NamedTuple):
 
 
 def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
-    """Make an environment from `conf/env`. Raises `ConfigError` for an unknown id or arguments that it does not take."""
+    """Make an environment from `conf/env`.
+
+    Raises `ConfigError` for an unknown id or arguments that it does not take.
+    """
     try:
         return gymnasium.make(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
     except ImportError as error:

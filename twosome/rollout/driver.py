@@ -1,7 +1,9 @@
-"""The one loop that steps worlds: ask the policy, choose, step, tell what happened. Rollout, evaluation and reports share it.
+"""The one loop that steps worlds: ask the policy, choose, step, tell what happened.
 
-A plain list of worlds is stepped: texts and menus do not stack, and gymnasium's autoreset would insert a step whose action is
-ignored.
+Rollout, evaluation and reports share it.
+
+A plain list of worlds is stepped: texts and menus do not stack, and gymnasium's autoreset would insert a step whose
+action is ignored.
 """
 
 from __future__ import annotations
@@ -46,8 +48,8 @@ class Deliberation(Protocol):
 class Tolerance:
     """How many episodes a faulty environment may spoil. `failed` counts them, `finished` the others.
 
-    `share`: of all episodes, of 20 at least, that may fail; one is tolerated at any share above 0. `keep`: is given every
-    fault to keep its transcript, and answers where it lies.
+    `share`: of all episodes, of 20 at least, that may fail; one is tolerated at any share above 0. `keep`: is given
+    every fault to keep its transcript, and answers where it lies.
     """
 
     def __init__(self, share: float = 0.0, keep: Callable[[EnvironmentFault], str] | None = None):
@@ -61,7 +63,10 @@ class Tolerance:
             self.drop(world, fault)
 
     def drop(self, world: World, fault: EnvironmentFault) -> None:
-        """Drop the episode and begin the next. Raises the fault when more than the allowed share of episodes has failed."""
+        """Drop the episode and begin the next.
+
+        Raises the fault when more than the allowed share of episodes has failed.
+        """
         for _ in range(MOST_RESETS):
             self.failed += 1
             kept = "" if self.keep is None else self.keep(fault)
@@ -96,8 +101,8 @@ def drive(
 ) -> list[Transition]:
     """One step of every world. Actions are sampled; without a generator the most probable is taken.
 
-    An episode that a fault spoils is dropped and the next begun, as far as `tolerance` goes. A world whose episode has ended
-    is left there: the caller restarts or closes it.
+    An episode that a fault spoils is dropped and the next begun, as far as `tolerance` goes. A world whose episode has
+    ended is left there: the caller restarts or closes it.
     """
     decisions = [world.decision for world in worlds]
     log_probs = ask(policy, decisions)

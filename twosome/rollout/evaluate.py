@@ -33,8 +33,8 @@ def run_episodes(
 ) -> list[Episode]:
     """Play whole episodes, some worlds at a time; equal decisions meet in one forward pass or in the cache.
 
-    `tolerance`: which share of episodes a faulty environment may spoil; those are replaced by others. `wrap`: puts a gymnasium
-    wrapper around the environment.
+    `tolerance`: which share of episodes a faulty environment may spoil; those are replaced by others. `wrap`: puts a
+    gymnasium wrapper around the environment.
     """
     generator = None if greedy else torch.Generator().manual_seed(seed)
     tolerance = tolerance or Tolerance()

@@ -1,13 +1,13 @@
 """An episode as plain text: one writer and one reader for what people and faults leave behind. Pure.
 
-    env: {"id": ..., "kwargs": ..., "gamma": ..., "optimum": ...}
-    seed: 3
-    goal: ...
+env: {"id": ..., "kwargs": ..., "gamma": ..., "optimum": ...}
+seed: 3
+goal: ...
 
-    scene: ...
-       0 pick up the tomato
-    > 0 pick up the tomato
-    reward 0.2, duration 3, return 0.2
+scene: ...
+   0 pick up the tomato
+> 0 pick up the tomato
+reward 0.2, duration 3, return 0.2
 """
 
 from __future__ import annotations

@@ -66,13 +66,17 @@ def build_mlp(cfg: TrainSettings) -> MLPPolicy:
 
 
 def _shape(settings: EnvSettings) -> tuple[torch.Tensor, int]:
-    """The upper bounds of the numeric observation, and the number of actions. Raises `ConfigError` where there are none."""
+    """The upper bounds of the numeric observation, and the number of actions.
+
+    Raises `ConfigError` where there are none.
+    """
     env = make_env(settings)
     try:
         observation, action = env.observation_space, env.action_space
         if not isinstance(observation, Dict) or "vector" not in observation.spaces or not isinstance(action, Discrete):
             raise ConfigError(
-                f"method=mlp reads numbers, and {settings.id} gives none: expected an observation space with a Box `vector` "
+                f"method=mlp reads numbers, and {settings.id} gives none: expected an observation space with a Box "
+                "`vector` "
                 "and a Discrete action space."
             )
         return torch.as_tensor(observation["vector"].high), int(action.n)  # type: ignore[attr-defined]

@@ -29,9 +29,9 @@ class Loaded(NamedTuple):
 def load(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Sequence[str] = ()) -> LLMPolicy:
     """A policy from a run folder, a checkpoint folder, a model folder, a hub name, or `tiny`.
 
-    A run or checkpoint brings its own settings, adapter and value head; a bare model gets a fresh adapter (which changes
-    nothing until it is trained). `checkpoint`: of a run folder, `newest` or `best`. `overrides`: Hydra overrides such as
-    `["model.device=cpu"]`. Raises `CheckpointError`, `ModelError` or `ConfigError` with the remedy.
+    A run or checkpoint brings its own settings, adapter and value head; a bare model gets a fresh adapter (which
+    changes nothing until it is trained). `checkpoint`: of a run folder, `newest` or `best`. `overrides`: Hydra
+    overrides such as `["model.device=cpu"]`. Raises `CheckpointError`, `ModelError` or `ConfigError` with the remedy.
     """
     return load_with_settings(path_or_name, checkpoint=checkpoint, overrides=overrides).policy
 

@@ -84,7 +84,9 @@ def collate(rows: list[Row]) -> Batch:
     )
 
 
-def batches(texts: Iterator[Text], tokenizer: PreTrainedTokenizerFast, tokens: int, weight: float, rng: Random) -> Iterator[Batch]:
+def batches(
+    texts: Iterator[Text], tokenizer: PreTrainedTokenizerFast, tokens: int, weight: float, rng: Random
+) -> Iterator[Batch]:
     """Batches of about `tokens` tokens, of rows of similar length. `weight` of actions against other text."""
 
     @cache

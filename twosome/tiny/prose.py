@@ -140,7 +140,7 @@ def _slots(rng: Random) -> dict[str, str]:
 
 
 def _fill(rng: Random, template: str) -> str:
-    """The template with every slot filled, each afresh."""
+    """The template with every slot filled, each by a new draw."""
     return re.sub(r"\{(\w+)\}", lambda slot: _slots(rng)[slot.group(1)], template)
 
 

@@ -68,7 +68,9 @@ def _scene(rng: Random, h: _Home) -> str:
     if seen:
         parts.append(rng.choice(["you see ", "you notice ", "here you find ", "around you are "]) + listing(seen))
     else:
-        parts.append(rng.choice(["nothing here is of use", "you notice nothing useful", "there is nothing useful here"]))
+        parts.append(
+            rng.choice(["nothing here is of use", "you notice nothing useful", "there is nothing useful here"])
+        )
     if h.near:
         seat = h.fixtures.get(h.near) == "seat" and h.is_on[h.near]
         close = rng.choice(["near", "close to", "next to", "by"])
@@ -87,7 +89,9 @@ def _scene(rng: Random, h: _Home) -> str:
         parts.append(rng.choice(["you are near none of them", "nothing is near you", "none of them is close"]))
     if h.held:
         what = listing([f"the {x}" for x in h.held])
-        parts.append(rng.choice([f"you hold {what}", f"you have {what} in your hands", f"in your hand you have {what}"]))
+        parts.append(
+            rng.choice([f"you hold {what}", f"you have {what} in your hands", f"in your hand you have {what}"])
+        )
     else:
         parts.append(rng.choice(["your hands are empty", "you hold nothing", "you have nothing in your hands"]))
     for x, f in h.lying.items():

@@ -87,7 +87,11 @@ def worktop(rng: Random) -> Situation:
     foods = rng.sample(pool, rng.randint(1, 4))
     vessel = "bowl" if rng.random() < 0.5 else rng.choice(w.VESSELS)
     board = "cutting board" if rng.random() < 0.5 else rng.choice(w.BOARDS)
-    boards = [board] if rng.random() < 0.5 else [f"{o} {board}" for o in rng.choice([("first", "second"), ("left", "right")])]
+    boards = (
+        [board]
+        if rng.random() < 0.5
+        else [f"{o} {board}" for o in rng.choice([("first", "second"), ("left", "right")])]
+    )
     chopped = {x: rng.random() < 0.5 for x in foods}
     at = {x: rng.choice(["table", "table", "unseen", "vessel" if chopped[x] else "table"]) for x in foods}
     held = rng.choice([None, vessel, rng.choice(foods)])
@@ -140,7 +144,9 @@ def _worktop_scene(rng, foods, chopped, at, vessel, vessel_at, boards, here, hel
             )
         )
     for b in boards:
-        on = [a(_state(x, chopped, raw)) for x in foods if at[x] == b] or ([a(_load(vessel, inside))] if vessel_at == b else [])
+        on = [a(_state(x, chopped, raw)) for x in foods if at[x] == b] or (
+            [a(_load(vessel, inside))] if vessel_at == b else []
+        )
         if on:
             parts.append(rng.choice([f"on the {b} lies {listing(on)}", f"{listing(on)} is on the {b}"]))
         elif rng.random() < 0.2:

@@ -48,8 +48,12 @@ def make_tokenizer(texts: Sequence[str], size: int = VOCABULARY) -> PreTrainedTo
         show_progress=False,
     )
     bpe.train_from_iterator(texts, trainer)
-    bpe.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", bpe.token_to_id("<s>"))])
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, model_max_length=512, clean_up_tokenization_spaces=False, **SPECIAL)
+    bpe.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", bpe.token_to_id("<s>"))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe, model_max_length=512, clean_up_tokenization_spaces=False, **SPECIAL
+    )
 
 
 def make_model(vocabulary: int, width: int, layers: int) -> LlamaForCausalLM:

@@ -83,7 +83,9 @@ def read(folder: Path, policy: TrainedPolicy, parts: Mapping[str, Saved]) -> Non
         raise
     except INVALID_CONTENT as error:
         said = " ".join(str(error).split())
-        raise CheckpointError(f"The training state in {folder} cannot be used: {type(error).__name__}: {said}.") from error
+        raise CheckpointError(
+            f"The training state in {folder} cannot be used: {type(error).__name__}: {said}."
+        ) from error
 
 
 def _without_tensors(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:

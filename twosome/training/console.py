@@ -46,7 +46,12 @@ class Console:
         if not self.out.is_terminal:
             yield
             return
-        columns = (TextColumn("{task.completed:,.0f} steps"), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.completed:,.0f} steps"),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self.out) as self._bar:
             self._task = self._bar.add_task("", total=self.cfg.total_steps, completed=progress.steps)
             yield

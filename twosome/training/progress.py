@@ -1,4 +1,7 @@
-"""The counters of a run: what is logged, what decides about stopping and the best checkpoint, what a resume brings back."""
+"""The counters of a run.
+
+What is logged, what decides about stopping and the best checkpoint, what a resume brings back.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,8 @@ class Progress:
     ) -> None:
         """Count a rollout and its update, and prepare the record to log.
 
-        `counts`: of the policy, which begin again at zero; `failed_episodes`, `bad_updates`: since the start of the run.
+        `counts`: of the policy, which begin again at zero; `failed_episodes`, `bad_updates`: since the start of the
+        run.
         """
         self.steps += rollout.actions.numel()
         self.updates += 1

@@ -66,7 +66,10 @@ class Run:
         return f" The batch is in {folder}."
 
     def write_best(self, best: Mapping[str, float] | None) -> Path | None:
-        """Name the best checkpoint in `best.json`, for `twosome.load`. Returns its folder, None before an evaluation."""
+        """Name the best checkpoint in `best.json`, for `twosome.load`.
+
+        Returns its folder, None before an evaluation.
+        """
         if best is None:
             return None
         folder = self.checkpoint_folder(int(best["step"]))
@@ -83,16 +86,19 @@ class Run:
 
 def open_run(cfg: TrainSettings) -> Run:
     """Create the folder, or find the run in it that is to be continued. Raises `CheckpointError`, `ConfigError`."""
-    resumes = cfg.resume is not None
-    if resumes:
-        path = Path(cfg.resume).expanduser()
+    path = None if cfg.resume is None else Path(cfg.resume).expanduser()
+    if path is not None:
         folder = path.parent.parent if (path / checkpoints.MANIFEST).is_file() else path
         if not (folder / "config.yaml").is_file():
-            raise CheckpointError(f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint in one.")
+            raise CheckpointError(
+                f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint in one."
+            )
     else:
         folder = Path(cfg.run_dir).expanduser() if cfg.run_dir is not None else _new_folder(cfg)
     if (folder / "summary.json").exists():
-        raise ConfigError(f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again.")
+        raise ConfigError(
+            f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again."
+        )
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         lock = files.lock(folder)
@@ -100,17 +106,18 @@ def open_run(cfg: TrainSettings) -> Run:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(
-            f"The run folder {folder} cannot be written: {error}. Choose one that can: run_dir=PATH, or free space on the files."
+            f"The run folder {folder} cannot be written: {error}. Choose one that can: run_dir=PATH, or free space "
+            "on the disk."
         ) from error
     run = Run(folder, None, cfg, lock)
     try:
         files.tidy(folder)
         files.tidy(folder / "checkpoints")
-        run.checkpoint = _resume(path, folder) if resumes else _start(folder, cfg)
+        run.checkpoint = _start(folder, cfg) if path is None else _resume(path, folder)
     except BaseException:
         run.close()
         raise
-    cfg.run_dir = str(folder) if resumes else cfg.run_dir
+    cfg.run_dir = str(folder) if path is not None else cfg.run_dir
     return run
 
 
@@ -129,10 +136,14 @@ def _resume(path: Path, folder: Path) -> Path:
     if path == folder:
         newest = _good_checkpoint(folder)
         if newest is None:
-            raise CheckpointError(f"{folder} holds no usable checkpoint to resume from. Run its command line again with run_dir={folder}.")
+            raise CheckpointError(
+                f"{folder} holds no usable checkpoint to resume from. Run its command line again with run_dir={folder}."
+            )
         return newest
     if path not in checkpoints.checkpoints(folder):
-        raise CheckpointError(f"resume={path} is not named step-<number>, as the checkpoints of a run are. Give it its name back.")
+        raise CheckpointError(
+            f"resume={path} is not named step-<number>, as the checkpoints of a run are. Give it its name back."
+        )
     checkpoints.verify(path)
     for later in checkpoints.checkpoints(folder):
         if int(later.name.removeprefix("step-")) > int(path.name.removeprefix("step-")):

@@ -65,7 +65,8 @@ class Interrupt:
         assert self.requested is not None
         how = ""
         if self.folder is not None and any((self.folder / "checkpoints").glob("step-*")):
-            how = f" Saved. Continue with the same command line and run_dir={self.folder}, or with: twosome-train resume={self.folder}"
+            by_folder = f"the same command line and run_dir={self.folder}"
+            how = f" Saved. Continue with {by_folder}, or with: twosome-train resume={self.folder}"
         elif self.folder is not None:
             how = " Nothing was learnt yet; the same command line begins again."
         raise Stopped(self.requested, f"Stopped by {signal.Signals(self.requested).name}.{how}")

@@ -61,7 +61,9 @@ class Baseline:
             self.set_weights(loaded)
         except INVALID_CONTENT as error:
             said = " ".join(str(error).split())
-            raise CheckpointError(f"The tensors in {folder} do not fit the policy of its config.yaml: {said}") from error
+            raise CheckpointError(
+                f"The tensors in {folder} do not fit the policy of its config.yaml: {said}"
+            ) from error
 
     def state_dict(self) -> StateDict:
         """Nothing beside the weights."""

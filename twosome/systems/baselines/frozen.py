@@ -1,7 +1,8 @@
 """The frozen language model without training, alone and SayCan-style: its score times the affordance of the action.
 
-Affordance here is exact and costs one step of the simulator: does the action change the state? An action that does not is
-struck from the menu, and the language model's distribution over the rest is used (Ahn et al. 2022 learn such a function).
+Affordance here is exact and costs one step of the simulator: does the action change the state? An action that does not
+is struck from the menu, and the language model's distribution over the rest is used (Ahn et al. 2022 learn such a
+function).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import sys
 import torch
 
 from twosome.systems.load import build_policy
-from twosome.config.schema import compose
+from twosome.config.compose import compose
 from twosome.lm.footprint import plan
 from twosome.types import Decision
 
@@ -26,15 +26,15 @@ def main(overrides):
         return " ".join(f"w{rng.randrange(4, 8000)}" for _ in range(n))
 
     menu = tuple(words(6) for _ in range(10))
-    some = [Decision(words(60), menu) for _ in range(cfg.policy.token_budget // 110 + 1)]
+    some = [Decision.plain(words(60), menu) for _ in range(cfg.policy.token_budget // 110 + 1)]
     fed = []
     layers = policy.lm.get_base_model().base_model
     layers.register_forward_pre_hook(lambda m, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True)
-    optimizer = torch.optim.AdamW(policy.adapter_parameters())
+    optimizer = torch.optim.AdamW(policy.actor_parameters())
     policy.log_probs(some)
     policy.values([d.prompt for d in some])
     for _ in range(2):
-        for _, log_probs in policy.evaluate(some):
+        for _, log_probs in policy.evaluate_actions(some):
             log_probs[:, 0].sum().backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -55,7 +55,7 @@ def test_one_changed_adapter_weight_is_seen(change):
     n = policy.counts["decisions_computed"]
     policy.log_probs(some)
     assert policy.counts["decisions_computed"] == n, "nothing changed, nothing computed"
-    change(policy.adapter_parameters()[-1])
+    change(policy.actor_parameters()[-1])
     after = policy.log_probs(some)
     assert policy.counts["decisions_computed"] > n
     assert worst(after, slow(policy, some)) < 1e-5
@@ -66,8 +66,8 @@ def test_an_optimiser_step_and_a_loaded_state_are_seen():
     policy, some = make(), decisions()
     first = policy.log_probs(some)
     saved = {k: v.clone() for k, v in policy.lm.state_dict().items()}
-    optimizer = torch.optim.AdamW(policy.adapter_parameters(), lr=0.05)
-    for _, log_probs in policy.evaluate(some):
+    optimizer = torch.optim.AdamW(policy.actor_parameters(), lr=0.05)
+    for _, log_probs in policy.evaluate_actions(some):
         log_probs[:, 0].sum().backward()
     optimizer.step()
     second = policy.log_probs(some)
@@ -109,7 +109,7 @@ def test_memory_is_bounded_and_eviction_breaks_no_call(capacity):
         assert features.shape == (len(order), 32)
         assert len(policy._distributions) <= capacity
         assert len(policy.feature_cache()) <= capacity
-    for index, log_probs in policy.evaluate(some):
+    for index, log_probs in policy.evaluate_actions(some):
         assert log_probs.shape[0] == len(index)
 
 

@@ -10,8 +10,8 @@ import pytest
 import twosome_envs  # registers the ids  # noqa: F401
 
 from twosome.cli.command.play import choose, main, picture_of
-from twosome.rollout.collect.session import Session, counted, make_env
-from twosome.types import ConfigError
+from twosome.rollout.session import Session, counted, make_env
+from twosome.errors import ConfigError
 
 SALAD = {"id": "twosome_envs:twosome/TomatoSalad-v0", "kwargs": {}, "gamma": 0.99, "optimum": 0.92}
 

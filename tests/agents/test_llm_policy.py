@@ -8,8 +8,9 @@ import zoo
 from zoo import ALL, decisions, slow, worst
 from zoo import policy as make
 
-from twosome.rl.ppo import Learner
-from twosome.types import NumericsError, Rollout
+from twosome.rl.ppo import PPO
+from twosome.errors import NumericsError
+from twosome.types import Rollout
 
 # Acting and learning are the same function --------------------------------------------------------------------
 
@@ -22,12 +23,12 @@ def test_evaluate_equals_acting(family, checkpointing, reuse):
     zoo.shake(policy.lm)
     acted = policy.log_probs(some)
     seen = {}
-    for index, log_probs in policy.evaluate(some):
+    for index, log_probs in policy.evaluate_actions(some):
         log_probs[:, 0].sum().backward()
         seen |= {i: row[: len(some[i].menu)].detach() for i, row in zip(index, log_probs, strict=True)}
     assert sorted(seen) == list(range(len(some)))
     assert worst([seen[i] for i in range(len(some))], acted) < 1e-5
-    assert all(p.grad is not None and p.grad.any() for p in policy.adapter_parameters())
+    assert all(p.grad is not None and p.grad.any() for p in policy.actor_parameters())
 
 
 def learner_and_rollout(policy, steps=4, worlds=4):
@@ -40,7 +41,7 @@ def learner_and_rollout(policy, steps=4, worlds=4):
     zeros = torch.zeros(shape)
     rollout = Rollout(
         decisions=grid,
-        next_prompts=[[d.prompt + " w4" for d in row] for row in grid],
+        next_states=[[d.prompt + " w4" for d in row] for row in grid],
         actions=actions.view(shape),
         log_probs=taken.view(shape),
         rewards=torch.randn(shape, generator=torch.Generator().manual_seed(0)),
@@ -50,10 +51,10 @@ def learner_and_rollout(policy, steps=4, worlds=4):
         is_real=~zeros.bool(),
         episodes=[],
     )
-    from twosome.config.schema import compose
+    from twosome.config.compose import compose
 
     cfg = compose(["ppo.actor.minibatch=8", "ppo.critic.minibatch=8", "ppo.actor.epochs=1", "ppo.actor.warmup_updates=0"])
-    return Learner(policy, cfg.ppo, torch.Generator().manual_seed(0)), rollout
+    return PPO(policy, cfg.ppo, torch.Generator().manual_seed(0)), rollout
 
 
 @pytest.mark.parametrize("budget", [4096, 40])
@@ -103,7 +104,7 @@ def test_the_probe_survives_it_too(times):
     policy, some = make(), decisions()
     Failing(policy, times)
     assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
-    assert policy.describe_scorer()["scorer"] == "forest"
+    assert policy.describe_scorer()["scorer"] == "trie"
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -116,7 +117,7 @@ def test_learning_repeats_the_step_with_the_same_result(times):
         Failing(policy, failing, above=100)
         metrics = learner.update(rollout, 0.0)
         assert metrics["policy/ratio_deviation_first"] < 1e-5
-        results.append([p.detach().clone() for p in policy.adapter_parameters()])
+        results.append([p.detach().clone() for p in policy.actor_parameters()])
     assert policy.token_budget < 256
     assert worst(*results) < 1e-5
 
@@ -158,7 +159,7 @@ def test_the_outcome_of_the_probe(caplog):
         policy.log_probs(decisions())
     assert caplog.text.count("Scorer: forest") == 1
     found = policy.describe_scorer()
-    assert found["scorer"] == "forest"
+    assert found["scorer"] == "trie"
     assert found["value_error"] < 5e-5
     assert 0 <= found["gradient_error"] < 1e-3
     assert found["refused"] == {}
@@ -179,8 +180,8 @@ def test_it_is_run_as_the_model_is_used_later(monkeypatch):
     policy, some = make(), decisions()
     policy.log_probs(some)
     policy.log_probs(decisions(5))
-    list(policy.evaluate(some))
-    assert [s[:3] for s in seen] == [(True, len(policy.adapter_parameters()), True)]
+    list(policy.evaluate_actions(some))
+    assert [s[:3] for s in seen] == [(True, len(policy.actor_parameters()), True)]
     assert seen[0][3] == policy.encoder(some[0])[0].ids
 
 
@@ -189,7 +190,7 @@ def test_a_fallback_is_said_once(family, caplog):
     policy, some = make(family), decisions()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            policy.forget()
+            policy.clear_cache()
             assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
     assert caplog.text.count("forest refused") == 1
 
@@ -200,19 +201,19 @@ def test_adapters_stay_trainable_after_every_call():
     trainable = [p.requires_grad for p in policy.lm.parameters()]
     policy.values([d.prompt for d in some])
     policy.log_probs(some)
-    list(policy.evaluate(some))
+    list(policy.evaluate_actions(some))
     policy.inspect(some[0].prompt, some[0].menu)
     assert [p.requires_grad for p in policy.lm.parameters()] == trainable
-    assert sum(trainable) == len(policy.adapter_parameters())
+    assert sum(trainable) == len(policy.actor_parameters())
 
 
 def test_dropout_is_on_only_while_learning():
     policy, some = make(dropout=0.5), decisions()
     zoo.shake(policy.lm)
     assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
-    learnt = [row for _, rows in policy.evaluate(some) for row in rows]
+    learnt = [row for _, rows in policy.evaluate_actions(some) for row in rows]
     assert len(learnt) == len(some)
-    policy.forget()
+    policy.clear_cache()
     assert worst(policy.log_probs(some), slow(policy, some)) < 1e-5
 
 
@@ -223,7 +224,7 @@ def test_dropout_is_on_only_while_learning():
 def test_a_nan_is_never_returned(value):
     policy, some = make(), decisions()
     policy.log_probs(some)
-    policy.adapter_parameters()[0].data.fill_(value)
+    policy.actor_parameters()[0].data.fill_(value)
     with pytest.raises(NumericsError, match=r"log-probability nan to action 'w.*after the prompt 'w") as error:
         policy.log_probs(some)
     assert any(repr(a) in str(error.value) for d in some for a in d.menu)
@@ -251,4 +252,4 @@ def test_values_do_not_depend_on_the_scorer_or_company():
 def test_an_empty_batch():
     policy = make()
     assert policy.log_probs([]) == []
-    assert list(policy.evaluate([])) == []
+    assert list(policy.evaluate_actions([])) == []

@@ -10,7 +10,8 @@ import zoo
 
 import twosome
 from twosome.lm import loading
-from twosome.types import ConfigError, Decision, ModelError
+from twosome.errors import ConfigError, ModelError
+from twosome.types import Decision
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_a_model_without_scaled_dot_product_attention_takes_eager(tmp_path):
     policy = twosome.load(tmp_path, overrides=["model.lora.targets=all-linear"])
     assert policy.lm.config._attn_implementation == "eager"
     prompts, menus = zoo.random_batch(1)
-    policy.log_probs([Decision(p, tuple(m)) for p, m in zip(prompts, menus, strict=True)])
+    policy.log_probs([Decision.plain(p, tuple(m)) for p, m in zip(prompts, menus, strict=True)])
     assert policy.describe_scorer()["scorer"] == "prompt_cache"
 
 
@@ -124,7 +125,7 @@ def test_dropout_of_the_base_is_off(tmp_path):
     zoo.model("gpt2", resid_pdrop=0.5, attn_pdrop=0.5, embd_pdrop=0.5).save_pretrained(tmp_path)
     zoo.word_tokenizer().save_pretrained(tmp_path)
     policy = twosome.load(tmp_path, overrides=["model.lora.targets=all-linear"])
-    some = [Decision("w4 w5", ("w6", "w7"))]
+    some = [Decision.plain("w4 w5", ("w6", "w7"))]
     first = policy.log_probs(some)
-    policy.forget()
+    policy.clear_cache()
     assert torch.equal(policy.log_probs(some)[0], first[0])

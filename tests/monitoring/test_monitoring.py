@@ -29,7 +29,7 @@ def test_decisions_load_in_one_line_and_follow_their_schema(run_dir):
 
 
 def test_probe_states_are_followed_from_the_start(run_dir):
-    seen = json.loads((run_dir / "probes.json").read_text())
+    seen = json.loads((run_dir / "tracked_states.json").read_text())
     assert len(seen["decisions"]) == 4
     assert [e["step"] for e in seen["history"]] == [0, *range(128, 1025, 128)]
     for entry in seen["history"]:
@@ -41,8 +41,8 @@ def test_probe_states_are_followed_from_the_start(run_dir):
 
 
 def test_the_last_look_is_what_the_trained_policy_does(run_dir, trained):
-    seen = json.loads((run_dir / "probes.json").read_text())
-    decisions = [Decision(d["prompt"], tuple(d["menu"])) for d in seen["decisions"]]
+    seen = json.loads((run_dir / "tracked_states.json").read_text())
+    decisions = [Decision.plain(d["prompt"], tuple(d["menu"])) for d in seen["decisions"]]
     for row, probs in zip(trained.log_probs(decisions), seen["history"][-1]["probs"], strict=True):
         np.testing.assert_allclose(row.exp().numpy(), probs, atol=1e-4)
 
@@ -68,9 +68,9 @@ def test_looking_changes_no_number(run_dir, run_arguments, tmp_path):
     from twosome.training.loop import main
 
     blind = tmp_path / "blind"
-    main([*run_arguments, f"run_dir={blind}", "log.decisions_per_update=0", "log.probe_states=0", "log.tensorboard=false"])
+    main([*run_arguments, f"run_dir={blind}", "log.decisions_per_update=0", "log.tracked_states=0", "log.tensorboard=false"])
     assert not (blind / "decisions.jsonl").exists()
-    assert not (blind / "probes.json").exists()
+    assert not (blind / "tracked_states.json").exists()
     for seen, unseen in zip(*(metrics.read(f / "metrics.jsonl") for f in (run_dir, blind)), strict=True):
         for key in (k for k in seen if not k.startswith(("speed/", "memory/"))):
             assert seen[key] == unseen[key] or (seen[key] is None and unseen[key] is None), key
@@ -95,10 +95,10 @@ def rollout(T=6, B=3, spoilt=()) -> Rollout:
     for place in spoilt:
         real[place] = False
     flags = torch.zeros(T, B, dtype=torch.bool)
-    decisions = [[Decision(f"state {t} {b}", ("left", "right")) for b in range(B)] for t in range(T)]
+    decisions = [[Decision.plain(f"state {t} {b}", ("left", "right")) for b in range(B)] for t in range(T)]
     return Rollout(
         decisions=decisions,
-        next_prompts=[["" for _ in range(B)] for _ in range(T)],
+        next_states=[["" for _ in range(B)] for _ in range(T)],
         actions=torch.ones(T, B, dtype=torch.long),
         log_probs=torch.zeros(T, B),
         rewards=torch.arange(T * B, dtype=torch.float32).view(T, B),

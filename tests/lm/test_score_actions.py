@@ -8,7 +8,7 @@ import torch
 import zoo
 
 import twosome
-from twosome.types import ConfigError, ContextLengthError, MenuError, ModelError
+from twosome.errors import ConfigError, ContextLengthError, MenuError, ModelError
 
 TOKENIZER = zoo.word_tokenizer()
 
@@ -111,7 +111,7 @@ def test_load_tiny():
     ("name", "overrides", "said"),
     [
         ("tiny", ["model.lora.rnk=3"], "Did you mean 'model.lora.rank'"),
-        ("tiny", ["policy.scorer=forrest"], "forest"),
+        ("tiny", ["policy.scorer=forrest"], "trie"),
         ("tiny", ["model.device=cuda:9"], "not available here"),
     ],
 )

@@ -7,21 +7,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twosome.lm.normalize import entropy, lengths, log_softmax_menus, menu_log_probs, pad_menus, sum_tokens
-from twosome.types import Sequence
+from twosome.lm.normalize import lengths, log_softmax_menus, menu_log_probs, pad_menus, sum_tokens
+from twosome.rl.losses import entropy
+from twosome.types import EncodedAction
 
 
-def sequence(tokens: int, words: int) -> Sequence:
+def sequence(tokens: int, words: int) -> EncodedAction:
     """A continuation of so many tokens and words after one token of context."""
     spans = (*((k, k + 1) for k in range(words - 1)), (words - 1, tokens))
-    return Sequence(tuple(range(tokens + 1)), 1, spans)
+    return EncodedAction(tuple(range(tokens + 1)), 1, spans)
 
 
 MENU = [sequence(3, 2), sequence(1, 1)]  # "chop tomato" in 3 tokens, "wait" in 1
 TOKENS = torch.tensor([-1.0, -2.0, -3.0, -2.5])
 
 
-@pytest.mark.parametrize(("normalization", "scores"), [("word", (-3.0, -2.5)), ("token", (-2.0, -2.5)), ("sum", (-6.0, -2.5))])
+@pytest.mark.parametrize(
+    ("normalization", "scores"), [("word", (-3.0, -2.5)), ("token", (-2.0, -2.5)), ("sum", (-6.0, -2.5))]
+)
 def test_analytic(normalization, scores):
     expected = torch.tensor(scores).log_softmax(0)
     got = menu_log_probs(TOKENS, [MENU], normalization)

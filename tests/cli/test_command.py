@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import paragraph
 from twosome.cli import command as cli
-from twosome.types import CheckpointError, EnvironmentFault, NumericsError
+from twosome.errors import CheckpointError, EnvironmentFault, NumericsError
 
 
 def leave(argv: list[str], job=lambda cfg: None) -> int:

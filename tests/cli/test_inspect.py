@@ -8,7 +8,7 @@ import time
 import pytest
 
 from twosome.cli.command.inspect import main, parse_state
-from twosome.types import ConfigError
+from twosome.errors import ConfigError
 
 
 def test_the_start_state_of_an_environment(capsys):

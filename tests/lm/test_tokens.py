@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from twosome.lm import tokens
 from twosome.lm.tokens import encode, encode_prompt, join, unconditional
-from twosome.types import ContextLengthError, Decision, MenuError
+from twosome.errors import ContextLengthError, MenuError
 
 PROMPT = "You see a tomato and a plate. Next action:"
 MENU = ("chop the tomato", "walk to the fridge", "wait", "épluche une pomme", "pick up 12 plates!", "chop")
@@ -36,7 +36,7 @@ def whole(tokenizer, text):
 
 
 def check(tokenizer, prompt, menu):
-    for action, s in zip(menu, encode(tokenizer, Decision(prompt, tuple(menu))), strict=True):
+    for action, s in zip(menu, encode(tokenizer, prompt, tuple(menu)), strict=True):
         text, _ = join(prompt, action)
         ids = whole(tokenizer, text)
         offset = len(s.ids) - len(ids)
@@ -79,7 +79,7 @@ def test_boundary_of_random_text(kind, prompt, action):
 
 
 def test_continuation_decodes_to_the_action(tokenizer):
-    for action, s in zip(MENU, encode(tokenizer, Decision(PROMPT, MENU)), strict=True):
+    for action, s in zip(MENU, encode(tokenizer, PROMPT, MENU), strict=True):
         decoded = tokenizer.decode(list(s.continuation)).strip()
         if "merges over spaces" not in tokenizer_name(tokenizer):
             assert decoded.replace("▁", " ").strip() == action or "<unk>" in decoded
@@ -91,7 +91,7 @@ def tokenizer_name(tokenizer):
 
 def test_a_trailing_space_of_the_prompt_belongs_to_the_action():
     for kind in KINDS:
-        with_space, without = (encode(built(kind), Decision(p, MENU)) for p in (PROMPT + " ", PROMPT))
+        with_space, without = (encode(built(kind), p, MENU) for p in (PROMPT + " ", PROMPT))
         assert with_space == without, kind
 
 
@@ -110,7 +110,7 @@ def test_an_action_that_merges_with_the_prompt():
     )
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>")
-    (s,) = encode(tokenizer, Decision("next:", ("chop",)))
+    (s,) = encode(tokenizer, "next:", ("chop",))
     assert tokenizer.convert_ids_to_tokens(list(s.ids)) == ["n", "e", "x", "t", ":Ġchop"]
     assert s.start == 4
     assert s.words == ((0, 1),)
@@ -120,7 +120,7 @@ def test_an_action_that_merges_with_the_prompt():
 def test_words_of_a_token_that_spans_two():
     """A token over `the tomato` counts to the word of its last character; the other word has none, and still counts."""
     tokenizer = built("byte-level, merges over spaces")
-    (s,) = encode(tokenizer, Decision("The kitchen has a tomato", ("on the counter",)))
+    (s,) = encode(tokenizer, "The kitchen has a tomato", ("on the counter",))
     assert len(s.words) == 3
     assert s.words[-1][1] == len(s.continuation)
 
@@ -130,7 +130,7 @@ def test_bos_and_eos():
     for tokenizer in (bos, both):
         assert encode_prompt(tokenizer, PROMPT)[0] == tokenizer.bos_token_id
         assert encode_prompt(tokenizer, PROMPT)[-1] != tokenizer.eos_token_id
-        assert all(s.ids[-1] != tokenizer.eos_token_id for s in encode(tokenizer, Decision(PROMPT, MENU)))
+        assert all(s.ids[-1] != tokenizer.eos_token_id for s in encode(tokenizer, PROMPT, MENU))
     assert plain.bos_token_id is None
     slow = built("slow, characters")
     assert encode_prompt(slow, "ab") == (100, 101)
@@ -139,9 +139,11 @@ def test_bos_and_eos():
 def test_an_empty_prompt_starts_with_the_token_that_begins_a_text():
     for kind in KINDS:
         tokenizer = built(kind)
-        for s in encode(tokenizer, Decision("", MENU)):
+        for s in encode(tokenizer, "", MENU):
             assert s.start >= 1
-            assert s.ids[0] == (tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id)
+            assert s.ids[0] == (
+                tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+            )
         assert len(encode_prompt(tokenizer, "")) == 1
 
 
@@ -150,7 +152,7 @@ def test_special_tokens_of_the_prompt_stay():
     ids = encode_prompt(tokenizer, "<|im_start|>You see a plate.<|im_end|>")
     assert ids[0] == tokenizer.convert_tokens_to_ids("<|im_start|>")
     assert ids[-1] == tokenizer.convert_tokens_to_ids("<|im_end|>")
-    (s,) = encode(tokenizer, Decision("<|im_end|>", ("chop",)))
+    (s,) = encode(tokenizer, "<|im_end|>", ("chop",))
     assert s.ids[0] == tokenizer.convert_tokens_to_ids("<|im_end|>")
 
 
@@ -159,19 +161,19 @@ def test_the_prompt_alone_is_how_its_actions_begin():
         if "merges" in kind:
             continue
         alone = encode_prompt(built(kind), PROMPT)
-        for s in encode(built(kind), Decision(PROMPT, MENU)):
+        for s in encode(built(kind), PROMPT, MENU):
             assert s.ids[: s.start] == alone, kind
 
 
 def test_unconditional_keeps_the_tokens_and_drops_the_prompt(tokenizer):
-    menu = encode(tokenizer, Decision(PROMPT, MENU))
+    menu = encode(tokenizer, PROMPT, MENU)
     for s, alone in zip(menu, unconditional(tokenizer, menu), strict=True):
         assert alone.continuation == s.continuation
         assert alone.words == s.words
         assert alone.start == 1
 
 
-def test_encoder_remembers_within_its_bound():
+def test_the_encoder_caches_within_its_bound():
     calls = []
 
     class Counting:
@@ -186,19 +188,19 @@ def test_encoder_remembers_within_its_bound():
             return self.inner(*args, **kwargs)
 
     tokenizer = Counting(built("qwen"))
-    decisions = [Decision(f"{PROMPT} {k}", MENU) for k in range(30)]
-    size = sum(len(s.ids) for s in encode(tokenizer, decisions[20]))
+    prompts = [f"{PROMPT} {k}" for k in range(30)]
+    size = sum(len(s.ids) for s in encode(tokenizer, prompts[20], MENU))
     encoder = tokens.Encoder(tokenizer, capacity=5 * size)
-    first = [encoder(d) for d in decisions]
+    first = [encoder(p, MENU) for p in prompts]
     assert encoder.held <= 5 * size
     n = len(calls)
-    assert encoder(decisions[-1]) == first[-1]
+    assert encoder(prompts[-1], MENU) == first[-1]
     assert len(calls) == n
-    assert encoder(decisions[0]) == first[0], "what was forgotten is encoded again"
+    assert encoder(prompts[0], MENU) == first[0], "what was evicted is encoded again"
     assert len(calls) > n
-    forgetful = tokens.Encoder(tokenizer, keep=False)
-    assert forgetful(decisions[0]) == forgetful(decisions[0])
-    assert forgetful.held == 0
+    uncached = tokens.Encoder(tokenizer, keep=False)
+    assert uncached(prompts[0], MENU) == uncached(prompts[0], MENU)
+    assert uncached.held == 0
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_encoder_remembers_within_its_bound():
 )
 def test_errors_of_menus(prompt, menu, said):
     with pytest.raises(MenuError, match=said):
-        encode(built("qwen"), Decision(prompt, menu))
+        encode(built("qwen"), prompt, menu)
 
 
 def test_an_action_that_encodes_to_nothing():
@@ -225,20 +227,20 @@ def test_an_action_that_encodes_to_nothing():
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>")
     with pytest.raises(MenuError, match=r"'\*\*' encodes to no token"):
-        encode(tokenizer, Decision("chop", ("chop", "**")))
+        encode(tokenizer, "chop", ("chop", "**"))
 
 
 def test_a_prompt_with_nothing_before_the_first_token():
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level().backend_tokenizer)
     with pytest.raises(MenuError, match="neither BOS nor EOS"):
-        encode(tokenizer, Decision("", ("chop",)))
+        encode(tokenizer, "", ("chop",))
 
 
 def test_too_long_names_the_numbers_and_the_remedy():
     tokenizer = built("qwen")
-    longest = max(len(s.ids) for s in encode(tokenizer, Decision(PROMPT, MENU)))
-    encode(tokenizer, Decision(PROMPT, MENU), longest)
+    longest = max(len(s.ids) for s in encode(tokenizer, PROMPT, MENU))
+    encode(tokenizer, PROMPT, MENU, longest)
     with pytest.raises(ContextLengthError, match=rf"need {longest} tokens .* context holds {longest - 1}\. Shorten"):
-        encode(tokenizer, Decision(PROMPT, MENU), longest - 1)
+        encode(tokenizer, PROMPT, MENU, longest - 1)
     with pytest.raises(ContextLengthError, match="The prompt needs"):
         encode_prompt(tokenizer, PROMPT, 3)

@@ -8,9 +8,10 @@ import pytest
 
 from twosome.rollout import evaluate
 from twosome.systems.baselines.random import RandomPolicy
-from twosome.config.schema import compose
+from twosome.config.compose import compose
 from twosome.training.loop import main as train
-from twosome.types import ConfigError, Episode
+from twosome.errors import ConfigError
+from twosome.types import Episode
 
 QUICK = ["experiment=debug", "total_steps=128", "log.eval_interval=0", "log.eval_episodes_final=1", "log.tensorboard=false"]
 

@@ -11,13 +11,15 @@ from zoo import worst
 
 import twosome
 from twosome.lm import loading
-from twosome.config.schema import compose
-from twosome.lm.adapter import ValueHead, adapter_off, add_adapter, compile_layers
-from twosome.types import ConfigError, Decision, ModelError
+from twosome.config.compose import compose
+from twosome.lm.adapter import adapter_off, add_adapter, compile_layers
+from twosome.lm.value_head import ValueHead
+from twosome.errors import ConfigError, ModelError
+from twosome.types import Decision
 
 SOME = [
-    Decision("You see a tomato and a plate. Next action:", ("chop the tomato", "wait", "walk to the fridge")),
-    Decision("You see a tomato. Next action:", ("chop the tomato", "chop", "serve the dish")),
+    Decision.plain("You see a tomato and a plate. Next action:", ("chop the tomato", "wait", "walk to the fridge")),
+    Decision.plain("You see a tomato. Next action:", ("chop the tomato", "chop", "serve the dish")),
 ]
 
 
@@ -38,7 +40,7 @@ def test_a_folder_loads_scores_and_values(folder):
     policy = twosome.load(folder)
     assert [len(x) for x in policy.log_probs(SOME)] == [3, 3]
     assert policy.values([d.prompt for d in SOME]).tolist() == [0.0, 0.0]
-    assert policy.describe_scorer()["scorer"] == "forest"
+    assert policy.describe_scorer()["scorer"] == "trie"
     plain, tokenizer = loading.load_lm(policy.train_settings.model)
     scored = twosome.score_actions(plain, tokenizer, [d.prompt for d in SOME], [d.menu for d in SOME])
     assert worst(policy.log_probs(SOME), scored) < 1e-5, "a fresh adapter changes nothing"
@@ -55,7 +57,7 @@ def test_training_from_a_folder(folder, tmp_path):
         "log.tensorboard=false log.eval_interval=0 log.eval_episodes_final=1 ppo.actor.warmup_updates=0".split()
     )
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary["scorer"]["scorer"] == "forest"
+    assert summary["scorer"]["scorer"] == "trie"
     policy = twosome.load(tmp_path / "run")
     assert any(p.any() for n, p in policy.lm.named_parameters() if "lora_B" in n), "it learnt something"
 
@@ -67,7 +69,9 @@ def lora(**changes):
     return SimpleNamespace(**{"rank": 4, "alpha": 8, "dropout": 0.0, "targets": ["q_proj", "v_proj"], **changes})
 
 
-@pytest.mark.parametrize(("targets", "layers"), [(["q_proj", "v_proj"], 2), ("all-linear", 7), (["down_proj"], 1), (None, 2)])
+@pytest.mark.parametrize(
+    ("targets", "layers"), [(["q_proj", "v_proj"], 2), ("all-linear", 7), (["down_proj"], 1), (None, 2)]
+)
 def test_targets(targets, layers):
     model = add_adapter(zoo.model("llama"), lora(targets=targets))
     trainable = [n for n, p in model.named_parameters() if p.requires_grad]
@@ -138,15 +142,15 @@ def test_quantised_models_load_and_train(llama_folder, quantization, dtype):
     acted = policy.log_probs(SOME)
     policy.values([d.prompt for d in SOME])
     learnt = {}
-    for index, log_probs in policy.evaluate(SOME):
+    for index, log_probs in policy.evaluate_actions(SOME):
         log_probs[:, 0].sum().backward()
         learnt |= {i: row.detach() for i, row in zip(index, log_probs, strict=True)}
     assert worst([learnt[0], learnt[1]], acted) < 1e-6
-    assert all(p.grad is not None and p.grad.any() and p.dtype == torch.float32 for p in policy.adapter_parameters())
-    policy.forget()
+    assert all(p.grad is not None and p.grad.any() and p.dtype == torch.float32 for p in policy.actor_parameters())
+    policy.clear_cache()
     alone = []
     for d in SOME:
-        policy.forget()
+        policy.clear_cache()
         alone += policy.log_probs([d])
     assert worst(alone, acted) < (1e-5 if dtype == "float32" else 0.05), "a score depends on who else is in the batch"
 
@@ -196,7 +200,7 @@ def test_compile(llama_folder):
     assert worst(plain.log_probs(SOME), compiled.log_probs(SOME)) < 1e-5
     for _, log_probs in compiled.evaluate(SOME):
         log_probs[:, 0].sum().backward()
-    assert all(p.grad is not None for p in compiled.adapter_parameters())
+    assert all(p.grad is not None for p in compiled.actor_parameters())
 
 
 # Presets --------------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from tests.faults import paragraph
-from twosome.config.schema import compose, conf_dir
-from twosome.types import ConfigError, TwosomeError
+from twosome.config.compose import compose
+from twosome.config.schema import conf_dir
+from twosome.errors import ConfigError, TwosomeError
 
 GROUPS = sorted(f"{p.parent.name}={p.stem}" for p in conf_dir().glob("*/*.yaml") if p.stem not in ("own", "hf"))
 
@@ -38,11 +39,11 @@ def test_every_conf_file_composes(choice: str):
         (["resume=/nowhere"], "neither a run folder"),
         (["seed"], "expected key=value"),
         (["policy.token_budget=10"], "64 or more"),
-        (["ppo.novelty=-1"], "0 or more"),
-        (["ppo.novelty=nan"], "0 or more"),
-        (["ppo.imitation.rollouts=0"], "above 0"),
-        (["ppo.imitation.samples=-1"], "above 0"),
-        (["ppo.imitation.weight=-1"], "0 or more"),
+        (["ppo.count_bonus=-1"], "0 or more"),
+        (["ppo.count_bonus=nan"], "0 or more"),
+        (["ppo.self_imitation.rollouts=0"], "above 0"),
+        (["ppo.self_imitation.samples=-1"], "above 0"),
+        (["ppo.self_imitation.weight=-1"], "0 or more"),
     ],
 )
 def test_a_mistake_is_one_paragraph_that_names_the_key(overrides: list[str], said: str):

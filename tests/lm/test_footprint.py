@@ -9,9 +9,9 @@ import pytest
 import zoo
 
 from twosome.lm import footprint as planning
-from twosome.config.schema import compose
+from twosome.config.compose import compose
 from twosome.lm.footprint import GIB, must_fit, plan, size
-from twosome.types import ConfigError, ModelError
+from twosome.errors import ConfigError, ModelError
 
 LLAMA_25M = {
     "hidden_size": 384,
