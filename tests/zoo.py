@@ -125,7 +125,7 @@ def random_batch(seed: int, size: int = 6, longest: int = 24) -> tuple[list[str]
     menus = []
     for _ in prompts:
         menu = {phrase(1, 5) for _ in range(rng.randint(1, 6))}
-        longest_action = max(menu, key=len)
+        longest_action = max(sorted(menu), key=len)
         menu |= {longest_action + " w4", longest_action.split()[0]}
         menus.append(rng.sample(sorted(menu), len(menu)))
     menus[2] = menus[2][:1]
@@ -243,8 +243,45 @@ def slow(policy: Any, some: list[Any]) -> list[torch.Tensor]:
         return [slow_log_probs(policy.lm, policy.tokenizer, d.prompt, list(d.menu)) for d in some]
 
 
+def learnt(policy: Any, some: list[Any]) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """What `evaluate_actions` gives, in the decisions' order, and the flat gradient of the first actions' sum."""
+    seen = {}
+    for p in policy.actor_parameters():
+        p.grad = None
+    for index, log_probs in policy.evaluate_actions(some):
+        log_probs[:, 0].sum().backward()
+        seen |= {i: row[: len(some[i].menu)].detach() for i, row in zip(index, log_probs, strict=True)}
+    assert sorted(seen) == list(range(len(some)))
+    return [seen[i] for i in range(len(some))], torch.cat([p.grad.flatten() for p in policy.actor_parameters()])
+
+
+def forward_everywhere(
+    lm: Any, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor | None, index: Any, **cache: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The forward pass that runs the LM head at every position and picks afterwards."""
+    extra = cache if cache else {"use_cache": False}
+    if positions is not None:
+        extra["position_ids"] = positions
+    out = lm(input_ids=ids, attention_mask=mask, output_hidden_states=True, **extra)
+    at = torch.as_tensor(index, device=ids.device)
+    return out.logits.flatten(0, 1)[at], out.hidden_states[-1].flatten(0, 1)[at]
+
+
+class OutOfMemory:
+    """Makes a policy's model run out of memory in its next `times` passes of more than `above` tokens."""
+
+    def __init__(self, policy: Any, times: int, above: int = 0):
+        self.left, self.above = times, above
+        policy.lm.get_base_model().model.register_forward_pre_hook(self, with_kwargs=True)
+
+    def __call__(self, _module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        if self.left and kwargs["input_ids"].numel() > self.above:
+            self.left -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory (as a test)")
+
+
 def learner_and_rollout(policy: Any, steps: int = 4, worlds: int = 4) -> tuple[Any, Any]:
-    """A PPO learner with minibatches of 8 and one epoch, and a rollout of random decisions and rewards without an end."""
+    """A PPO learner with minibatches of 8 and one epoch, and a rollout of random rewards and no end."""
     from twosome.config.compose import compose
     from twosome.rl.ppo import PPO
     from twosome.types import Rollout

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from twosome import files
-from twosome.errors import CheckpointError
+from twosome.errors import CheckpointError, brief
 
 MANIFEST = "manifest.json"
 FORMATS = (1, 2)  # that can be read; the last is written
@@ -60,12 +60,12 @@ def verify(folder: Path) -> None:
     if not is_known or not isinstance(named, dict) or not named or len(named) > MOST_FILES:
         raise CheckpointError(f"{folder / MANIFEST} is not a manifest of a format that is known: {FORMATS}.")
     for name in named:
-        if "\0" in name or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
-            raise CheckpointError(f"Checkpoint {folder} names {name!r}, which leads out of its folder; refused.")
+        if not name.isprintable() or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
+            shown = brief(repr(name))
+            raise CheckpointError(f"Checkpoint {folder} names {shown}, which leads out of its folder; refused.")
     if odd := sorted(_present(folder) ^ named.keys())[:3]:
-        raise CheckpointError(
-            f"Checkpoint {folder} does not hold the files of its manifest; they differ in {', '.join(odd)}."
-        )
+        shown = ", ".join(brief(repr(name)) for name in odd)
+        raise CheckpointError(f"Checkpoint {folder} does not hold the files of its manifest; they differ in {shown}.")
     for name, expected in named.items():
         size = files.regular_size(folder / name, files.LARGEST_TENSORS)
         if not (folder / name).resolve().is_relative_to(folder.resolve()):

@@ -1,9 +1,11 @@
 """The errors that a user can repair: each message says what was expected, what was got and the remedy.
 
-Imports nothing.
+Imports nothing of the project.
 """
 
 from __future__ import annotations
+
+import sys
 
 
 class TwosomeError(Exception):
@@ -54,3 +56,25 @@ INVALID_CONTENT = (
 """What Python raises where the content of a file is not what it should be: caught at the border, told as one of the
 above.
 """
+
+MOST = 2**53  # that a counter in a file may claim: more are no number of a float
+
+
+def brief(said: object, longest: int = 500) -> str:
+    """A text on one line, within bounds, for a message that quotes what came from a file."""
+    text = " ".join(str(said).split())
+    return text if len(text) <= longest else f"{text[:longest]} ..."
+
+
+def counter(value: object, name: str, least: int = 0) -> int:
+    """A counter of a file's content. Raises `ValueError` for anything but a whole number within bounds."""
+    if type(value) is not int or not least <= value < MOST:
+        raise ValueError(f"{name} is {value!r:.80}, expected a whole number of {least} or more")
+    return value
+
+
+def number(value: object, name: str) -> float:
+    """A number of a file's content, as it is. Raises `ValueError` for anything but a finite number."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
+        raise ValueError(f"{name} is {value!r:.80}, expected a finite number")
+    return value

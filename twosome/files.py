@@ -15,7 +15,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twosome.errors import CheckpointError
+from twosome.errors import CheckpointError, brief
 
 if TYPE_CHECKING:
     import torch
@@ -178,7 +178,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(str(path))
     except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} cannot be read as safetensors: {error}.") from error
+        raise CheckpointError(f"{path} cannot be read as safetensors: {brief(error)}.") from error
 
 
 def read_finite_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -189,10 +189,11 @@ def read_finite_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def must_be_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Raise `CheckpointError` for tensors of `path` that hold a NaN or an infinity."""
+    """Raise `CheckpointError` for tensors of `path` that hold a NaN, an infinity or complex numbers."""
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise CheckpointError(f"{path} holds numbers that are not finite, in {name}; refused.")
+        real = tensor.float() if tensor.is_floating_point() and tensor.element_size() == 1 else tensor  # of 8 bits
+        if real.is_complex() or not real.isfinite().all():
+            raise CheckpointError(f"{path} holds numbers that are not finite, in {brief(repr(name))}; refused.")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

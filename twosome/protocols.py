@@ -83,6 +83,16 @@ class Restorable(Protocol):
 
 
 @runtime_checkable
+class Identified(Protocol):
+    """A snapshot that tells which state it is of, whenever and however that was reached."""
+
+    @property
+    def state(self) -> Hashable:
+        """Equal for equal states of the environment, step counters left out."""
+        ...
+
+
+@runtime_checkable
 class Agent(Restorable, Protocol):
     """An environment around an environment that adds internal actions to the menu: asking, looking up, noting.
 

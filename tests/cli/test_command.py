@@ -41,29 +41,6 @@ def test_a_mistake_leaves_with_2_and_one_paragraph(argv: list[str], said: str, c
     assert said in last
 
 
-def test_options_reach_several_runs(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    seen = []
-    assert leave(["-m", "seed=1,2", "env=food_preparation", "env.kwargs.x=3"], lambda cfg: seen.append((cfg.seed, cfg.env.kwargs.x))) == 0
-    assert seen == [(1, 3), (2, 3)]
-
-
-def test_settings_of_ones_own(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 41\n")
-    seen = []
-    assert leave(["--config-dir", str(tmp_path), "experiment=mine"], lambda cfg: seen.append(cfg.seed)) == 0
-    assert seen == [41]
-
-
-def test_help_lists_choices(capfd):
-    leave(["--help"])
-    said = capfd.readouterr().out
-    assert "tomato_salad" in said
-    assert "quickstart" in said
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [

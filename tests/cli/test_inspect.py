@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from twosome.cli.command.inspect import main, parse_state
+from twosome.cli.inspect import main, parse_state
 from twosome.errors import ConfigError
 
 
@@ -62,10 +62,10 @@ def test_a_mistake_is_one_paragraph(arguments, said, capsys):
     assert len(err.strip().splitlines()) == 1
 
 
-def test_without_a_checkpoint_the_numbers_are_those_of_the_untrained_policy(policy, capsys):
+def test_without_a_checkpoint_the_numbers_are_those_of_the_untrained_policy(untrained, capsys):
     main(["env=tomato_salad", "json=true"])
     shown = json.loads(capsys.readouterr().out)
-    d = policy.inspect(shown["prompt"], shown["actions"])
+    d = untrained.inspect(shown["prompt"], shown["actions"])
     assert shown["probs"] == pytest.approx(list(d.probs), abs=1e-5)
     assert shown["value"] == pytest.approx(d.value, abs=1e-6)
 
@@ -79,7 +79,7 @@ def test_states_are_read():
 
 
 def test_the_command_answers_soon():
-    """10 seconds of processor time at most, on any machine: imports, model, probe and table."""
+    """10 seconds of processor time at most, on any machine: imports, model, equivalence check and table."""
     import resource
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,6 +1,6 @@
 """Faults made on purpose: kills, damaged checkpoints, malformed settings, misbehaving environments, full disks.
 
-`python -m tests.faults` runs the long form and prints its counts; `tests/test_faults.py` the short one.
+`python -m tests.faults` runs the long form and prints its counts; `test_faults.py` the short one.
 """
 
 from __future__ import annotations

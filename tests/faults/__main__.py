@@ -11,7 +11,7 @@ import warnings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-PARTS = {"kills": 50, "corrupt": 1000, "settings": 200, "guests": 200, "disks": 24}
+PARTS = {"kills": 50, "corrupt": 1000, "settings": 200, "environments": 200, "disks": 24}
 
 
 def main() -> int:

@@ -1,11 +1,14 @@
-"""Checkpoints damaged and forged: truncations, bit flips, swapped files, hostile names, pickles in disguise, bombs.
+"""Checkpoints damaged and forged: truncations, bit flips, swapped files, hostile names and states, pickles in disguise, bombs.
 
-Damage leaves the manifest as it was; a forgery comes with a manifest of its own, as a stranger's would. Each is refused by a named
-error in one paragraph, and none runs code: every payload would create a canary file.
+Damage leaves the manifest as it was; a forgery comes with a manifest of its own, as a stranger's would. Each is refused by a
+`CheckpointError` in one paragraph, and none runs code: every payload would create a canary file. A run of today and one in
+format 1 are attacked in turn.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import random
 import shutil
@@ -13,15 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
-
 from tests.faults import Count, kills, paragraph
 from tests.faults.forge import FORGERIES, files_of, rewrite, seal
 
 SLOWEST = 20.0  # seconds in which a refusal must come
+FORMAT_1 = Path(__file__).parents[1] / "data" / "format_1" / "twosome"
 
 
-# Damage: the manifest is that of the whole checkpoint -------------------------------------------------------------------
+# Damage: the manifest is that of the whole checkpoint -----------------------------------------------------------------
 
 
 def truncate(folder: Path, rng: random.Random) -> str:
@@ -40,7 +42,7 @@ def flip(folder: Path, rng: random.Random) -> str:
     return f"{path.name} bit {bit}"
 
 
-def build(folder: Path, rng: random.Random) -> str:
+def grow(folder: Path, rng: random.Random) -> str:
     path = rng.choice(files_of(folder))
     rewrite(path, path.read_bytes() + rng.randbytes(rng.randrange(1, 4096)))
     return f"{path.name} grown"
@@ -79,37 +81,75 @@ def zero(folder: Path, rng: random.Random) -> str:
 DAMAGE = [truncate, flip, grow, swap, lose, add, zero]
 
 
-class Reader:
-    """Opens a checkpoint as a resumed run does, into one policy that stays in memory."""
+class Target:
+    """A stopped run whose newest checkpoint is attacked: opened as a resumed run does, into one policy kept in memory."""
 
     def __init__(self, run_dir: Path):
-        from twosome.systems.build import build
-        from twosome.rollout.collect import Worlds
+        from twosome import checkpoints
         from twosome.config.saved import saved_settings
-        from twosome.training.progress import Statistics
+        from twosome.training.run_folder import Run
+        from twosome.training.state import TrainingState
 
-        cfg = saved_settings(run_dir / "config.yaml")
-        self.generators = {name: torch.Generator() for name in ("act", "learn")}
-        self.policy, self.learner = build(cfg, self.generators["learn"])
-        self.parts = {
-            "worlds": Worlds(cfg.env, cfg.policy.prompt, cfg.seed, cfg.num_envs, None, self.policy.view, self.policy.must_fit),
-            "stats": Statistics(cfg),
-        }
+        self.run_dir = run_dir
+        self.older, self.whole = checkpoints.checkpoints(run_dir)[-2:]
+        self.pristine = run_dir.parent / f"pristine-{run_dir.name}"
+        shutil.copytree(self.whole, self.pristine)
+        self.state = TrainingState(Run(run_dir, None, saved_settings(run_dir / "config.yaml")))
+        self.open()
 
-    def open(self, folder: Path) -> None:
+    def put_back(self) -> None:
+        """Put the whole checkpoint back, as hard links."""
+        shutil.rmtree(self.whole)
+        shutil.copytree(self.pristine, self.whole, copy_function=os.link)
+
+    def open(self) -> None:
+        """Raises `CheckpointError`."""
+        from twosome import checkpoints
+        from twosome.config.saved import saved_settings
         from twosome.training import checkpoint
-        from twosome.config.saved import saved_settings
 
-        checkpoint.verify(folder)
-        saved_settings(folder / "config.yaml", runs_environment=True)
-        checkpoint.read_policy(folder, self.policy)
-        checkpoint.read_training(folder, self.policy, self.learner, self.generators, self.parts)
+        checkpoints.verify(self.whole)
+        saved_settings(self.whole / "config.yaml", runs_environment=True)
+        checkpoint.read(self.whole, self.state.policy, self.state.parts)
+
+    def goes_on(self) -> str | None:
+        """What is wrong with a run that accepted what it read: it ends, or says in one paragraph why it cannot."""
+        from twosome.config.compose import compose
+        from twosome.errors import TwosomeError
+        from twosome.training.loop import train
+        from twosome.training.run_folder import open_run
+
+        copied = self.run_dir.parent / "copied"
+        try:
+            shutil.copytree(self.run_dir, copied)
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                train(open_run(compose([f"resume={copied}"])))
+        except TwosomeError as error:
+            return paragraph(str(error))
+        except Exception as error:
+            return f"accepted, then {type(error).__name__}: {error!r:.300}"
+        finally:
+            shutil.rmtree(copied, ignore_errors=True)
+        return None
+
+
+def stopped_runs(place: Path) -> list[Target]:
+    """A run of today and one in format 1, each as if it had been killed after its newest checkpoint."""
+    run_dir = place / "format_2"
+    overrides = ["env=food_preparation", "log.tensorboard=false", "log.checkpoint_interval=1", "total_steps=256"]
+    if code := kills.finish(kills.start([*kills.BASE, *overrides, f"run_dir={run_dir}"], place / "log")):
+        raise RuntimeError(f"the run ended with {code}: {(place / 'log').read_text()}")
+    (run_dir / "summary.json").unlink()
+    shutil.rmtree(sorted((run_dir / "checkpoints").glob("step-*"))[-1])
+    older, newest = (run_dir / "checkpoints" / f"step-{step:08d}" for step in (128, 192))
+    assert older.is_dir(), list((run_dir / "checkpoints").iterdir())
+    assert newest.is_dir()
+    return [Target(run_dir), Target(Path(shutil.copytree(FORMAT_1, place / "format_1")))]
 
 
 def run(n: int, seed: int = 0) -> Count:
-    """Damage and forge `n` copies of a real checkpoint."""
-    from twosome.training import checkpoint
-    from twosome.errors import CheckpointError
+    """Damage and forge `n` copies of real checkpoints."""
+    from twosome import checkpoints
 
     kills.warm_up()
     count = Count("corrupted checkpoints")
@@ -117,52 +157,56 @@ def run(n: int, seed: int = 0) -> Count:
     place = Path(tempfile.mkdtemp(prefix="twosome-corrupt-"))
     canary = place / "canary"
     try:
-        run_dir = place / "run"
-        overrides = [*kills.BASE, "env=food_preparation", "log.tensorboard=false", "total_steps=192", f"run_dir={run_dir}"]
-        if code := kills.finish(kills.start(overrides, place / "log")):
-            raise RuntimeError(f"the run ended with {code}: {(place / 'log').read_text()}")
-        older, whole = checkpoint.checkpoints(run_dir)[-2:]
-        reader = Reader(run_dir)
-        reader.open(whole)
-        pristine = place / "pristine"
-        shutil.copytree(whole, pristine)
+        targets = stopped_runs(place)
         for i in range(n):
-            shutil.rmtree(whole)
-            shutil.copytree(pristine, whole, copy_function=os.link)
+            target = targets[i % 2]
+            target.put_back()
             count.made += 1
-            is_damage = rng.random() < 0.6
-            if is_damage:
-                how = rng.choice(DAMAGE)
-                what = how(whole, rng)
-            else:
-                how, sealed = rng.choice(FORGERIES)
-                state = rng.getstate()
-                how(whole, rng, canary)
-                what = f"{how.__name__} {hash(state):x}"
-                if sealed:
-                    seal(whole)
+            what, is_damage, is_harmless = _attack(target, rng, canary)
             count.note("damaged" if is_damage else "forged")
             started = time.monotonic()
-            try:
-                reader.open(whole)
-            except CheckpointError as error:
-                wrong = paragraph(str(error))
-            except BaseException as error:
-                wrong = f"{type(error).__name__}: {error!r:.300}"
-            else:
-                wrong = "accepted"
-            if wrong is None and time.monotonic() - started > SLOWEST:
-                wrong = f"took {time.monotonic() - started:.0f} s"
-            if wrong is None and is_damage and checkpoint.newest_good(run_dir)[0] != older:
+            wrong = _refused(target)
+            seconds = time.monotonic() - started
+            if wrong == "accepted" and is_harmless:
+                count.note("accepted, as they do no harm")
+                wrong = target.goes_on()
+            if wrong is None and seconds > SLOWEST:
+                wrong = f"took {seconds:.0f} s"
+            if wrong is None and is_damage and checkpoints.newest_good(target.run_dir)[0] != target.older:
                 wrong = "the checkpoint before it is not used"
             if wrong is not None:
-                count.failures.append(f"{i} {how.__name__} {what}: {wrong}")
+                count.failures.append(f"{i} {target.run_dir.name} {what}: {wrong}")
             if canary.exists():
-                count.failures.append(f"{i} {how.__name__} {what}: CODE WAS RUN")
+                count.failures.append(f"{i} {target.run_dir.name} {what}: CODE WAS RUN")
                 canary.unlink()
-        shutil.rmtree(whole)
-        shutil.copytree(pristine, whole)
-        reader.open(whole)
+        for target in targets:
+            target.put_back()
+            target.open()
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return count
+
+
+def _attack(target: Target, rng: random.Random, canary: Path) -> tuple[str, bool, bool]:
+    """Damage or forge. Returns what was done, whether it is damage, and whether it may be accepted."""
+    if rng.random() < 0.5:
+        damage = rng.choice(DAMAGE)
+        return damage(target.whole, rng), True, False
+    forgery = rng.choice(FORGERIES)
+    forgery.make(target.whole, rng, canary)
+    if forgery.is_sealed:
+        seal(target.whole)
+    return forgery.make.__name__, False, forgery.is_harmless
+
+
+def _refused(target: Target) -> str | None:
+    """What is wrong with how the checkpoint is refused; None where nothing is."""
+    from twosome.errors import CheckpointError
+
+    try:
+        target.open()
+    except CheckpointError as error:
+        return paragraph(str(error))
+    except BaseException as error:
+        return f"{type(error).__name__}: {error!r:.300}"
+    return "accepted"

@@ -34,14 +34,14 @@ def small_disk(size: int) -> Iterator[Path | None]:
         place.rmdir()
 
 
-def complaint(log: Path) -> str:
+def last_error(log: Path) -> str:
     """The last error of a run's output."""
     lines = log.read_text().splitlines()
     return next((line for line in reversed(lines) if "Error: " in line or "Fault: " in line), log.read_text()[-2000:])
 
 
 def _limited(overrides: list[str], log: Path, largest: int) -> int:
-    """Train in a child that cannot write a file beyond so many bytes, as on a full files."""
+    """Train in a child that cannot write a file beyond so many bytes, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
     try:
@@ -69,7 +69,7 @@ class Disks:
     def continues(self, run_dir: Path, log: Path) -> str | None:
         """What is wrong with the run after it is started again; None where it ends in the same bits."""
         if code := kills.finish(kills.start([*self.overrides, f"run_dir={run_dir}"], log)):
-            return f"continued, it ended with {code}: {complaint(log)}"
+            return f"continued, it ended with {code}: {last_error(log)}"
         odd = kills.differences(self.expected, kills.outcome(run_dir))
         return f"continued, it differs in {', '.join(odd)}" if odd else None
 
@@ -84,7 +84,7 @@ class Disks:
             log.unlink(missing_ok=True)
             code = kills.finish(kills.start([*self.overrides, f"run_dir={run_dir}"], log))
             if code != 1:
-                return f"{size} bytes free: ended with {code}: {complaint(log)}"
+                return f"{size} bytes free: ended with {code}: {last_error(log)}"
             wrong = self._is_clear(log) or self._has_whole_checkpoints(run_dir)
             (disk / "ballast").unlink()
             return wrong or self.continues(run_dir, log)
@@ -167,7 +167,7 @@ class Disks:
                     os.kill(child, number)
                 code = kills.finish(child)
                 if code != 128 + number:
-                    return f"{number} ended with {code}: {complaint(log)}"
+                    return f"{number} ended with {code}: {last_error(log)}"
                 if not twice and "Traceback" in log.read_text():
                     return f"a traceback: {log.read_text()[-1500:]}"
                 return self.continues(run_dir, log)
@@ -176,14 +176,14 @@ class Disks:
             shutil.rmtree(run_dir, ignore_errors=True)
 
     def _is_clear(self, log: Path) -> str | None:
-        wrong = paragraph(complaint(log)) or ("a traceback" if "Traceback" in log.read_text() else None)
+        wrong = paragraph(last_error(log)) or ("a traceback" if "Traceback" in log.read_text() else None)
         return wrong and f"{wrong}: {log.read_text()[-1500:]}"
 
     def _has_whole_checkpoints(self, run_dir: Path) -> str | None:
-        from twosome.training import checkpoint
+        from twosome import checkpoints
 
-        for folder in checkpoint.checkpoints(run_dir):
-            checkpoint.verify(folder)
+        for folder in checkpoints.checkpoints(run_dir):
+            checkpoints.verify(folder)
         return None
 
 

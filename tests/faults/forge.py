@@ -1,4 +1,7 @@
-"""Checkpoints as a stranger could make them: hostile content under a manifest that fits. Every payload would create a canary."""
+"""Checkpoints as a stranger could make them: hostile content under a manifest that fits. Every payload would create a canary.
+
+Both formats that can be read are forged; `states.py` holds what is put into `state.json`.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,19 @@ import json
 import os
 import pickle
 import random
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
 
-NOT_READ = ("adapter_config.json", "manifest.json")  # the one decides nothing, the other is written anew
+from tests.faults import states
+
+NOT_READ = ("adapter_config.json", "manifest.json", "README.md")  # decide nothing, or are written again
+NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # the SHA-256 of no bytes
 
 
 class Payload:
@@ -25,6 +32,14 @@ class Payload:
 
     def __reduce__(self) -> Any:
         return os.system, (f"touch {self.canary}",)
+
+
+class Forgery(NamedTuple):
+    """`is_sealed`: it gets a manifest that fits. `is_harmless`: the run may accept it, if it can then go on."""
+
+    make: Callable[[Path, random.Random, Path], None]
+    is_sealed: bool = True
+    is_harmless: bool = False
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -38,17 +53,18 @@ def rewrite(path: Path, data: bytes) -> None:
 
 
 def seal(folder: Path) -> None:
-    """A manifest that fits what is there."""
-    from twosome.training import checkpoint
-    from twosome import files
+    """A manifest that fits what is there, of the format that the folder had."""
+    from twosome import checkpoints, files
 
-    names = [p for p in files_of(folder) if p.name != checkpoint.MANIFEST]
+    path = folder / checkpoints.MANIFEST
+    names = [p for p in files_of(folder) if p != path]
     listed = {str(p.relative_to(folder)): {"size": p.stat().st_size, "sha256": files.digest(p)} for p in names}
-    rewrite(folder / checkpoint.MANIFEST, json.dumps({"format": checkpoint.FORMAT, "files": listed}).encode())
+    rewrite(path, json.dumps({"format": checkpoints.format_of(folder), "files": listed}).encode())
 
 
 def forge_pickle(folder: Path, rng: random.Random, canary: Path) -> None:
-    path = rng.choice([p for p in files_of(folder) if p.suffix in (".safetensors", ".json", ".yaml") and p.name not in NOT_READ])
+    kinds = (".safetensors", ".json", ".yaml")
+    path = rng.choice([p for p in files_of(folder) if p.suffix in kinds and p.name not in NOT_READ])
     if rng.random() < 0.5:
         rewrite(path, pickle.dumps(Payload(canary)))
     else:
@@ -59,16 +75,19 @@ def forge_pickle(folder: Path, rng: random.Random, canary: Path) -> None:
 def forge_tensors(folder: Path, rng: random.Random, canary: Path) -> None:
     path = rng.choice(sorted(folder.rglob("*.safetensors")))
     tensors = load_file(path)
-    name = rng.choice(sorted(n for n in tensors if not n.endswith(".step")))
-    how = rng.randrange(5)
-    if how == 0 or (how == 3 and not tensors[name].is_floating_point()):
+    name = rng.choice(sorted(tensors))
+    how = rng.randrange(6)
+    if how == 0 or (how in (3, 4) and not tensors[name].is_floating_point()):
         del tensors[name]
     elif how == 1:
         tensors[name] = torch.zeros(3, 5, 7)
     elif how == 2 and path.name != "training.safetensors":
-        tensors["base_model.model.lm_head.weight"] = torch.zeros(4)
+        tensors["base_model.model.lm_head.weight\n" * rng.choice([1, 1000])] = torch.zeros(4)
     elif how == 3:
         tensors[name].view(-1)[0] = rng.choice([float("nan"), float("inf")])
+    elif how == 4:
+        kind = rng.choice([torch.complex64, torch.float8_e4m3fn, torch.float8_e5m2])
+        tensors[name] = torch.full(tensors[name].shape, float("nan")).to(kind)
     else:
         tensors = {}
     path.unlink()
@@ -78,46 +97,59 @@ def forge_tensors(folder: Path, rng: random.Random, canary: Path) -> None:
 def forge_header(folder: Path, rng: random.Random, canary: Path) -> None:
     path = rng.choice(sorted(folder.rglob("*.safetensors")))
     length = rng.choice([0, 2**40, 2**63 - 1, 10, 100_000_000])
-    header = rng.choice([b"{}", b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}', b"[" * 1000, b"\xff" * 64])
+    huge = b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}'
+    header = rng.choice([b"{}", huge, b"[" * 1000, b"\xff" * 64])
     rewrite(path, length.to_bytes(8, "little") + header)
 
 
 def forge_state(folder: Path, rng: random.Random, canary: Path) -> None:
+    from twosome import checkpoints
+
     path = folder / "state.json"
-    whole = json.loads(path.read_text())
-    hostile = [
-        "[" * 100_000, "3", "null", "{}", '"x"', "{" + '"a":1,' * 3, "1" * 10_000, '{"counters": {"updates": 1e999}}', "\x00", "NaN",
-        json.dumps(whole | {"counters": {"updates": -1, "bad_updates": 0, "token_budget": 1}}),
-        json.dumps(whole | {"counters": {"updates": "1", "bad_updates": 0, "token_budget": 1}}),
-        json.dumps(whole | {"prompts": ["a"]}), json.dumps(whole | {"prompts": None}),
-        json.dumps(whole | {"probes": {"device": "cpu", "inside": {"scorer": "trie", "command": "os.system"}, "beyond": None}}),
-        json.dumps(whole | {"run": {}}), json.dumps(whole | {"run": {"worlds": 3, "stats": {}}}),
-        json.dumps(whole | {"run": {**whole["run"], "stats": {"steps": "many"}}}),
-        json.dumps(whole | {"run": {**whole["run"], "stats": {**whole["run"]["stats"], "recent": [[1]]}}}),
-        json.dumps(whole | {"run": {**whole["run"], "worlds": {**whole["run"]["worlds"], "worlds": []}}}),
-        json.dumps(whole | {"run": {**whole["run"], "worlds": {**whole["run"]["worlds"], "worlds": [{"episode": "0"}] * 4}}}),
-        json.dumps(whole | {"run": {**whole["run"], "worlds": {**whole["run"]["worlds"], "failed": "x"}}}),
-    ]  # fmt: skip
-    rewrite(path, rng.choice(hostile).encode())
+    hostile = states.hostile(json.loads(path.read_text()), checkpoints.format_of(folder))
+    rewrite(path, rng.choice(hostile).encode("utf-8", "surrogatepass"))
+
+
+def forge_node(folder: Path, rng: random.Random, canary: Path) -> None:
+    """A random value at a random place of the state."""
+    path = folder / "state.json"
+    rewrite(path, json.dumps(states.changed_at_random(json.loads(path.read_text()), rng)).encode())
+
+
+def forge_format(folder: Path, rng: random.Random, canary: Path) -> None:
+    """The content of one format under the name of another."""
+    from twosome import checkpoints
+
+    path = folder / checkpoints.MANIFEST
+    other = rng.choice([3 - checkpoints.format_of(folder), 0, 3, -1, 1e999, "2", None, [2], {"2": 2}])
+    rewrite(path, json.dumps(json.loads(path.read_text()) | {"format": other}).encode())
 
 
 def forge_settings(folder: Path, rng: random.Random, canary: Path) -> None:
     path = folder / "config.yaml"
     whole = path.read_text()
+    [env_id] = re.findall(r"id: (twosome_envs:\S+)", whole)
     bomb = "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 9)}]\n" for i in range(30))
-    hostile = [
-        whole.replace("trust_remote_code: false", "trust_remote_code: true"),
-        whole.replace("id: twosome_envs:twosome/FoodPreparation-v0", "id: antigravity:Evil-v0"),
-        whole.replace("id: twosome_envs:twosome/FoodPreparation-v0", "id: os.path:Evil-v0"),
-        whole + f"\nx: !!python/object/apply:os.system ['touch {canary}']\n",
-        whole.replace("name: tiny", f"name: !!python/object/apply:os.system ['touch {canary}']"),
-        whole.replace("kwargs: {}", "kwargs: {_target_: os.system, command: true}"),
-        whole.replace("name: tiny", "name: ${oc.env:HOME}"), whole.replace("name: tiny", 'name: "\\x24{oc.env:HOME}"'),
-        whole.replace("seed: 0", "seed: zero"), whole.replace("method: twosome", "method: os.system"), bomb, whole + bomb, "", "3", "- 1\n- 2",
-        "a: [" * 5000, whole + "\nunknown: 1\n", whole.replace("rank:", "rnk:"), whole.replace("device: cpu", "device: cuda:evil"), "\x00\x01",
-        whole.replace("token_budget:", "_target_:"), whole + "x: " + "y" * 2**21,
-    ]  # fmt: skip
-    rewrite(path, rng.choice([h for h in hostile if h != whole]).encode())
+    changes = [
+        ("trust_remote_code: false", "trust_remote_code: true"),
+        (env_id, "antigravity:Evil-v0"),
+        (env_id, "os.path:Evil-v0"),
+        ("name: tiny", f"name: !!python/object/apply:os.system ['touch {canary}']"),
+        ("kwargs: {}", "kwargs: {_target_: os.system, command: true}"),
+        ("name: tiny", "name: ${oc.env:HOME}"),
+        ("name: tiny", 'name: "\\x24{oc.env:HOME}"'),
+        ("seed: ", "seed: zero"),
+        ("method: twosome", "method: os.system"),
+        ("rank:", "rnk:"),
+        ("device: cpu", "device: cuda:evil"),
+        ("token_budget:", "_target_:"),
+    ]
+    hostile = [whole.replace(*change) for change in changes]
+    hostile += [whole + bomb, whole + "\nunknown: 1\n", whole + f"\n{'unknown' * 1000}: 1\n", whole + "x: " + "y" * 2**21]
+    hostile += [whole + f"\nx: !!python/object/apply:os.system ['touch {canary}']\n"]
+    hostile += [bomb, "", "3", "- 1\n- 2", "a: [" * 5000, "\x00\x01"]
+    assert whole not in hostile
+    rewrite(path, rng.choice(hostile).encode())
 
 
 def forge_names(folder: Path, rng: random.Random, canary: Path) -> None:
@@ -125,24 +157,29 @@ def forge_names(folder: Path, rng: random.Random, canary: Path) -> None:
     seal(folder)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
-    how = rng.randrange(10)
+    targets = [p for p in files_of(folder) if p.name != "manifest.json"]
+    how = rng.randrange(11)
     if how < 5:
-        name = rng.choice(["../../../etc/passwd", "/etc/passwd", "a/../../b", "..", "./x", "a//b", "", "a\\..\\b", "a\x00b", "~/x", "C:\\x"])
-        manifest["files"][name] = {"size": 1, "sha256": "0" * 64}
+        out = ["../../../etc/passwd", "/etc/passwd", "a/../../b", "..", "~/x", "C:\\x", "a\\..\\b"]
+        odd = ["./x", "a//b", "", "a\x00b", "a\n\nb", "\x1b[31mred", "\ud800", "x" * 5000, "x\n" * 5000]
+        manifest["files"][rng.choice(out + odd)] = {"size": 1, "sha256": "0" * 64}
     elif how == 5:
-        target = rng.choice([p for p in files_of(folder) if p.name != "manifest.json"])
+        target = rng.choice(targets)
         target.unlink()
         target.symlink_to(rng.choice(["/etc/passwd", "/dev/zero", "../../../x", canary]))
     elif how == 6:
-        target = rng.choice([p for p in files_of(folder) if p.name != "manifest.json"])
+        target = rng.choice(targets)
         target.unlink()
         os.mkfifo(target)
-        manifest["files"][str(target.relative_to(folder))] = {"size": 0, "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
+        manifest["files"][str(target.relative_to(folder))] = {"size": 0, "sha256": NOTHING}
     elif how == 7:
         shutil.rmtree(folder / "adapter")
         (folder / "adapter").symlink_to("/etc")
     elif how == 8:
-        manifest = rng.choice([[], {}, {"format": 99, "files": {}}, {"format": 1, "files": {}}, {"format": 1, "files": []}, {"format": 1}, 3, None])
+        none = [[], {}, 3, None, {"format": 99, "files": {}}, {"format": 2}]
+        manifest = rng.choice([*none, *({"format": f, "files": files} for f in (1, 2) for files in ({}, [], None, "x"))])
+    elif how == 9:
+        manifest["files"][str(targets[0].relative_to(folder))] = rng.choice([None, [], 3, {}, {"size": "1"}, {"sha256": 1}])
     else:
         manifest["files"] |= {f"file{i}": {"size": 0, "sha256": ""} for i in range(300)}
     rewrite(path, json.dumps(manifest).encode())
@@ -165,7 +202,8 @@ def forge_manifest_file(folder: Path, rng: random.Random, canary: Path) -> None:
             file.truncate(2**40)
 
 
-FORGERIES: list[tuple[Callable, bool]] = [
-    (forge_pickle, True), (forge_tensors, True), (forge_header, True), (forge_state, True), (forge_settings, True),
-    (forge_names, False), (forge_manifest_file, False),
-]  # fmt: skip
+FORGERIES = [
+    *(Forgery(make) for make in (forge_pickle, forge_tensors, forge_header, forge_state, forge_settings)),
+    *(Forgery(make, is_sealed=False) for make in (forge_names, forge_manifest_file, forge_format)),
+    Forgery(forge_node, is_harmless=True),
+]

@@ -36,8 +36,8 @@ TIMES = ("wall_seconds", "speed/steps_per_second", "speed/seconds", "memory/peak
 
 def start(overrides: list[str], log: Path) -> int:
     """Train in a forked child; returns its process id. Its exit code is 0, or 1 for any exception."""
-    from twosome.cli import command as cli
-    from twosome.training.loop import _job
+    from twosome.cli import command
+    from twosome.cli.train import job
 
     sys.stdout.flush()
     sys.stderr.flush()
@@ -51,7 +51,7 @@ def start(overrides: list[str], log: Path) -> int:
         os.dup2(descriptor, 2)
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  pytest has put its own in their places
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
-        cli.run("train", _job, overrides)
+        command.run("train", job, overrides)
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1
@@ -93,7 +93,7 @@ def warm_up() -> None:
 
     torch.set_num_threads(1)
     build(compose(["env=food_preparation"]), torch.Generator())
-    for module in ("baselines.mlp", "baselines.tabular", "checkpoint", "console", "evaluate", "metrics", "rollout", "run", "train"):
+    for module in ("cli.train", "training.loop", "training.run_folder"):
         importlib.import_module(f"twosome.{module}")
 
 

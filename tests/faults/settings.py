@@ -23,7 +23,7 @@ CANNOT_WORK = {
     "model.quantization": ("nf5", "int4"), "model.device": ("gpu", "cuda:x", "''"), "model.attention": ("flash",), "model.name": ("''", "???"),
     "model.threads": ("0", "-2"), "model.lora.rank": ("0", "-8"), "model.lora.alpha": ("0",), "model.lora.dropout": ("1.0", "2", "nan"),
     "model.lora.targets": ("3", "[]", "[1]", "true"), "model.value_head.kind": ("mpl",), "model.value_head.widths": ("[0]", "[]", "[-4]"),
-    "policy.normalization": ("words", "tokens"), "policy.scorer": ("forrest",), "policy.token_budget": ("0", "10", "-1"),
+    "policy.normalization": ("words", "tokens"), "policy.scorer": ("tree",), "policy.temperature": ("0", "-1", "nan", "inf"), "policy.token_budget": ("0", "10", "-1"),
     "policy.menus_per_row": ("0",), "policy.reuse": ("[feature]", "[3]", "[[features]]"), "policy.reuse_capacity": ("0",),
     "policy.prompt": ("'{x}'", "'no field'", "'{scene'", "'{scene} '", "'{scene.x}'"), "ppo.actor.learning_rate": ("0", "-1", "nan", "inf"),
     "ppo.critic.learning_rate": ("0", "inf"), "ppo.clip": ("0", "-0.2"), "ppo.value_clip": ("0", "-1", "nan"), "ppo.target_kl": ("0", "-1"),
@@ -32,7 +32,8 @@ CANNOT_WORK = {
     "ppo.actor.minibatch": ("0", "100", "7", "1000000"), "ppo.critic.minibatch": ("0", "100", "300"), "ppo.actor.epochs": ("0",),
     "ppo.entropy": ("-1", "nan"), "log.checkpoint_interval": ("0",), "log.keep_checkpoints": ("0", "-1"), "log.eval_interval": ("-1",),
     "log.eval_episodes": ("0",), "log.stop_at": ("0", "1.5", "nan"), "log.max_failed_episodes": ("2", "-0.1"), "method": ("twosom", "''"),
-    "run_dir": ("''", "' '"), "resume": ("''", "/nowhere/at/all"), "baseline.widths": ("[0]",), "baseline.epsilon": ("2",),
+    "run_dir": ("''", "' '"), "resume": ("''", "/nowhere/at/all"), "init": ("''", "' '"),
+    "log.tracked_states": ("-1",), "log.tracked_interval": ("0",), "ppo.self_imitation.weight": ("-1", "nan"), "ppo.count_bonus": ("-1", "inf"), "baseline.widths": ("[0]",), "baseline.epsilon": ("2",),
 }  # fmt: skip
 PAIRS: list[tuple[list[str], str]] = [
     (["num_envs=3", "rollout_steps=7"], "minibatch"),
@@ -41,6 +42,7 @@ PAIRS: list[tuple[list[str], str]] = [
     (["ppo.advantage_normalization=minibatch", "ppo.actor.minibatch=1"], "ppo.actor.minibatch"),
     (["model.quantization=int8", "model.compile=true"], "model.compile"),
     (["resume=x", "run_dir=y"], "resume"),
+    (["resume=x", "init=y"], "init"),
     (["model=hf"], "model.name"),
 ]
 GRAMMAR = ["seed", "=3", "~seed", "~env", "seed=[", "seed=(", "'", "a b=1", "/env=3", "${seed}=1", "seed=1,2", "seed=choice(1,2)",

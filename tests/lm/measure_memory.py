@@ -1,5 +1,6 @@
-"""Run as a script by test_plan: builds a policy from the given settings, acts and learns at the full token budget, and
-prints the plan and the process's peak resident memory as JSON.
+"""Run as a script by test_footprint: acts and learns at the full token budget with a policy of the given settings.
+
+Prints the estimate and the process's peak resident memory as JSON.
 """
 
 import json
@@ -9,16 +10,16 @@ import sys
 
 import torch
 
-from twosome.systems.load import build_policy
 from twosome.config.compose import compose
-from twosome.lm.footprint import plan
+from twosome.lm.footprint import footprint
+from twosome.systems.build import build_policy
 from twosome.types import Decision
 
 
 def main(overrides):
     torch.set_num_threads(1)
-    cfg = compose(["model=hf", "model.threads=1", "policy.scorer=forest", *overrides])
-    planned = plan(cfg)
+    cfg = compose(["model=hf", "model.threads=1", "policy.scorer=trie", *overrides])
+    estimated = footprint(cfg)
     policy = build_policy(cfg)
     rng = random.Random(0)
 
@@ -32,14 +33,14 @@ def main(overrides):
     layers.register_forward_pre_hook(lambda m, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True)
     optimizer = torch.optim.AdamW(policy.actor_parameters())
     policy.log_probs(some)
-    policy.values([d.prompt for d in some])
+    policy.values([d.state for d in some])
     for _ in range(2):
         for _, log_probs in policy.evaluate_actions(some):
             log_probs[:, 0].sum().backward()
         optimizer.step()
         optimizer.zero_grad()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"planned": planned.need, "peak": peak, "fed": max(fed), "parts": planned.parts}))
+    print(json.dumps({"estimated": estimated.need, "peak": peak, "fed": max(fed), "parts": estimated.parts}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The memory plan: against measured peaks, monotone in what it should be, and a refusal that says what would fit."""
+"""The memory footprint: against measured peaks, monotone where it should be, and refusals that say what would fit."""
 
 import json
 import subprocess
@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import zoo
 
-from twosome.lm import footprint as planning
 from twosome.config.compose import compose
-from twosome.lm.footprint import GIB, must_fit, plan, size
 from twosome.errors import ConfigError, ModelError
+from twosome.lm.footprint import ADAPTER_BYTES, GIB, footprint, must_fit, size
 
 LLAMA_25M = {
     "hidden_size": 384,
@@ -23,7 +22,7 @@ LLAMA_25M = {
     "vocab_size": 8192,
     "max_position_embeddings": 2048,
 }
-BETWEEN = (0.85, 1.6)  # of the measured peak: too small a plan runs out, too large a one refuses what would work
+BETWEEN = (0.85, 1.6)  # of the measured peak: too small an estimate runs out, too large a one refuses what would work
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def seven(tmp_path_factory):
 
 
 def made(folder, *overrides):
-    return plan(compose(["model=hf", f"model.name={folder}", "model.device=cpu", *overrides]))
+    return footprint(compose(["model=hf", f"model.name={folder}", "model.device=cpu", *overrides]))
 
 
 CASES = [
@@ -72,16 +71,16 @@ def test_against_the_measured_peak(folder, overrides, capsys):
     found = json.loads(done.stdout.splitlines()[-1])
     with capsys.disabled():
         print(
-            f"\n{' '.join(overrides)}: planned {size(found['planned'])}, measured {size(found['peak'])} "
-            f"(factor {found['planned'] / found['peak']:.2f}; {found['fed']} tokens in the largest pass)"
+            f"\n{' '.join(overrides)}: estimated {size(found['estimated'])}, measured {size(found['peak'])} "
+            f"(factor {found['estimated'] / found['peak']:.2f}; {found['fed']} tokens in the largest pass)"
         )
-    assert BETWEEN[0] < found["planned"] / found["peak"] < BETWEEN[1]
+    assert BETWEEN[0] < found["estimated"] / found["peak"] < BETWEEN[1]
 
 
 def test_parts_of_a_7b_model(seven):
     whole = made(seven, "model.dtype=bfloat16")
     assert whole.parts["weights"] == pytest.approx(6738415616 * 2)
-    assert whole.parts["adapter and optimiser"] == 32 * 2 * 2 * 8 * 4096 * planning.ADAPTER_BYTES
+    assert whole.parts["adapter and optimiser"] == 32 * 2 * 2 * 8 * 4096 * ADAPTER_BYTES
     int8 = made(seven, "model.dtype=bfloat16", "model.quantization=int8").parts["weights"]
     nf4 = made(seven, "model.dtype=bfloat16", "model.quantization=nf4").parts["weights"]
     assert 6.5 * GIB < int8 < 7.0 * GIB
@@ -106,7 +105,7 @@ def test_what_needs_less(seven, less, more):
 
 
 def test_it_refuses_with_what_would_fit(seven, monkeypatch):
-    monkeypatch.setattr(planning, "free_bytes", lambda device: 40 * GIB)
+    monkeypatch.setattr("twosome.lm.footprint.free_bytes", lambda device: 40 * GIB)
     cfg = compose(["model=hf", f"model.name={seven}", "model.device=cpu"])
     with pytest.raises(ConfigError, match=r"This cannot fit\. What would fit: ") as error:
         must_fit(cfg)
@@ -114,16 +113,16 @@ def test_it_refuses_with_what_would_fit(seven, monkeypatch):
     assert "activations of 4096 tokens" in said
     for advice in said.split("What would fit: ")[1].rstrip(".").split(" | "):
         assert must_fit(compose(["model=hf", f"model.name={seven}", "model.device=cpu", *advice.split()])).fits
-    monkeypatch.setattr(planning, "free_bytes", lambda device: 2**20)
+    monkeypatch.setattr("twosome.lm.footprint.free_bytes", lambda device: 2**20)
     with pytest.raises(ConfigError, match="take a smaller model"):
         must_fit(compose(["model.device=cpu"]))
-    monkeypatch.setattr(planning, "free_bytes", lambda device: 400 * GIB)
+    monkeypatch.setattr("twosome.lm.footprint.free_bytes", lambda device: 400 * GIB)
     assert must_fit(cfg).fits
 
 
 def test_small_is_a_line_and_large_a_table(seven, monkeypatch):
-    monkeypatch.setattr(planning, "free_bytes", lambda device: 16 * GIB)
-    small = plan(compose([]))
+    monkeypatch.setattr("twosome.lm.footprint.free_bytes", lambda device: 16 * GIB)
+    small = footprint(compose([]))
     assert str(small).count("\n") == 0
     assert "of 16.0 GiB free on cpu" in str(small)
     assert "\n" in str(made(seven))
@@ -131,7 +130,7 @@ def test_small_is_a_line_and_large_a_table(seven, monkeypatch):
 
 
 def test_plan_true_prints_and_stops(tmp_path, capsys):
-    from twosome.training.loop import main
+    from twosome.train import main
 
     main(["plan=true", f"run_dir={tmp_path / 'run'}"])
     said = capsys.readouterr().out
@@ -141,9 +140,9 @@ def test_plan_true_prints_and_stops(tmp_path, capsys):
 
 
 def test_a_run_that_cannot_fit_leaves_no_folder(tmp_path, monkeypatch, capsys):
-    from twosome.training.loop import main
+    from twosome.train import main
 
-    monkeypatch.setattr(planning, "free_bytes", lambda device: 2**20)
+    monkeypatch.setattr("twosome.lm.footprint.free_bytes", lambda device: 2**20)
     with pytest.raises(SystemExit) as stopped:
         main([f"run_dir={tmp_path / 'run'}"])
     assert stopped.value.code == 2
@@ -152,6 +151,6 @@ def test_a_run_that_cannot_fit_leaves_no_folder(tmp_path, monkeypatch, capsys):
 
 
 def test_no_model_no_plan():
-    assert plan(compose(["method=tabular"])) is None
+    assert footprint(compose(["method=tabular"])) is None
     with pytest.raises(ModelError):
         made("/nowhere/at/all")

@@ -9,8 +9,9 @@ import torch
 import zoo
 
 import twosome
-from twosome.lm import loading
+from twosome.config.compose import compose
 from twosome.errors import ConfigError, ModelError
+from twosome.lm import loading
 from twosome.types import Decision
 
 
@@ -129,3 +130,15 @@ def test_dropout_of_the_base_is_off(tmp_path):
     first = policy.log_probs(some)
     policy.clear_cache()
     assert torch.equal(policy.log_probs(some)[0], first[0])
+
+
+@pytest.mark.parametrize("preset", ["tiny", "qwen_0_6b", "qwen_1_5b", "llama_1b", "llama_7b"])
+def test_presets_compose(preset):
+    settings = compose([f"model={preset}"]).model
+    assert settings.name == "tiny" or settings.name.count("/") == 1
+    assert not settings.trust_remote_code
+
+
+def test_the_7b_preset_is_the_papers():
+    lora = compose(["model=llama_7b"]).model.lora
+    assert (lora.rank, lora.alpha, lora.dropout, list(lora.targets)) == (8, 16, 0.0, ["q_proj", "v_proj"])

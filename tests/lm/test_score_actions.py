@@ -1,7 +1,4 @@
-"""The two functions for everybody: `score_actions` and `load`, from the outside."""
-
-import subprocess
-import sys
+"""The one function for everybody, from the outside: shapes, errors, one equivalence check per model and mode."""
 
 import pytest
 import torch
@@ -9,6 +6,8 @@ import zoo
 
 import twosome
 from twosome.errors import ConfigError, ContextLengthError, MenuError, ModelError
+from twosome.lm import microbatch, score_actions
+from twosome.lm.microbatch import ScorerChoice
 
 TOKENIZER = zoo.word_tokenizer()
 
@@ -45,7 +44,7 @@ def test_menus_may_be_any_sequences(lm):
         (["w4"], [[]], {}, MenuError, "Empty menu"),
         (["w4"], [["w5", "w5"]], {}, MenuError, "Duplicate action 'w5'"),
         (["w4"], [["w5"]], {"normalization": "words"}, ConfigError, "Did you mean 'word'"),
-        (["w4"], [["w5"]], {"scorer": "forrest"}, ConfigError, "Did you mean 'forest'"),
+        (["w4"], [["w5"]], {"scorer": "tree"}, ConfigError, "Unknown scorer 'tree'. Did you mean 'trie'"),
         (["w4 " * 127], [["w5 w6"]], {}, ContextLengthError, r"need 130 tokens \(128 \+ 2\).* holds 128"),
     ],
 )
@@ -62,12 +61,23 @@ def test_a_tokenizer_of_another_model(lm):
         twosome.score_actions(lm, other, ["w4"], [["w150"]])
 
 
-def test_the_probe_is_run_once_for_a_model_and_mode(lm, monkeypatch):
-    import twosome.lm.microbatch
+def test_the_scorers_old_name_is_read(lm, monkeypatch):
+    """`forest` is the name that the trie had; it runs the trie, and no other name does."""
+    asked = []
+    monkeypatch.setattr(score_actions, "_choice", lambda model, scorer: asked.append(scorer) or ScorerChoice(scorer))
+    prompts, menus = zoo.random_batch(3)
+    old, new, separate = (
+        twosome.score_actions(lm, TOKENIZER, prompts, menus, scorer=name) for name in ("forest", "trie", "separate")
+    )
+    assert asked == ["trie", "trie", "separate"]
+    assert all(torch.equal(a, b) for a, b in zip(old, new, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(old, separate, strict=True)), "another scorer rounds otherwise"
 
+
+def test_the_check_is_made_once_for_a_model_and_mode(monkeypatch):
     calls = []
-    original = twosome.lm.microbatch.probe
-    monkeypatch.setattr(twosome.lm.microbatch, "probe", lambda *a, **k: calls.append(k) or original(*a, **k))
+    original = microbatch.check_equivalence
+    monkeypatch.setattr(microbatch, "check_equivalence", lambda *a, **k: calls.append(k) or original(*a, **k))
     model = zoo.model("qwen2")
     for _ in range(2):
         twosome.score_actions(model, TOKENIZER, ["w4"], [["w5", "w6"]])
@@ -80,8 +90,8 @@ def test_the_probe_is_run_once_for_a_model_and_mode(lm, monkeypatch):
     assert len(calls) == 3
 
 
-def test_a_scored_graph_survives_a_later_probe():
-    """The probe writes into zero adapter halves for a moment; a graph made before must still run backward."""
+def test_a_scored_graph_survives_a_later_check():
+    """The check writes into zero adapter halves for a moment; a graph made before must still run backward."""
     from peft import LoraConfig, get_peft_model
 
     base = zoo.model("llama")
@@ -92,29 +102,3 @@ def test_a_scored_graph_survives_a_later_probe():
     twosome.score_actions(model, TOKENIZER, ["w4 w5"], [["w6", "w7 w8"]])
     first[0].backward()
     assert any(p.grad is not None and p.grad.any() for p in model.parameters())
-
-
-def test_importing_is_quick():
-    """`import twosome` brings neither torch nor transformers."""
-    code = "import sys, twosome; print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_load_tiny():
-    policy = twosome.load("tiny")
-    seen = policy.inspect("You are hungry. Next action:", ["eat an apple", "sleep"])
-    assert abs(sum(float(p) for p in seen.probs) - 1) < 1e-5
-
-
-@pytest.mark.parametrize(
-    ("name", "overrides", "said"),
-    [
-        ("tiny", ["model.lora.rnk=3"], "Did you mean 'model.lora.rank'"),
-        ("tiny", ["policy.scorer=forrest"], "trie"),
-        ("tiny", ["model.device=cuda:9"], "not available here"),
-    ],
-)
-def test_load_refuses_settings(name, overrides, said):
-    with pytest.raises(ConfigError, match=said):
-        twosome.load(name, overrides=overrides)

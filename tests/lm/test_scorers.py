@@ -7,7 +7,7 @@ import torch
 import zoo
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zoo import relative, slow_batch, worst
+from zoo import forward_everywhere, relative, slow_batch, worst
 
 import twosome
 from twosome.lm.score_actions import _choices
@@ -176,27 +176,18 @@ def test_leaves_are_not_fed_and_only_predicting_nodes_reach_the_head(llama):
 # How the model is run ---------------------------------------------------------------------------------------
 
 
-def everywhere(lm, ids, mask, positions, index, **cache):
-    """The forward pass that runs the LM head at every position, and picks afterwards."""
-    extra = cache if cache else {"use_cache": False}
-    if positions is not None:
-        extra["position_ids"] = positions
-    out = lm(input_ids=ids, attention_mask=mask, output_hidden_states=True, **extra)
-    at = torch.as_tensor(index)
-    return out.logits.flatten(0, 1)[at], out.hidden_states[-1].flatten(0, 1)[at]
-
-
 def misplaced(lm, ids, mask, positions, index, **cache):
     """A wrong one: it reads one position too early."""
-    logits, hidden = everywhere(lm, ids, mask, positions, index - 1, **cache)
-    return logits, hidden
+    return forward_everywhere(lm, ids, mask, positions, index - 1, **cache)
 
 
 @pytest.mark.parametrize("scorer", SCORERS)
 def test_the_head_at_every_position_gives_the_same_numbers(llama, scorer):
     menus = zoo.encoded(*zoo.random_batch(4))
     rows = [menus[:4], menus[4:]]
-    expected, got, wrong = (SCORERS[scorer](llama, rows, *forward) for forward in ((), (everywhere,), (misplaced,)))
+    expected, got, wrong = (
+        SCORERS[scorer](llama, rows, *forward) for forward in ((), (forward_everywhere,), (misplaced,))
+    )
     torch.testing.assert_close(got, expected, atol=VALUE, rtol=0)
     assert relative(zoo.gradient(llama, [got]), zoo.gradient(llama, [expected])) < GRADIENT
     assert (wrong - expected).abs().max() > 0.1, "it is the given forward that is read"

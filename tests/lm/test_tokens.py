@@ -7,9 +7,9 @@ from tokenizer_zoo import KINDS, byte_level
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from twosome.errors import ContextLengthError, MenuError
 from twosome.lm import tokens
 from twosome.lm.tokens import encode, encode_prompt, join, unconditional
-from twosome.errors import ContextLengthError, MenuError
 
 PROMPT = "You see a tomato and a plate. Next action:"
 MENU = ("chop the tomato", "walk to the fridge", "wait", "épluche une pomme", "pick up 12 plates!", "chop")

@@ -1,7 +1,6 @@
 """Laws of the prefix trie, on random paths: nothing is lost, nothing is twice, and the mask is ancestry."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

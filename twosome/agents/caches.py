@@ -36,7 +36,7 @@ class WeightsVersion:
     def __init__(self, weights: Sequence[Tensor]):
         self.weights = weights
         self._copy: list[Tensor] = []
-        self._switches: object = None
+        self._switches: object = object()  # equal to no other: the first call says that they changed
 
     def has_changed(self, switches: object) -> bool:
         """Whether a weight or the adapter's `switches` differ from those of the last call that said so."""

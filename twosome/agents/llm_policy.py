@@ -6,7 +6,6 @@ equal decisions of a batch are one, and the features of the frozen backbone are 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -19,10 +18,10 @@ from torch import Tensor
 from twosome import files
 from twosome.agents.caches import Cache, WeightsVersion
 from twosome.agents.prompts import Prompter
-from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, NumericsError
+from twosome.errors import INVALID_CONTENT, CheckpointError, NumericsError, brief
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
-from twosome.lm.engine import Engine
+from twosome.lm.engine import Engine, check_bias
 from twosome.lm.scorers import Forward, forward_at
 from twosome.lm.value_head import ValueHead
 from twosome.protocols import Recall, StateDict
@@ -74,7 +73,7 @@ class LLMPolicy:
     def decide(self, observation: Observation, menu: Menu) -> Decision:
         """The decision of a state. Raises `MenuError` or `ContextLengthError` for one that cannot be scored."""
         decision = self.prompter(observation, menu)
-        self._check_bias(decision)
+        check_bias(decision)
         self.engine.encoder(decision.prompt, decision.menu)
         return decision
 
@@ -196,7 +195,7 @@ class LLMPolicy:
         self, decision: Decision, *, normalization: str | None = None, adapter: bool = True
     ) -> ActionDistribution:
         """The same for a decision whose prompt may hold more than its state."""
-        self._check_bias(decision)
+        check_bias(decision)
         encoded = self.engine.encoder(decision.prompt, decision.menu)
         with nullcontext() if adapter else adapter_off(self.lm):
             token_log_probs = self.engine.token_log_probs(encoded)
@@ -223,9 +222,8 @@ class LLMPolicy:
         try:
             self.value_head.load_state_dict(loaded)
         except INVALID_CONTENT as error:
-            said = " ".join(str(error).split())
             raise CheckpointError(
-                f"The tensors in {folder} do not fit the policy of its config.yaml: {said}"
+                f"The tensors in {folder} do not fit the policy of its config.yaml: {brief(error)}"
             ) from error
         load_adapter(self.lm, folder / "adapter")
 
@@ -249,10 +247,13 @@ class LLMPolicy:
             return
         if features is None:
             raise ValueError(f"no features for {len(states)} states")
+        is_text = isinstance(states, list) and all(isinstance(state, str) for state in states)
+        if not is_text or features.dim() != 2 or not torch.isfinite(features).all():
+            raise ValueError(f"features of shape {tuple(features.shape)}, expected finite [N, H], one per text")
         with torch.no_grad():
             self.value_head(features[:1].to(self.device))  # raises where they have another width
         for state, feature in zip(states, features, strict=True):
-            self._features[str(state)] = feature.to(self.device)
+            self._features[state] = feature.to(self.device)
 
     @staticmethod
     def _checked(decision: Decision, log_probs: Tensor) -> Tensor:
@@ -265,11 +266,3 @@ class LLMPolicy:
                 f"the prompt {decision.prompt!r}. {NOT_FINITE}"
             )
         return log_probs
-
-    @staticmethod
-    def _check_bias(decision: Decision) -> None:
-        if decision.bias and (len(decision.bias) != len(decision.menu) or not all(map(math.isfinite, decision.bias))):
-            raise MenuError(
-                f"Expected one finite log-weight per action, got {decision.bias} for the {len(decision.menu)} actions "
-                f"{decision.menu}."
-            )

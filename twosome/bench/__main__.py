@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from twosome.cli.command import FAILED_RUN, leave
 from twosome.config.names import near
 from twosome.errors import TwosomeError
 
@@ -11,7 +12,10 @@ BENCHES = ("throughput", "learning", "generalization")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Hand the rest of the command line to one bench. Exits with 2 for a name or setting that cannot work."""
+    """Hand the rest of the command line to one bench.
+
+    Exits with 2 for a name or setting that cannot work, with 1 where the measurement failed.
+    """
     argv = sys.argv[1:] if argv is None else argv
     name = argv[0] if argv else ""
     if name in ("", "-h", "--help"):
@@ -34,8 +38,7 @@ def main(argv: list[str] | None = None) -> None:
             print(f"Unknown bench {name!r}.{near(name, list(BENCHES))} Known: {', '.join(BENCHES)}.", file=sys.stderr)
             raise SystemExit(2)
     except TwosomeError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        leave(error, 1 if isinstance(error, FAILED_RUN) else 2)
 
 
 if __name__ == "__main__":

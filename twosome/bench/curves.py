@@ -1,7 +1,7 @@
 """What the learning bench found, as tables and learning curves.
 
-Means over seeds are interquartile means with bootstrap intervals. Knows nothing of runs or files: it is handed, for every
-environment and method, what `learning.json` holds of them.
+Means over seeds are interquartile means with bootstrap intervals. Knows nothing of runs or files: it is handed, for
+every environment and method, what `learning.json` holds of them.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import ctypes
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -19,6 +19,8 @@ from twosome.types import LanguageModel
 
 Job: TypeAlias = Callable[[], object]
 Range: TypeAlias = dict[str, float]  # median, min, max
+Row: TypeAlias = dict[str, Any]
+"""One measurement as the JSON holds it: `environment`, `mode`, `scheme`, `label`, `decisions`, and what was found."""
 
 
 class Seconds(NamedTuple):
@@ -106,7 +108,7 @@ def seconds(job: Job, device: torch.device) -> Seconds:
     return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def interleaved(jobs: dict[str, Job], repetitions: int, device: torch.device) -> dict[str, list[Seconds]]:
+def interleaved(jobs: Mapping[str, Job], repetitions: int, device: torch.device) -> dict[str, list[Seconds]]:
     """A B C A B C ...: a slow moment of the machine then hits all schemes, and ratios are taken within a round."""
     times: dict[str, list[Seconds]] = {name: [] for name in jobs}
     for _ in range(repetitions):

@@ -8,10 +8,9 @@ real token; in everything that a decision costs we follow the scheme, with one s
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from twosome.config.schema import PPOSettings
 from twosome.lm import normalize, tokens
@@ -22,7 +21,7 @@ from twosome.rl.advantages import gae
 from twosome.types import Decision, EncodedAction, LanguageModel, Rollout, Tokenizer
 
 
-def decoder(lm: LanguageModel) -> Any:
+def decoder(lm: LanguageModel) -> nn.Module:
     """The transformer without its LM head."""
     causal = lm.get_base_model() if hasattr(lm, "get_base_model") else lm
     return getattr(causal, causal.base_model_prefix)

@@ -28,7 +28,8 @@ OURS = "ours"
 class Scheme:
     """One way to score menus.
 
-    `key`: on the command line and in the JSON; `changes`: of `conf/policy`; `all_logits`: the LM head at every position.
+    `key`: on the command line and in the JSON; `changes`: of `conf/policy`; `all_logits`: the LM head runs at every
+    position.
     """
 
     key: str

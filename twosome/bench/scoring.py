@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from twosome.bench import measure
+from twosome.bench.measure import Job, Row, Seconds
 from twosome.bench.models import Built
 from twosome.bench.sample import distinct_decisions, rollouts
-from twosome.bench.schemes import OURS, PER_PASS, PER_UPDATE, PUBLISHED, Scheme, make
+from twosome.bench.schemes import OURS, PER_PASS, PER_UPDATE, PUBLISHED, Runner, Scheme, make
 from twosome.config.schema import TrainSettings
 from twosome.errors import NumericsError
 from twosome.types import Decision, Rollout
@@ -22,10 +23,8 @@ TOLERANCE = {torch.float32: 1e-4}
 HALF_TOLERANCE = 0.15
 SAMPLE = 32  # decisions of a pass: an optimiser step of the paper's settings
 
-Row = dict[str, Any]
 
-
-def check_equal(runners: dict[str, Any], decisions: list[Decision], dtype: torch.dtype) -> float:
+def check_equal(runners: Mapping[str, Runner], decisions: list[Decision], dtype: torch.dtype) -> float:
     """The largest difference of any scheme's log-probabilities from the first's.
 
     Raises `NumericsError` beyond the tolerance.
@@ -40,8 +39,10 @@ def check_equal(runners: dict[str, Any], decisions: list[Decision], dtype: torch
     return worst
 
 
-def jobs_of(runner: Any, decisions: list[Decision], batch: int, seed: int) -> dict[str, Callable[[], None]]:
-    """`score`: log-probabilities of the menus, a batch of worlds at a time; `value`: the critic; `train`: an optimiser
+def jobs_of(runner: Runner, decisions: list[Decision], batch: int, seed: int) -> dict[str, Job]:
+    """What is timed of a pass, by its mode.
+
+    `score`: log-probabilities of the menus, a batch of worlds at a time; `value`: the critic; `train`: an optimiser
     step.
     """
     batches = [decisions[i : i + batch] for i in range(0, len(decisions), batch)]
@@ -84,16 +85,13 @@ def per_pass(built: Built, cfg: TrainSettings, keys: list[str] | None, repetitio
 
 def _together(score: Row, value: Row) -> Row:
     """Acting as a decision costs it without reuse: the menu's log-probabilities, then the state's value."""
-    both: Row = score | {
-        "mode": "act",
-        "peak_memory": max(score["peak_memory"] or 0, value["peak_memory"] or 0) or None,
-    }
+    peak = max(score["peak_memory"] or 0, value["peak_memory"] or 0) or None
+    both: Row = score | {"mode": "act", "peak_memory": peak}
     both["tokens"] = score["tokens"] + value["tokens"]
     both["flops"] = score["flops"] + value["flops"] if score["flops"] and value["flops"] else None
     for name in ("seconds", "cpu_seconds"):
-        both[name] = (
-            [a + b for a, b in zip(score[name], value[name], strict=True)] if value[name] and score[name] else []
-        )
+        both_timed = score[name] and value[name]
+        both[name] = [a + b for a, b in zip(score[name], value[name], strict=True)] if both_timed else []
     return both | {"per_second": rate(both["decisions"], both["seconds"])}
 
 
@@ -110,7 +108,7 @@ def per_update(built: Built, cfg: TrainSettings, keys: list[str] | None, updates
     counted = {s.key: _first_flops(s, built, cfg, played[0]) if count else None for s in schemes}
     runners = {s.key: make(s, built, cfg) for s in schemes}
     tokens = dict.fromkeys(runners, 0)
-    times: dict[str, list[tuple[measure.Seconds, measure.Seconds]]] = {key: [] for key in runners}
+    times: dict[str, list[tuple[Seconds, Seconds]]] = {key: [] for key in runners}
     for rollout in played:
         for key, runner in runners.items():
             with measure.tokens_of(built.lm) as counter:
@@ -121,25 +119,20 @@ def per_update(built: Built, cfg: TrainSettings, keys: list[str] | None, updates
     for scheme in schemes:
         parts = times[scheme.key]
         work = {"tokens": tokens[scheme.key] / updates, "flops": counted[scheme.key], "peak_memory": None}
-        whole = [measure.Seconds(a.wall + b.wall, a.cpu + b.cpu) for a, b in parts]
-        rows.append(
-            _row(scheme, cfg, "update", decisions, work, whole)
-            | {
-                "acting_seconds": [a.wall for a, _ in parts],
-                "learning_seconds": [b.wall for _, b in parts],
-                "updates": updates,
-                "token_budget": runners[scheme.key].token_budget,
-            }
-        )
+        whole = [Seconds(a.wall + b.wall, a.cpu + b.cpu) for a, b in parts]
+        row = _row(scheme, cfg, "update", decisions, work, whole)
+        row["acting_seconds"], row["learning_seconds"] = [a.wall for a, _ in parts], [b.wall for _, b in parts]
+        row["updates"], row["token_budget"] = updates, runners[scheme.key].token_budget
+        rows.append(row)
     return with_ratios(rows)
 
 
 def _first_flops(scheme: Scheme, built: Built, cfg: TrainSettings, rollout: Rollout) -> int | None:
     runner = make(scheme, built, cfg)
-    return measure.flops(lambda: _update(runner, rollout)) if built.settings.quantization == "none" else None
+    return measure.flops(lambda: run_update(runner, rollout)) if built.settings.quantization == "none" else None
 
 
-def _timed_update(runner: Any, rollout: Rollout, device: torch.device) -> tuple[measure.Seconds, measure.Seconds]:
+def _timed_update(runner: Runner, rollout: Rollout, device: torch.device) -> tuple[Seconds, Seconds]:
     """Seconds of acting and of learning."""
     taken = torch.zeros(0)
 
@@ -152,7 +145,8 @@ def _timed_update(runner: Any, rollout: Rollout, device: torch.device) -> tuple[
     return acting, measure.seconds(lambda: runner.learn(learnt), device)
 
 
-def _update(runner: Any, rollout: Rollout) -> None:
+def run_update(runner: Runner, rollout: Rollout) -> None:
+    """Act on a rollout, then learn from it, untimed."""
     runner.learn(dataclasses.replace(rollout, log_probs=runner.act(rollout)))
 
 
@@ -167,7 +161,7 @@ def count_updates(built: Built, cfg: TrainSettings, updates: int) -> list[Row]:
         runner = make(scheme, built, cfg)
         with measure.tokens_of(built.lm) as counter:
             for rollout in played:
-                _update(runner, rollout)
+                run_update(runner, rollout)
         work = {"tokens": counter.total / updates, "flops": None, "peak_memory": None}
         rows.append(_row(scheme, cfg, "count", played[0].actions.numel(), work, []) | {"updates": updates})
     return with_ratios(rows)
@@ -178,13 +172,13 @@ def chosen(schemes: tuple[Scheme, ...], keys: list[str] | None) -> list[Scheme]:
     return [s for s in schemes if keys is None or s.key in keys or s.key == PUBLISHED]
 
 
-def _work(job: Callable[[], None], built: Built, device: torch.device) -> dict[str, Any]:
+def _work(job: Job, built: Built, device: torch.device) -> Row:
     """Tokens, FLOPs and peak memory of one job, in a run that is not timed and warms up.
 
     Quantised layers are kernels that the counter does not see: their FLOPs are None, those of the same model in full
     stand for them.
     """
-    found: dict[str, Any] = {"tokens": 0, "flops": None, "peak_memory": None}
+    found: Row = {"tokens": 0, "flops": None, "peak_memory": None}
     try:
         with measure.tokens_of(built.lm) as counter:
             found["peak_memory"] = measure.peak_memory(lambda: found.update(flops=measure.flops(job)), device)
@@ -198,12 +192,11 @@ def _work(job: Callable[[], None], built: Built, device: torch.device) -> dict[s
 
 
 def rate(decisions: int, seconds: list[float]) -> float | None:
+    """Decisions per second, by the median of the rounds; None where nothing was timed."""
     return decisions / statistics.median(seconds) if seconds else None
 
 
-def _row(
-    scheme: Scheme, cfg: TrainSettings, mode: str, decisions: int, work: dict[str, Any], times: list[measure.Seconds]
-) -> Row:
+def _row(scheme: Scheme, cfg: TrainSettings, mode: str, decisions: int, work: Row, times: list[Seconds]) -> Row:
     wall = [t.wall for t in times]
     return {
         "environment": cfg.env.id.split("/")[-1],
@@ -233,6 +226,6 @@ def with_ratios(rows: list[Row]) -> list[Row]:
         for name in ("seconds", "cpu_seconds", "acting_seconds", "learning_seconds"):
             if row.get(name) and base.get(name):
                 pairs = [b / a for a, b in zip(row[name], base[name], strict=True)]
-                ratios[name] = measure.spread(pairs) | {"of_sums": math.fsum(base[name]) / math.fsum(row[name])}
+                ratios[name] = measure.range_of(pairs) | {"of_sums": math.fsum(base[name]) / math.fsum(row[name])}
         row["times_less_than_published"] = ratios
     return rows

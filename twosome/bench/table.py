@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-Row = dict[str, Any]
+from twosome.bench.measure import Row
 
 
 class Table(NamedTuple):
@@ -30,50 +30,85 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 def _passes(model: str, rows: list[Row]) -> Table:
     """Per pass: one line per environment and scheme, acting and training side by side."""
-    columns = ["environment", "scheme", "tokens per decision, acting / training", "GFLOPs per decision", "acting, decisions/s",
-               "+ value, decisions/s", "training, samples/s", "peak MB beyond weights, acting / training", "x tokens",
-               "x acting", "x acting + value", "x training"]  # fmt: skip
+    columns = [
+        "environment",
+        "scheme",
+        "tokens per decision, acting / training",
+        "GFLOPs per decision",
+        "acting, decisions/s",
+        "+ value, decisions/s",
+        "training, samples/s",
+        "peak MB beyond weights, acting / training",
+        "x tokens",
+        "x acting",
+        "x acting + value",
+        "x training",
+    ]
     lines = []
     for score in (r for r in rows if r["mode"] == "score"):
         act, train = (_find(rows, score, mode) for mode in ("act", "train"))
         per = score["decisions"]
-        lines.append([
-            score["environment"], score["label"],
+        cells = [
+            score["environment"],
+            score["label"],
             f"{score['tokens'] / per:,.0f} / {train['tokens'] / per:,.0f}",
             f"{_giga(score, per)} / {_giga(train, per)}",
-            _number(score["per_second"]), _number(act["per_second"]), _number(train["per_second"], train),
+            _number(score["per_second"]),
+            _number(act["per_second"]),
+            _number(train["per_second"], train),
             f"{_mega(score)} / {_mega(train)}",
-            f"{_ratio(score, 'tokens')} / {_ratio(train, 'tokens')}", _spread(score), _spread(act), _spread(train),
-        ])  # fmt: skip
+            f"{_ratio(score, 'tokens')} / {_ratio(train, 'tokens')}",
+            _ratios(score),
+            _ratios(act),
+            _ratios(train),
+        ]
+        lines.append(cells)
     return Table(f"One pass without reuse. {model}", columns, lines)
 
 
 def _updates(model: str, rows: list[Row]) -> Table:
     """Whole updates: one line per environment and scheme."""
-    columns = ["environment", "scheme", "tokens per update", "TFLOPs, first update", "acting, decisions/s", "learning, samples/s",
-               "seconds per update", "x tokens", "x wall", "x wall in all", "x processor time in all"]  # fmt: skip
+    columns = [
+        "environment",
+        "scheme",
+        "tokens per update",
+        "TFLOPs, first update",
+        "acting, decisions/s",
+        "learning, samples/s",
+        "seconds per update",
+        "x tokens",
+        "x wall",
+        "x wall in all",
+        "x processor time in all",
+    ]
     lines = []
     for r in (r for r in rows if r["mode"] == "update"):
         n, ratios = r["decisions"] * r["updates"], r["times_less_than_published"]
-        lines.append([
-            r["environment"], r["label"], f"{r['tokens']:,.0f}", f"{r['flops'] / 1e12:.3f}" if r["flops"] else "-",
-            _number(n / sum(r["acting_seconds"])), _number(n / sum(r["learning_seconds"])),
-            f"{sum(r['seconds']) / r['updates']:.2f}", _ratio(r, "tokens"), _spread(r),
-            f"{ratios['seconds']['of_sums']:.1f}", f"{ratios['cpu_seconds']['of_sums']:.1f}",
-        ])  # fmt: skip
+        cells = [
+            r["environment"],
+            r["label"],
+            f"{r['tokens']:,.0f}",
+            f"{r['flops'] / 1e12:.3f}" if r["flops"] else "-",
+            _number(n / sum(r["acting_seconds"])),
+            _number(n / sum(r["learning_seconds"])),
+            f"{sum(r['seconds']) / r['updates']:.2f}",
+            _ratio(r, "tokens"),
+            _ratios(r),
+            f"{ratios['seconds']['of_sums']:.1f}",
+            f"{ratios['cpu_seconds']['of_sums']:.1f}",
+        ]
+        lines.append(cells)
     return Table(f"Whole updates from cold caches. {model}", columns, lines)
 
 
 def _counts(model: str, rows: list[Row]) -> Table:
+    columns = ["environment", "scheme", "updates", "tokens per update", "x tokens"]
     lines = [
         [r["environment"], r["label"], str(r["updates"]), f"{r['tokens']:,.0f}", _ratio(r, "tokens")]
-        for r in rows if r["mode"] == "count"
-    ]  # fmt: skip
-    return Table(
-        f"Tokens forwarded over many updates. {model}",
-        ["environment", "scheme", "updates", "tokens per update", "x tokens"],
-        lines,
-    )
+        for r in rows
+        if r["mode"] == "count"
+    ]
+    return Table(f"Tokens forwarded over many updates. {model}", columns, lines)
 
 
 def _accelerator(model: Row) -> Table:
@@ -90,17 +125,18 @@ def _accelerator(model: Row) -> Table:
 
 
 def _environments(rows: list[Row]) -> Table:
-    lines = [
-        [r["environment"], r["mode"], f"{r['per_second']['median']:,.0f}", f"{r['per_second']['min']:,.0f}-{r['per_second']['max']:,.0f}",
-         f"{r['primitive_steps_per_action']:.2f}"]
-        for r in rows
-    ]  # fmt: skip
-    return Table(
-        "Environments alone, one core, random legal actions, text included (played: through gymnasium.make; bare: "
-        "unwrapped; anew: "
-        "nothing remembered)",
-        ["environment", "how", "actions/s of processor time", "range", "primitive steps per action"], lines,
-    )  # fmt: skip
+    title = (
+        "Environments alone, one core, random legal actions, text included (played: through gymnasium.make; "
+        "bare: unwrapped; uncached: caches cleared before every step)"
+    )
+    columns = ["environment", "how", "actions/s of processor time", "range", "primitive steps per action"]
+    lines = []
+    for r in rows:
+        speed = r["per_second"]
+        low_high = f"{speed['min']:,.0f}-{speed['max']:,.0f}"
+        steps = f"{r['primitive_steps_per_action']:.2f}"
+        lines.append([r["environment"], r["mode"], f"{speed['median']:,.0f}", low_high, steps])
+    return Table(title, columns, lines)
 
 
 def markdown(table: Table) -> str:
@@ -125,11 +161,9 @@ def show(table: Table) -> None:
 
 
 def _find(rows: list[Row], like: Row, mode: str) -> Row:
-    return next(
-        r
-        for r in rows
-        if r["mode"] == mode and (r["environment"], r["scheme"]) == (like["environment"], like["scheme"])
-    )
+    """The row of the same environment and scheme in another mode."""
+    wanted = (mode, like["environment"], like["scheme"])
+    return next(r for r in rows if (r["mode"], r["environment"], r["scheme"]) == wanted)
 
 
 def _number(value: float | None, row: Row | None = None) -> str:
@@ -151,7 +185,7 @@ def _ratio(row: Row, name: str) -> str:
     return f"{value:.1f}" if value else "-"
 
 
-def _spread(row: Row) -> str:
+def _ratios(row: Row) -> str:
     """Median (least to most) of the ratios of the rounds."""
     s = row["times_less_than_published"].get("seconds")
     return f"{s['median']:.1f} ({s['min']:.1f}-{s['max']:.1f})" if s else "-"

@@ -26,22 +26,41 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from twosome.errors import ConfigError
 
 if TYPE_CHECKING:
+    from twosome.bench.measure import Row
     from twosome.config.schema import TrainSettings
 
 ENVIRONMENTS = ("tomato_salad", "tomato_lettuce_salad", "food_preparation", "entertainment")
 MODES = ("pass", "update", "count")
 RESULTS = Path("notebooks/results")
 
-Result = dict[str, Any]
+Result: TypeAlias = dict[str, Any]
+"""What the JSON holds: `machine`, `command`, ..., `models` (each with its `rows`) and `environments`."""
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+class Case(NamedTuple):
+    """One model in one precision, with the settings of every environment."""
+
+    model: str
+    quantization: str
+    settings: list[TrainSettings]
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one paragraph, as the other commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises `ConfigError`."""
+        raise ConfigError(f"{message[:1].upper()}{message[1:]}. `{self.prog} --help` lists the options.")
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    p = Parser(
         prog="python -m twosome.bench throughput",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -92,13 +111,14 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     options = parser().parse_args(argv)
     _check(options)
+    cases = [] if options.environments else _cases(options)
     import torch
 
     from twosome.bench import table
     from twosome.versions import versions
 
     torch.set_num_threads(options.threads)
-    result: dict[str, Any] = {
+    result: Result = {
         "bench": "throughput",
         "command": command(options, argv),
         "date": f"{datetime.now():%Y-%m-%d %H:%M}",
@@ -115,8 +135,14 @@ def main(argv: list[str] | None = None) -> None:
         result["load_average"]["after"] = os.getloadavg()
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
-    save()  # a place that cannot be written is found out before, not after
-    (_environments if options.environments else _models)(options, result, save)
+    try:
+        save()  # a place that cannot be written is found out before, not after
+    except OSError as error:
+        raise ConfigError(f"--output {path} cannot be written: {error.strerror}. Give a file that can.") from error
+    if options.environments:
+        _environments(options, result, save)
+    else:
+        _models(options, cases, result, save)
     for drawn in table.tables(result):
         print(table.markdown(drawn) + "\n") if options.markdown else table.show(drawn)
     print(f"Written to {path}")
@@ -162,54 +188,64 @@ def settings(options: argparse.Namespace, env: str, model: str, quantization: st
     return compose([f"env={env}", *chosen, f"model.threads={options.threads}", *fixed, *budget])
 
 
-def _models(options: argparse.Namespace, result: Result, save: Callable[[], None]) -> None:
-    """Every model in every quantisation, one in memory at a time."""
-    import torch
-
+def _cases(options: argparse.Namespace) -> list[Case]:
+    """Every model in every quantisation. Raises `ConfigError` for settings that cannot work."""
+    cases = []
     for model in options.model.split(","):
         for quantization in (options.quantization or ("none,nf4,int8" if model == "7b" else "none")).split(","):
-            _model(options, model, quantization, result, save)
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            chosen = [settings(options, env, model, quantization) for env in options.env.split(",")]
+            cases.append(Case(model, quantization, chosen))
+    return cases
 
 
-def _model(
-    options: argparse.Namespace, model: str, quantization: str, result: Result, save: Callable[[], None]
-) -> None:
+def _models(options: argparse.Namespace, cases: list[Case], result: Result, save: Callable[[], None]) -> None:
+    """One model in memory at a time."""
+    import torch
+
+    for case in cases:
+        _model(options, case, result, save)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _model(options: argparse.Namespace, case: Case, result: Result, save: Callable[[], None]) -> None:
     """All modes of one model in all environments; what is measured is saved at once."""
     from twosome.bench import accelerator, models, scoring
 
     keys = options.schemes.split(",") if options.schemes else None
-    configs = [settings(options, env, model, quantization) for env in options.env.split(",")]
+    first = case.settings[0]
     with accelerator.memory_limit(options.memory_gib, options.device):
-        built = models.build(model, configs[0].model, options.seed, options.vocabulary)
-        measurements: dict[str, Callable[[TrainSettings], list[dict[str, Any]]]] = {
+        built = models.build(case.model, first.model, options.seed, options.vocabulary)
+        measurements: dict[str, Callable[[TrainSettings], list[Row]]] = {
             "pass": lambda cfg: scoring.per_pass(built, cfg, keys, options.repetitions),
             "update": lambda cfg: scoring.per_update(built, cfg, keys, options.updates, not options.no_flops),
             "count": lambda cfg: scoring.count_updates(built, cfg, options.updates),
         }
-        measured: dict[str, Any] = {
-            "model": model,
-            "quantization": quantization,
+        measured: Row = {
+            "model": case.model,
+            "quantization": case.quantization,
             "description": built.description,
-            "settings": dataclasses.asdict(configs[0]),
+            "settings": dataclasses.asdict(first),
             "held_bytes": accelerator.held(options.device),
             "memory_gib": options.memory_gib,
             "peak_tflops": options.peak_tflops or accelerator.peak_tflops(options.device),
-            "plan": accelerator.plan(configs[0], built.lm),
+            "plan": accelerator.plan(first, built.lm),
             "rows": [],
         }
         result["models"].append(measured)
-        for cfg in configs:
+        for cfg in case.settings:
             for mode in options.modes.split(","):
                 measured["rows"] += measurements[mode](cfg)
                 _complete(measured, result["models"])
                 save()
 
 
-def _complete(measured: dict[str, Any], models: list[dict[str, Any]]) -> None:
-    """Peaks with the weights; FLOPs of a quantised model from the same model in full, if it was measured; utilisation."""
+def _complete(measured: Row, models: list[Row]) -> None:
+    """What follows from other rows: peaks with the weights, FLOPs of a quantised model, utilisation.
+
+    The FLOPs are those of the same model in full, if it was measured.
+    """
     full = next((m for m in models if m["model"] == measured["model"] and m["quantization"] == "none"), None)
     counted = {(r["environment"], r["mode"], r["scheme"]): r["flops"] for r in full["rows"]} if full else {}
     held, peak_tflops = measured["held_bytes"], measured["peak_tflops"]

@@ -32,6 +32,7 @@ FLAGS = (
     "--shell-completion",
 )
 SHORT_FLAGS = ("-h", "-m", "-c", "-p", "-i", "-cd", "-sc")
+WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd")
 FAILED_RUN = (CheckpointError, EnvironmentFault, NumericsError)
 Job = Callable[[Any], object]
 
@@ -76,7 +77,7 @@ def _run(config_name: str, job: Job, argv: list[str]) -> None:
 
 
 def _with_hydra(config_name: str, job: Job, argv: list[str]) -> None:
-    """Hydra's own command line: `--help`, `--cfg job`, `--config-dir` for settings of your own, `-m` for several runs."""
+    """Hydra's own command line: `--help`, `--cfg job`, `--config-dir` for own settings, `-m` for several runs."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
@@ -86,9 +87,12 @@ def _with_hydra(config_name: str, job: Job, argv: list[str]) -> None:
         return job(checked(cfg, list(HydraConfig.get().overrides.task), config_name))
 
     register()
-    overrides = [a for a in argv if "=" in a and not a.startswith("-")]
-    hydras = dict(zip(overrides, prepared(overrides, config_name), strict=True))
-    before, sys.argv = sys.argv, [f"twosome-{config_name}", *(hydras.get(a, a) for a in argv)]
+    overrides: list[str] = []
+    options: list[str] = []
+    for before, argument in zip(["", *argv], argv, strict=False):
+        is_setting = "=" in argument and not argument.startswith("-") and before not in WITH_VALUE
+        (overrides if is_setting else options).append(argument)
+    arguments, sys.argv = sys.argv, [f"twosome-{config_name}", *prepared(overrides, config_name), *options]
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands us the error itself, to be told in one paragraph
     try:
@@ -98,7 +102,7 @@ def _with_hydra(config_name: str, job: Job, argv: list[str]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides, config_name)) from None
     finally:
-        sys.argv = before
+        sys.argv = arguments
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error

@@ -6,7 +6,6 @@ by line, so that a game can be piped in.
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,17 +14,18 @@ import gymnasium
 from rich.console import Console
 
 from twosome.cli import command
-from twosome.config.schema import EnvSettings, conf_dir
+from twosome.config.names import near
+from twosome.config.schema import conf_dir
 from twosome.errors import ConfigError
 from twosome.rollout.session import Session, counted, make_drawing_env, replay
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
+    from twosome.config.schema import PlaySettings
 
 USAGE = """Play an environment in the terminal.
 
   twosome-play env=NAME [seed=0] [transcript=PATH]
-  twosome-play env=own env.id=MODULE:ID [env.kwargs={name: value}]
+  twosome-play env=own env.id=MODULE:ID ['env.kwargs={name: value}']
   twosome-play replay=PATH     play a transcript again and say where the environment answers otherwise
 """
 KEYS = "a number or the words of an action; u undo, r restart, q quit, ? help"
@@ -128,9 +128,7 @@ def choose(answer: str, menu: dict[int, str]) -> int | str:
         return begun[0]
     if begun:
         return f"{answer!r} could be {' or '.join(repr(menu[k]) for k in begun)}. Type more of it, or a number."
-    near = difflib.get_close_matches(answer, menu.values(), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{answer!r} is no action here.{hint} Type {KEYS}."
+    return f"{answer!r} is no action here.{near(answer, menu.values())} Type {KEYS}."
 
 
 def picture_of(env: gymnasium.Env, scene: str) -> str:
@@ -140,20 +138,14 @@ def picture_of(env: gymnasium.Env, scene: str) -> str:
     return str(env.render() or "").partition(scene)[0].rstrip()
 
 
-def job(cfg: DictConfig) -> None:
-    """One sitting. `cfg`: the settings of `conf/play.yaml`."""
-    from omegaconf import OmegaConf
-
+def job(cfg: PlaySettings) -> None:
+    """One sitting."""
     if cfg.replay is not None:
         raise SystemExit(replay(Path(cfg.replay)))
-    if type(cfg.seed) is not int or cfg.seed < 0:
-        raise ConfigError(f"seed={cfg.seed!r} cannot work: expected a whole number of 0 or more.")
     keep = None if cfg.transcript is None else Path(cfg.transcript)
     if keep is not None and (keep.is_dir() or not keep.absolute().parent.is_dir()):
         raise ConfigError(f"transcript={keep} cannot be written: expected a file in a folder that exists.")
-    settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(EnvSettings), cfg.env))
-    assert isinstance(settings, EnvSettings)
-    session = Session(make_drawing_env(settings), settings, cfg.seed)
+    session = Session(make_drawing_env(cfg.env), cfg.env, cfg.seed)
     try:
         Table(session).play()
     finally:

@@ -12,17 +12,21 @@ from twosome.errors import TwosomeError
 
 def main(argv: list[str] | None = None) -> None:
     """The command; without a file, the held-out text of this package."""
-    from twosome import tiny
-    from twosome.lm.retention import measure
-    from twosome.systems.load import load
-
     arguments = sys.argv[1:] if argv is None else argv
     if not 1 <= len(arguments) <= 2:
         print("Usage: python -m twosome.retention RUN_OR_CHECKPOINT [TEXT_FILE]", file=sys.stderr)
         raise SystemExit(2)
+    from twosome import tiny
+    from twosome.lm.retention import measure
+    from twosome.systems.load import load
+
     try:
         path = Path(arguments[1]) if len(arguments) == 2 else tiny.heldout()
         policy = load(arguments[0])
         print(json.dumps(measure(policy.lm, policy.tokenizer, path.read_text(encoding="utf-8")), indent=1))
     except (TwosomeError, OSError) as error:
         leave(error, 2)
+
+
+if __name__ == "__main__":
+    main()

@@ -29,3 +29,7 @@ def job(cfg: TrainSettings) -> dict[str, Any] | None:
     if cfg.resume is None and (made := must_fit(cfg)):
         print(made)
     return train(open_run(cfg))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
@@ -10,24 +9,25 @@ from twosome.config.constraints import check_fields, refuse
 from twosome.config.names import flat, near
 from twosome.config.schema import (
     EnvSettings,
+    EvalSettings,
     InspectSettings,
     ModelSettings,
-    PolicySettings,
+    PlaySettings,
     TrainSettings,
-    setting_names,
+    known_names,
 )
 from twosome.errors import ConfigError
 
 DEVICE = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
 
 
-def check_known(data: dict[str, Any]) -> None:
-    """Refuse names that the schema of a training run does not have. Raises `ConfigError`."""
-    known = setting_names()
+def check_known(data: Any, config_name: str = "train") -> None:
+    """Refuse names in plain settings that the schema of their command does not have. Raises `ConfigError`."""
+    known = known_names(config_name)
     for key in flat(data):
         if key not in known and not key.startswith("env.kwargs."):
             raise ConfigError(
-                f"Unknown setting {key!r}.{near(key, known)} `twosome-train --cfg job` lists all settings."
+                f"Unknown setting {key!r}.{near(key, known)} `twosome-{config_name} --cfg job` lists all settings."
             )
 
 
@@ -35,12 +35,14 @@ def check_train(cfg: TrainSettings) -> None:
     """Refuse settings of a training run that cannot work. Raises `ConfigError` naming the key."""
     check_fields(cfg)
     _check_model(cfg.model)
-    _check_policy(cfg.policy)
+    check_template(cfg.policy.prompt)
     _check_env(cfg.env)
     for key, value in (("run_dir", cfg.run_dir), ("resume", cfg.resume), ("init", cfg.init), ("name", cfg.name)):
         if value is not None and (not value.strip() or "\0" in value):
             refuse(key, value, "a name, or null")
-    _check_batches(cfg)
+    if cfg.method != "search":
+        _check_batches(cfg)
+    _check_search(cfg)
     _check_stop(cfg)
 
 
@@ -48,9 +50,32 @@ def check_inspect(cfg: InspectSettings) -> None:
     """Refuse settings of a look at one decision that cannot work. Raises `ConfigError` naming the key."""
     check_fields(cfg)
     _check_model(cfg.model)
-    _check_policy(cfg.policy)
+    check_template(cfg.policy.prompt)
     if cfg.env is not None:
         _check_env(cfg.env)
+
+
+def check_eval(cfg: EvalSettings) -> None:
+    """Refuse settings of an evaluation that cannot work. Raises `ConfigError` naming the key."""
+    check_fields(cfg)
+    if not listed(cfg.checkpoint):
+        raise ConfigError(
+            "checkpoint=... is missing: a run folder, a checkpoint folder, or `tiny` for the untrained model."
+        )
+    for key, value in (("checkpoint", cfg.checkpoint), ("env", cfg.envs)):
+        if any(isinstance(name, (dict, list)) or not str(name or "").strip() for name in listed(value)):
+            refuse(key, value, "a name, or a list of names such as [a,b]")
+
+
+def check_play(cfg: PlaySettings) -> None:
+    """Refuse settings of a game that cannot work. Raises `ConfigError` naming the key."""
+    check_fields(cfg)
+    _check_env(cfg.env)
+
+
+def listed(value: Any) -> list[Any]:
+    """A setting that is one thing, a list of them, or null, as a list."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def check_template(template: str) -> str:
@@ -75,12 +100,6 @@ def _check_env(env: EnvSettings) -> None:
     if not env.id.strip():
         example = "'twosome_envs:twosome/TomatoSalad-v0'"
         raise ConfigError(f"env.id is empty: expected a gymnasium id such as {example}.")
-    if env.optimum is not None and not math.isfinite(env.optimum):
-        refuse("env.optimum", env.optimum, "a finite number, or null")
-
-
-def _check_policy(policy: PolicySettings) -> None:
-    check_template(policy.prompt)
 
 
 def _check_model(model: ModelSettings) -> None:
@@ -118,6 +137,18 @@ def _check_batches(cfg: TrainSettings) -> None:
             )
     if cfg.ppo.advantage_normalization == "minibatch" and cfg.ppo.actor.minibatch < 2:
         raise ConfigError("ppo.advantage_normalization=minibatch needs ppo.actor.minibatch of 2 or more.")
+
+
+def _check_search(cfg: TrainSettings) -> None:
+    """A search that a method cannot learn from, or one that is missing."""
+    if cfg.method == "search" and cfg.search.simulations == 0:
+        raise ConfigError("method=search learns what a search proposes, but search.simulations=0. Give 1 or more.")
+    if cfg.method != "search" and cfg.search.simulations:
+        raise ConfigError(
+            f"search.simulations={cfg.search.simulations} would choose actions that method={cfg.method} did not: its "
+            "updates would be wrong. Use method=search (or gumbel), or search with the trained policy: twosome-eval "
+            "search.simulations=..."
+        )
 
 
 def _check_stop(cfg: TrainSettings) -> None:

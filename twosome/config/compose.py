@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from twosome.config.check import check_inspect, check_known, check_train
+from twosome.config.check import check_eval, check_inspect, check_known, check_play, check_train
 from twosome.config.hydra_errors import check_override, explain
 from twosome.config.names import renamed_overrides
 from twosome.config.saved import continued
-from twosome.config.schema import SCHEMAS, InspectSettings, TrainSettings, conf_dir
+from twosome.config.schema import SCHEMAS, TrainSettings, conf_dir
 from twosome.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+CHECKS: dict[str, Callable[[Any], None]] = {
+    "train": check_train,
+    "eval": check_eval,
+    "inspect": check_inspect,
+    "play": check_play,
+}
 
 
 def compose(overrides: list[str]) -> TrainSettings:
@@ -20,22 +32,43 @@ def compose(overrides: list[str]) -> TrainSettings:
 
 
 def compose_command(overrides: list[str], config_name: str) -> Any:
-    """The settings of any command: an object of its schema, where it has none a `DictConfig`. Raises `ConfigError`."""
+    """The settings of any command: an object of its schema, of a bench a `DictConfig`. Raises `ConfigError`."""
     from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     register()
     overrides = prepared(overrides, config_name)
     try:
-        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        with _hydra():
             cfg = hydra_compose(config_name, overrides=overrides)
         return checked(cfg, overrides, config_name)
     except ConfigError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(explain(error, overrides, config_name)) from None
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra over `conf/`. Within one of our own command lines it is the one that runs, which knows `--config-dir` too.
+
+    One that runs for another program is set aside for as long.
+    """
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    outer = GlobalHydra.instance().hydra
+    known = [] if outer is None else [element.path for element in outer.config_loader.get_search_path().get_path()]
+    if str(conf_dir()) in known:
+        yield
+        return
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def register() -> None:
@@ -54,12 +87,13 @@ def prepared(overrides: list[str], config_name: str) -> list[str]:
     overrides = renamed_overrides(overrides)
     if (
         config_name == "eval"
-    ):  # Hydra reads `env=` as a choice of one file; a policy is evaluated in any number of worlds
+    ):  # to Hydra `env=` is the choice of one file; a policy is evaluated in any number of worlds
         overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
-    return [f"++{o}" if o.startswith("env.kwargs.") else o for o in overrides]  # an open mapping: any key may be added
+    is_open = ("env.kwargs.", "env.kwargs={")  # a mapping to which any key may be added
+    return [f"++{o}" if o.startswith(is_open) else o for o in overrides]
 
 
-def checked(cfg: Any, overrides: list[str], config_name: str) -> Any:
+def checked(cfg: DictConfig, overrides: list[str], config_name: str) -> Any:
     """Composed settings after every check; for `resume=PATH` those that the run has saved. Raises `ConfigError`."""
     from omegaconf import OmegaConf
 
@@ -67,15 +101,11 @@ def checked(cfg: Any, overrides: list[str], config_name: str) -> Any:
         return cfg
     if missing := sorted(OmegaConf.missing_keys(cfg)):
         raise ConfigError(f"{missing[0]} is missing: give it as {missing[0]}=VALUE.")
+    check_known(OmegaConf.to_container(cfg, resolve=True), config_name)  # `to_object` drops what `+name=` has added
     made = OmegaConf.to_object(cfg)
-    if isinstance(made, InspectSettings):
-        check_inspect(made)
-    if isinstance(made, TrainSettings):
-        plain: Any = OmegaConf.to_container(cfg, resolve=True)
-        check_known(plain)
-        check_train(made)
-        if made.resume is not None:
-            return _resumed(made, overrides)
+    CHECKS[config_name](made)
+    if isinstance(made, TrainSettings) and made.resume is not None:
+        return _resumed(made, overrides)
     return made
 
 

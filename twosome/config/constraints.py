@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from twosome.config.names import near
+from twosome.config.names import RENAMED_VALUES, near
 from twosome.errors import ConfigError
 
 
 class Constraint(NamedTuple):
-    """`expected`: what a value must be, in words; `holds`: whether it is; `choices`: the names it may be, if it is one."""
+    """`expected`: what a value must be, in words; `holds`: whether it is; `choices`: if it is a name, the names."""
 
     expected: str
     holds: Callable[[Any], bool]
@@ -47,6 +47,11 @@ def at_most(high: float) -> Constraint:
 def below(high: float, why: str) -> Constraint:
     """A number below `high`."""
     return Constraint(f"less than {high:g}: {why}", lambda x: x < high)
+
+
+def finite() -> Constraint:
+    """Any number but a NaN or an infinity."""
+    return Constraint("a finite number", math.isfinite)
 
 
 def fraction() -> Constraint:
@@ -85,6 +90,8 @@ def _constrained(settings: Any, prefix: str) -> Iterator[tuple[str, Any, tuple[C
 def _refuse(key: str, value: object, entry: object, constraint: Constraint) -> None:
     if not constraint.choices:
         refuse(key, value, constraint.expected)
+    if new := RENAMED_VALUES.get((key, str(entry))):  # in a file of the user's own, where it cannot be replaced
+        raise ConfigError(f"{key}={entry!r} is now {new!r}: rename it in your file.")
     known = f"{near(str(entry), constraint.choices)} Known: {', '.join(constraint.choices)}."
     if isinstance(value, list):
         raise ConfigError(f"{key} holds {entry!r}.{known}")

@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf say about a command line, said in one paragraph: the key, what was expected, what was got."""
+"""What Hydra and OmegaConf say about settings, in one paragraph: the key, what was expected, what was got."""
 
 from __future__ import annotations
 

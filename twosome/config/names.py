@@ -52,7 +52,7 @@ def renamed_overrides(overrides: Iterable[str]) -> list[str]:
         bare = key_of(override)
         old = next((o for o in RENAMED_KEYS if bare == o or bare.startswith(f"{o}.")), None)
         new_key = key.replace(old, RENAMED_KEYS[old], 1) if old else key
-        new_value = RENAMED_VALUES.get((key_of(new_key), value), value)
+        new_value = RENAMED_VALUES.get((key_of(new_key), value.strip("'\"")), value)
         result.append(f"{new_key}{equals}{new_value}")
         if result[-1] != override:
             changes.append(f"{override} is now {result[-1]}")

@@ -10,6 +10,7 @@ module named by an environment's id), it is refused until the user's own command
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from twosome import files
 from twosome.config.check import check_known, check_train
 from twosome.config.hydra_errors import explain
 from twosome.config.names import flat, key_of, renamed_overrides, renamed_settings
-from twosome.config.schema import TrainSettings
+from twosome.config.schema import TrainSettings, conf_dir
 from twosome.errors import CheckpointError, ConfigError
 
 FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
+LATER_GROUPS = ("search", "expert")  # of conf/, which older runs lack: their defaults leave those as they were
 TRUSTED_MODULES = ("", "twosome_envs")  # that an environment's id may import without being asked for
 
 
@@ -67,15 +69,15 @@ def must_be_trusted(cfg: TrainSettings, overrides: Sequence[str], who: str, *, r
     if cfg.model.trust_remote_code and "model.trust_remote_code" not in asked:
         raise CheckpointError(
             f"{who} ask to run Python files that come with the model {cfg.model.name!r} "
-            "(model.trust_remote_code=true). "
-            "If you trust their author, say so yourself: add model.trust_remote_code=true."
+            "(model.trust_remote_code=true). If you trust their author, say so yourself: add "
+            "model.trust_remote_code=true."
         )
     module = cfg.env.id.rpartition(":")[0]
     if runs_environment and module not in TRUSTED_MODULES and not asked & {"env.id", "env"}:
         raise CheckpointError(
             f"{who} ask to import the Python module {module!r} for their environment. If you trust it, say so "
-            "yourself: "
-            f"add env.id={cfg.env.id} (in twosome-eval and twosome-inspect: 'overrides=[env.id={cfg.env.id}]')."
+            f"yourself: add env.id={cfg.env.id} (in twosome-eval and twosome-inspect: "
+            f"'overrides=[env.id={cfg.env.id}]')."
         )
 
 
@@ -104,7 +106,7 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def must_agree(folder: Path, cfg: TrainSettings) -> None:
     """The same command line continues a run; a setting that matters and differs is an error that lists it."""
-    old, new = flat(_plain(_saved(folder / "config.yaml"))), flat(_plain(cfg))
+    old, new = flat(asdict(_saved(folder / "config.yaml"))), flat(asdict(cfg))
     changed = [
         _change(key, old, new)
         for key in sorted(old.keys() | new.keys())
@@ -134,7 +136,7 @@ def continued(cfg: TrainSettings, usual: TrainSettings, overrides: Sequence[str]
         )
     trusting = [o for o in overrides if key_of(o) in ("model.trust_remote_code", "env.id")]
     saved = saved_settings(place, trusting, runs_environment=True)
-    asked, empty, old = (flat(_plain(c)) for c in (cfg, usual, saved))
+    asked, empty, old = (flat(asdict(c)) for c in (cfg, usual, saved))
     explicit = {key_of(o) for o in overrides}
     touched = [k for k in asked if asked[k] != empty.get(k) or k in explicit]
     changed = [_change(k, old, asked) for k in touched if asked[k] != old.get(k) and not is_free(k)]
@@ -169,8 +171,16 @@ def _saved(path: Path) -> TrainSettings:
 def _typed(data: dict[str, Any], overrides: Sequence[str] = ()) -> TrainSettings:
     from omegaconf import OmegaConf
 
+    later = {name: _default_of(name) for name in LATER_GROUPS if name not in data}
     dotlist = OmegaConf.from_dotlist(list(overrides))
-    return _object(OmegaConf.merge(OmegaConf.structured(TrainSettings), data, dotlist))
+    return _object(OmegaConf.merge(OmegaConf.structured(TrainSettings), later, data, dotlist))
+
+
+def _default_of(group: str) -> dict[str, Any]:
+    """The shipped settings of a group that a saved config lacks."""
+    import yaml
+
+    return dict(yaml.safe_load((conf_dir() / group / "default.yaml").read_text(encoding="utf-8")))
 
 
 def _object(node: Any) -> TrainSettings:
@@ -182,12 +192,6 @@ def _object(node: Any) -> TrainSettings:
     made = OmegaConf.to_object(node)
     assert isinstance(made, TrainSettings)
     return made
-
-
-def _plain(cfg: TrainSettings) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(cfg)
 
 
 def _change(key: str, old: dict[str, Any], new: dict[str, Any]) -> str:

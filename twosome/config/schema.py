@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twosome.config.constraints import above, at_least, at_most, below, fraction, one_of, setting
+from twosome.config.constraints import above, at_least, at_most, below, finite, fraction, one_of, setting
 from twosome.types import NORMALIZATIONS
 
 SMALLEST_BUDGET = 64  # tokens; a shorter pass holds no prompt with its menu
@@ -24,7 +24,7 @@ class EnvSettings:
     id: str
     kwargs: dict[str, Any]
     gamma: float = setting(fraction())
-    optimum: float | None
+    optimum: float | None = setting(finite())
 
 
 @dataclass(kw_only=True)
@@ -115,10 +115,36 @@ class PPOSettings:
 @dataclass(kw_only=True)
 class BaselineSettings:
     widths: list[int] = setting(above(0))
-    backward: bool = setting(default=True)
+    backward: bool = True
     step_size: float = setting(above(0), fraction())
     epsilon: float = setting(fraction())
     epsilon_end: float = setting(fraction())
+
+
+@dataclass(kw_only=True)
+class SearchSettings:
+    simulations: int = setting(at_least(0), at_most(2**20))
+    algorithm: str = setting(one_of("puct", "gumbel"))
+    batch: int = setting(above(0))
+    c: float = setting(above(0))
+    floor: float = setting(above(0))
+    considered: int = setting(above(0))
+    prune: bool
+    noise_share: float = setting(fraction())
+    noise_alpha: float = setting(above(0))
+    max_passes: int | None = setting(above(0))
+    max_seconds: float | None = setting(above(0))
+
+
+@dataclass(kw_only=True)
+class ExpertSettings:
+    actor: OptimizerSettings
+    critic: OptimizerSettings
+    rollouts: int = setting(above(0))
+    gae_lambda: float = setting(fraction())
+    count_bonus: float = setting(at_least(0), at_most(1e6))
+    max_gradient_norm: float = setting(above(0))
+    max_bad_updates: int = setting(above(0))
 
 
 @dataclass(kw_only=True)
@@ -153,17 +179,19 @@ class TrainSettings:
     model: ModelSettings
     policy: PolicySettings
     ppo: PPOSettings
+    search: SearchSettings
+    expert: ExpertSettings
     log: LogSettings
-    method: str = setting(one_of("twosome", "mlp", "tabular"))
+    method: str = setting(one_of("twosome", "search", "mlp", "tabular"))
     baseline: BaselineSettings
 
 
 @dataclass(kw_only=True)
 class InspectSettings:
     checkpoint: str | None
-    which: str
+    which: str = setting(one_of("newest", "best"))
     state: str
-    normalization: str | None
+    normalization: str | None = setting(one_of(*NORMALIZATIONS))
     compare: bool
     json: bool
     overrides: list[str]
@@ -173,7 +201,33 @@ class InspectSettings:
     seed: int = setting(at_least(0), at_most(2**32 - 1))
 
 
-SCHEMAS: dict[str, type] = {"train": TrainSettings, "inspect": InspectSettings}
+@dataclass(kw_only=True)
+class EvalSettings:
+    checkpoint: Any  # a text, a list of texts, or null
+    which: str = setting(one_of("newest", "best"))
+    envs: Any  # names of conf/env, likewise
+    episodes: int = setting(above(0))
+    seed: int = setting(at_least(0), at_most(2**32 - 1))
+    out: str | None
+    report: bool
+    report_episodes: int = setting(above(0))
+    overrides: list[str]
+
+
+@dataclass(kw_only=True)
+class PlaySettings:
+    env: EnvSettings
+    seed: int = setting(at_least(0), at_most(2**32 - 1))
+    transcript: str | None
+    replay: str | None
+
+
+SCHEMAS: dict[str, type] = {
+    "train": TrainSettings,
+    "eval": EvalSettings,
+    "inspect": InspectSettings,
+    "play": PlaySettings,
+}
 
 
 def conf_dir() -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from twosome import files
-from twosome.errors import CheckpointError, ConfigError
+from twosome.errors import CheckpointError, ConfigError, brief
 from twosome.types import LanguageModel
 
 if TYPE_CHECKING:
@@ -122,8 +122,7 @@ def load_adapter(model: LanguageModel, folder: Path) -> None:
     if odd:
         raise CheckpointError(
             f"The adapter {path} does not fit this model: {len(odd)} tensors are missing, unknown or of another "
-            "shape, such "
-            f"as {min(odd)}. Use the model.* settings of the config.yaml beside it."
+            f"shape, such as {brief(min(odd))}. Use the model.* settings of the config.yaml beside it."
         )
     files.must_be_finite(path, adapter)
     set_peft_model_state_dict(model, adapter)

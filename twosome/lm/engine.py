@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from twosome.config.schema import SMALLEST_BUDGET
+from twosome.errors import MenuError, counter
 from twosome.lm import tokens
 from twosome.lm.adapter import context_length, vocabulary_size
 from twosome.lm.equivalence import Equivalence, attention_window
@@ -53,6 +54,8 @@ class Engine:
         """Score decisions pass by pass: (their indices, log-probabilities [n, M] padded with -inf)."""
         if not decisions:
             return
+        for decision in decisions:
+            check_bias(decision)
         menus = [self.encoder(d.prompt, d.menu) for d in decisions]
         corrects = self.settings.normalization == "unconditional"
         alone = [tokens.unconditional(self.tokenizer, m) if corrects else [] for m in menus]
@@ -122,16 +125,14 @@ class Engine:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`. On another device the scorers are checked again."""
-        if type(state["token_budget"]) is not int or state["token_budget"] < 1:
-            raise ValueError(f"the token budget is {state['token_budget']!r}")
-        self.token_budget = state["token_budget"]
+        self.token_budget = counter(state["token_budget"], "the token budget", least=1)
         saved = state["equivalence"]
         if saved["device"] != self._device:
             return
         if saved["inside"] and saved["inside"]["scorer"] in SCORERS:
-            self._choice.inside = Equivalence(**saved["inside"])
+            self._choice.inside = _equivalence(saved["inside"])
         if saved["beyond"] and saved["beyond"]["scorer"] in SCORERS:
-            self._choice.beyond = Equivalence(**saved["beyond"])
+            self._choice.beyond = _equivalence(saved["beyond"])
 
     @property
     def _device(self) -> str:
@@ -143,3 +144,23 @@ class Engine:
 
     def _limits(self) -> Limits:
         return Limits(self.token_budget, self.settings.menus_per_row)
+
+
+def _equivalence(saved: dict[str, Any]) -> Equivalence:
+    """What a check found, from a file. Raises `ValueError` or `TypeError` where it cannot be that."""
+    found = Equivalence(**saved)
+    for error in (found.value_error, found.gradient_error):
+        if error is not None and type(error) is not float:
+            raise ValueError(f"an error of {found.scorer} is {error!r:.80}")
+    if not all(isinstance(text, str) for pair in found.refused.items() for text in pair):
+        raise ValueError(f"what was refused is {found.refused!r:.80}")
+    return found
+
+
+def check_bias(decision: Decision) -> None:
+    """Raise `MenuError` for log-weights that are not one finite number per action; none at all are fine."""
+    if decision.bias and (len(decision.bias) != len(decision.menu) or not all(map(math.isfinite, decision.bias))):
+        raise MenuError(
+            f"Expected one finite log-weight per action, got {decision.bias} for the {len(decision.menu)} actions "
+            f"{decision.menu}."
+        )

@@ -48,10 +48,14 @@ class CountBonus:
         for t, row in enumerate(rollout.next_states):
             for b, state in enumerate(row):
                 if rollout.is_real[t, b]:
-                    key = hashlib.blake2b(state.encode(), digest_size=8).hexdigest()
+                    key = _digest(state)
                     self.counts[key] += 1
                     result[t, b] = self.bonus / self.counts[key]
         return result
+
+    def of(self, state: str) -> float:
+        """What the next visit of a state would pay."""
+        return self.bonus / (1 + self.counts[_digest(state)]) if self.bonus else 0.0
 
     def metrics(self, bonuses: Tensor) -> dict[str, float]:
         """What to log of a rollout's bonuses."""
@@ -67,3 +71,7 @@ class CountBonus:
         if not isinstance(counts, dict) or not all(type(n) is int and 0 < n < MOST_VISITS for n in counts.values()):
             raise ValueError(f"the visit counts are {counts!r:.80}")
         self.counts = Counter(counts)
+
+
+def _digest(state: str) -> str:
+    return hashlib.blake2b(state.encode(), digest_size=8).hexdigest()

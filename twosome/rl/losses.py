@@ -50,3 +50,9 @@ def entropy(log_probs: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:
     is_real = log_probs > -torch.inf
     finite = torch.where(is_real, log_probs, 0.0)
     return -(finite.exp() * finite * is_real).sum(dim=1)
+
+
+def cross_entropy(log_probs: Float[Tensor, "N M"], targets: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:
+    """- sum_a target(a) log pi(a) of every row; an absent action (-inf) must have no weight, and adds nothing."""
+    is_real = log_probs > -torch.inf
+    return -(targets * torch.where(is_real, log_probs, 0.0)).sum(dim=1)

@@ -21,13 +21,17 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Ten
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, dict[str, Any]]) -> None:
     """The inverse of `optimizer_state`. Raises `ValueError` where it does not fit the optimiser's parameters."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    entries = {int(index): dict(values) for index, values in state.items()}
+    known = {str(index): index for index in range(len(parameters))}
+    entries = {known[index]: dict(values) for index, values in state.items()}
     for index, values in entries.items():
         if values.keys() != ENTRIES:
             raise ValueError(f"the state of parameter {index} is not that of AdamW: it holds {sorted(values)}")
         for key, value in values.items():
-            if value.shape not in (torch.Size(), parameters[index].shape) or not torch.isfinite(value).all():
+            shape = torch.Size() if key == "step" else parameters[index].shape
+            is_good = value.is_floating_point() and value.shape == shape and torch.isfinite(value).all()
+            if not is_good or (key != "exp_avg" and (value < 0).any()):  # counts and squares
                 raise ValueError(
-                    f"{key} of parameter {index} has shape {tuple(value.shape)} or numbers that are not finite"
+                    f"{key} of parameter {index} is {value.dtype} of shape {tuple(value.shape)}, expected finite "
+                    f"numbers of shape {tuple(shape)}, below 0 in exp_avg alone"
                 )
     optimizer.load_state_dict({"state": entries, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from twosome.errors import NumericsError
+from twosome.errors import NumericsError, counter
 from twosome.protocols import ActorCritic, KeepBadBatch, StateDict
 from twosome.rl import count_bonus, losses
 from twosome.rl.batch import Batch, make_batch
@@ -114,10 +114,7 @@ class PPO:
 
     def load_state_dict(self, state: StateDict) -> None:
         """The inverse of `state_dict`."""
-        for name in ("updates", "bad_updates"):
-            if type(state[name]) is not int or state[name] < 0:
-                raise ValueError(f"counter {name} is {state[name]!r}")
-        self.updates, self.bad_updates = state["updates"], state["bad_updates"]
+        self.updates, self.bad_updates = (counter(state[name], name) for name in ("updates", "bad_updates"))
         load_optimizer_state(self.actor, state["actor"])
         load_optimizer_state(self.critic, state["critic"])
         self.self_imitation.load_state_dict(state["self_imitation"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
+from twosome.errors import counter
 from twosome.protocols import StateDict
 from twosome.types import Rollout
 
@@ -64,6 +65,4 @@ class QLearner:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
-        if type(state["updates"]) is not int or state["updates"] < 0:
-            raise ValueError(f"counter updates is {state['updates']!r}")
-        self.updates = state["updates"]
+        self.updates = counter(state["updates"], "updates")

@@ -10,13 +10,13 @@ target that was too high with them.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from twosome.errors import counter, number
 from twosome.protocols import Policy
 from twosome.rl.batch import Batch
 from twosome.types import Decision
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from twosome.config.schema import SelfImitationSettings
 
 MOST_SCALES = 3.0  # a gap counts as this many scales at most
+LARGEST_TARGET = 1e33  # that a checkpoint may hold: float32 holds the sum of many
 
 
 class Sample(NamedTuple):
@@ -115,7 +116,12 @@ def _row(sample: Sample) -> list[Any]:
 def _sample(row: list[Any]) -> Sample:
     state, prompt, menu, bias, action, target = row
     prompt = state if prompt is None else prompt
-    is_text = isinstance(state, str) and isinstance(prompt, str)
-    if not is_text or type(action) is not int or not 0 <= action < len(menu) or not math.isfinite(target):
+    is_text = all(isinstance(text, str) for text in (state, prompt, *menu)) and isinstance(menu, list)
+    is_bias = bias == [] or len(bias) == len(menu)
+    if not (is_text and is_bias and all(menu) and len(set(menu)) == len(menu)):
         raise ValueError(f"a sample of self-imitation is {row!r:.200}")
-    return Sample(Decision(state, prompt, tuple(menu), tuple(bias)), action, target)
+    if not counter(action, "its action") < len(menu) or not abs(number(target, "its target")) < LARGEST_TARGET:
+        raise ValueError(f"a sample of self-imitation has action {action} and target {target}")
+    "".join((state, prompt, *menu)).encode()  # half a surrogate pair is no text
+    weights = tuple(number(weight, "its log-weight") for weight in bias)
+    return Sample(Decision(state, prompt, tuple(menu), weights), action, target)

@@ -17,8 +17,8 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from twosome.config.schema import EnvSettings
-from twosome.errors import EnvironmentFault, TwosomeError
-from twosome.protocols import Agent, Policy, Restorable, StateDict
+from twosome.errors import EnvironmentFault, TwosomeError, counter
+from twosome.protocols import Agent, Identified, Policy, Restorable, StateDict
 from twosome.rollout import transcript
 from twosome.rollout.contract import (
     StepResult,
@@ -181,6 +181,13 @@ class World:
         self._lines = list(snapshot.lines)
 
     @property
+    def key(self) -> Hashable:
+        """Equal for equal situations, whatever way led there: the environment's own state, else what it shows."""
+        inner: Any = self.env.unwrapped
+        snapshot = inner.snapshot() if self.can_snapshot else None
+        return snapshot.state if isinstance(snapshot, Identified) else (self.state, self.menu)
+
+    @property
     def sealed(self) -> bool:
         """Whether persons, endpoints and clocks are out of reach, as they must be inside a simulation."""
         inner = self.env.unwrapped
@@ -203,10 +210,12 @@ class World:
 
     def load_state_dict(self, state: StateDict) -> None:
         """Replay an episode up to where it was. Raises `EnvironmentFault` if it leads elsewhere."""
-        if type(state["episode"]) is not int or not 0 <= state["episode"] < 2**63:
-            raise ValueError(f"episode {short(state['episode'])}")
-        self.episode = state["episode"]
-        self._replay(state["actions"], state["events"])
+        actions, events = state["actions"], state["events"]
+        is_list = isinstance(actions, list) and isinstance(events, list)
+        if not is_list or not all(type(action) is int for action in actions) or not isinstance(state["state"], str):
+            raise ValueError(f"actions {short(actions)}, events {short(events)}, state {short(state['state'])}")
+        self.episode = counter(state["episode"], "the episode")
+        self._replay(actions, events)
         if self.state != state["state"]:
             got, before = short(self.state), short(state["state"])
             raise self._fault(f"is not reproducible: replaying the episode led to {got}, before it was {before}")

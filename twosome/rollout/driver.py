@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from twosome.errors import EnvironmentFault, NumericsError
+from twosome.errors import EnvironmentFault, NumericsError, counter
 from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import Step, World
 from twosome.types import Decision
@@ -89,7 +89,7 @@ class Tolerance:
 
     def load_state_dict(self, state: StateDict) -> None:
         """The inverse of `state_dict`."""
-        self.failed, self.finished = int(state["failed"]), int(state["finished"])
+        self.failed, self.finished = counter(state["failed"], "failed"), counter(state["finished"], "finished")
 
 
 def drive(

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from gymnasium.spaces import Dict, Discrete
 
 from twosome.agents.llm_policy import LLMPolicy
+from twosome.agents.planner import Planner
 from twosome.config.schema import InspectSettings, TrainSettings
 from twosome.errors import ConfigError
 from twosome.lm.adapter import add_adapter, compile_layers
 from twosome.lm.loading import load_lm
 from twosome.lm.value_head import ValueHead
 from twosome.protocols import KeepBadBatch, Learner, TrainedPolicy
+from twosome.rl.expert_iteration import ExpertIteration
 from twosome.rl.ppo import PPO
 from twosome.rl.q_learning import QLearner
 from twosome.rollout.contract import make_env
@@ -25,18 +27,33 @@ if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings
 
 
-def build(
-    cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBadBatch | None = None
-) -> tuple[TrainedPolicy, Learner]:
-    """The policy and the learner of `cfg.method`. `generator` orders what is random in learning."""
+class System(NamedTuple):
+    """What a method is made of. `planner`: what thinks before every decision of training, None for most."""
+
+    policy: TrainedPolicy
+    learner: Learner
+    planner: Planner | None = None
+
+
+def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBadBatch | None = None) -> System:
+    """The system of `cfg.method`. `generator` orders what is random in learning."""
     if cfg.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
         torch.use_deterministic_algorithms(True)
     if cfg.method == "tabular":
         table = QTable(cfg.baseline)
-        return table, QLearner(table, cfg.baseline)
+        return System(table, QLearner(table, cfg.baseline))
+    if cfg.method == "search":
+        return build_search(cfg, generator)
     policy = build_mlp(cfg) if cfg.method == "mlp" else build_policy(cfg)
-    return policy, PPO(policy, cfg.ppo, generator, keep_bad_batch)
+    return System(policy, PPO(policy, cfg.ppo, generator, keep_bad_batch))
+
+
+def build_search(cfg: TrainSettings, generator: torch.Generator) -> System:
+    """Expert iteration: a policy, a search around it, and a learner of what the search proposes."""
+    policy = build_policy(cfg)
+    learner = ExpertIteration(policy, cfg.expert, generator)
+    return System(policy, learner, Planner(policy, cfg.search, cfg.seed, is_training=True, bonus=learner.bonus))
 
 
 def build_policy(cfg: TrainSettings | InspectSettings, *, adapter: bool = True) -> LLMPolicy:

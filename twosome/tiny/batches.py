@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from .corpus import Text
+from twosome.tiny.corpus import Text
 
 LONGEST, POOL, EOS = 512, 2048, 2
 

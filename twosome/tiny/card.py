@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .prior import MARK
+from twosome.tiny.prior import MARK
 
 CARD = """\
 # The embedded model
@@ -45,7 +45,7 @@ to keep at the end of a prompt which three-token sequences the prompt held.
 No plan, no two consecutive steps of any episode, no reward, no return, no result of an action, no sign of
 which action is good: given a scene, the action in the corpus is uniform over the legal ones. No
 instructions for making a salad, heating food, washing up, doing laundry or an evening in front of the
-television. `tests/test_tiny.py` checks the corpus and that along shortest plans the right action is, on
+television. `tests/tiny/test_tiny.py` checks the corpus and that along shortest plans the right action is, on
 average, as probable as for a model that finds all actions alike (within .25 nats). The scenes and menus
 themselves, those of the six unseen tasks included, it did see, in random order: zero-shot results there
 are about the *policy*, not about the words.

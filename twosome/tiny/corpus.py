@@ -4,7 +4,7 @@ Three sources, mixed by `MIX`:
 - `play`: scenes of the project's own environments met under uniformly random play, each followed by ONE
   legal action drawn uniformly at random. Scenes are shuffled, so no text holds two steps of an episode, a
   reward or a result; half of them have their nouns replaced (pancake -> lasagna, microwave -> cupboard);
-- `situations`, `rooms`: random arrangements in the same format, with a uniformly random legal action or a
+- `worktops`, `rooms`: random arrangements in the same format, with a uniformly random legal action or a
   question about the scene;
 - `prose`: general English on other subjects.
 
@@ -22,8 +22,8 @@ from itertools import islice
 from random import Random
 from typing import NamedTuple
 
-from . import prose, rooms, situations
-from .situations import Situation
+from twosome.tiny import prose, rooms, worktops
+from twosome.tiny.situations import Situation
 
 PROMPT = "Goal: {goal}\nScene: {scene}\nNext action:"
 MIX = {"play": 0.44, "worktop": 0.14, "home": 0.16, "prose": 0.24, "long": 0.02}
@@ -65,13 +65,13 @@ def texts(seed: int, worlds: Worlds) -> Iterator[Text]:
 def _situation(rng: Random, source: str, worlds: Worlds) -> Text:
     if source == "play":
         # imported here: without worlds the generator needs nothing but the standard library
-        from .play import reskin
+        from twosome.tiny.play import reskin
 
         s, other = rng.choice(rng.choice(worlds)), rng.choice(rng.choice(worlds))
         s = reskin(rng, s) if rng.random() < 0.5 else s
         s = Situation(s.goal, s.scene, s.menu, _cloze(rng, s, other))
     else:
-        s = situations.worktop(rng) if source == "worktop" else rooms.home(rng)
+        s = worktops.worktop(rng) if source == "worktop" else rooms.home(rng)
     if s.facts and rng.random() < (QUESTIONS if source != "play" else QUESTIONS / 2):
         question, answer = rng.choice(s.facts)
         return Text(
@@ -110,7 +110,7 @@ def main() -> None:
     args = parser.parse_args()
     worlds: Worlds = ()
     if args.worlds:
-        from .play import situations as met
+        from twosome.tiny.play import situations as met
 
         worlds = met(args.seed)
     for text in islice(texts(args.seed, worlds), args.count):

@@ -14,8 +14,8 @@ from typing import Any
 
 import gymnasium
 
-from . import words as w
-from .situations import Situation
+from twosome.tiny import words as w
+from twosome.tiny.situations import Situation
 
 STEPS = 12_000  # random steps in each world
 RECIPES = [

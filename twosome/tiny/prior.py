@@ -9,16 +9,20 @@ scorer.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium
 import torch
 
-from . import path
-from .corpus import PROMPT
+from twosome.tiny import path
+from twosome.tiny.corpus import PROMPT
+from twosome.types import Observation
+
+Info: TypeAlias = dict[str, Any]  # as gymnasium hands it out
 
 MARK = "<!-- before any RL: written by python -m twosome.tiny.prior --write -->"
 ENVIRONMENTS = [
@@ -61,7 +65,7 @@ class Prior:
         scores = torch.tensor([s / len(a.split()) for s, a in zip(sums, actions, strict=True)])
         return tuple(scores.softmax(0).tolist())
 
-    def act(self, observation: dict[str, Any], info: dict[str, Any], rng: Random | None) -> int:
+    def act(self, observation: Observation, info: Info, rng: Random | None) -> int:
         """An index of the menu: sampled, or with no `rng` the most probable."""
         legal = [i for i, ok in enumerate(info["action_mask"]) if ok]
         menu = tuple(info["actions"][i] for i in legal)
@@ -69,7 +73,7 @@ class Prior:
         return rng.choices(legal, p)[0] if rng else legal[max(range(len(p)), key=p.__getitem__)]
 
 
-def play(env: gymnasium.Env, act, episodes: int) -> tuple[float, float]:
+def play(env: gymnasium.Env, act: Callable[[Observation, Info], int], episodes: int) -> tuple[float, float]:
     """Mean discounted return and success rate of `act(observation, info) -> index`."""
     returns, wins = 0.0, 0
     for _ in range(episodes):
@@ -90,14 +94,16 @@ def table(prior: Prior, episodes: int, seed: int = 0) -> str:
         rng = Random(seed)
         env = gymnasium.make(f"twosome_envs:twosome/{name}-v0", disable_env_checker=True)
 
-        def uniform(_, info, rng=rng):
+        def uniform(_: Observation, info: Info, rng: Random = rng) -> int:
             return rng.choice([i for i, ok in enumerate(info["action_mask"]) if ok])
 
-        cells = [
-            play(env, uniform, episodes),
-            play(env, lambda o, i, r=rng: prior.act(o, i, r), episodes),
-            play(env, lambda o, i: prior.act(o, i, None), 1),
-        ]
+        def sampled(observation: Observation, info: Info, rng: Random = rng) -> int:
+            return prior.act(observation, info, rng)
+
+        def greedy(observation: Observation, info: Info) -> int:
+            return prior.act(observation, info, None)
+
+        cells = [play(env, uniform, episodes), play(env, sampled, episodes), play(env, greedy, 1)]
         lines.append(f"| {name} | " + " | ".join(f"{r:.3f}, {100 * s:.0f} %" for r, s in cells) + " |")
         env.close()
     return "\n".join(lines)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from random import Random
 
-from . import words as w
-from .situations import a, is_are, sentence
+from twosome.tiny import words as w
+from twosome.tiny.situations import a, is_are, sentence
 
 THINGS = [x for x in w.THINGS if x not in w.STAPLES | w.PLURALS]
 FOODS = [x for x in w.FOODS if x not in w.STAPLES]

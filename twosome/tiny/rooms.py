@@ -1,7 +1,6 @@
 """Random situations in a home: rooms, portable things, furniture that opens, switches on or can be sat on.
 
-Like `situations.worktop`, an arrangement drawn at random with its legal actions; no plan, no order, no
-result.
+Like `worktops.worktop`, an arrangement drawn at random with its legal actions; no plan, no order, no result.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from . import words as w
-from .situations import Situation, is_are, join, listing, random_goal
+from twosome.tiny import words as w
+from twosome.tiny.situations import Situation, is_are, join, listing, random_goal
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from . import corpus
-from .batches import Batch, batches
-from .card import card
-from .play import situations
+from twosome.tiny import corpus
+from twosome.tiny.batches import Batch, batches
+from twosome.tiny.card import card
+from twosome.tiny.play import situations
 
 VOCABULARY, BUCKETS = 1280, 2048
 SPECIAL = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
@@ -130,7 +130,9 @@ def fit(model: LlamaForCausalLM, data: Iterator[Batch], args: argparse.Namespace
 
 
 @torch.no_grad()
-def held_out(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int, worlds: corpus.Worlds):
+def held_out(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int, worlds: corpus.Worlds
+) -> dict[str, float]:
     """Mean loss on fresh draws: general English, and actions against what a uniform choice costs."""
     ids = tokenizer(corpus.heldout(), add_special_tokens=False, verbose=False)["input_ids"]
     rows = torch.tensor([[1, *ids[i : i + 255]] for i in range(0, len(ids) - 255, 255)])
@@ -175,7 +177,14 @@ def main() -> None:
     save(args, model, tokenizer, worlds, curve, held)
 
 
-def save(args: argparse.Namespace, model, tokenizer, worlds: corpus.Worlds, curve, held: dict[str, float]) -> None:
+def save(
+    args: argparse.Namespace,
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    worlds: corpus.Worlds,
+    curve: list[dict[str, float]],
+    held: dict[str, float],
+) -> None:
     """Write weights, tokenizer, card and held-out text."""
     args.out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(args.out)

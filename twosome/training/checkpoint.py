@@ -21,7 +21,7 @@ import torch
 from twosome import checkpoints, files
 from twosome.config.saved import to_yaml
 from twosome.config.schema import TrainSettings
-from twosome.errors import INVALID_CONTENT, CheckpointError, TwosomeError
+from twosome.errors import INVALID_CONTENT, CheckpointError, TwosomeError, brief
 from twosome.protocols import Saved, StateDict, TrainedPolicy
 from twosome.training.format_1 import state_of_format_1
 
@@ -77,35 +77,37 @@ def read(folder: Path, policy: TrainedPolicy, parts: Mapping[str, Saved]) -> Non
     try:
         if checkpoints.format_of(folder) == 1:
             state = state_of_format_1(state, tensors, parts)
+        else:
+            state = {name: _with_tensors(state[name], tensors) for name in parts}
         for name, part in parts.items():
-            part.load_state_dict(_with_tensors(state[name], tensors))
+            part.load_state_dict(state[name])
     except TwosomeError:
         raise
     except INVALID_CONTENT as error:
-        said = " ".join(str(error).split())
-        raise CheckpointError(
-            f"The training state in {folder} cannot be used: {type(error).__name__}: {said}."
-        ) from error
+        said = f"{type(error).__name__}: {brief(error)}"
+        raise CheckpointError(f"The training state in {folder} cannot be used: {said}.") from error
 
 
 def _without_tensors(node: Any, name: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """The same nest with its tensors moved to `tensors`, by their path."""
+    """The same nest with its tensors moved to `tensors`, by their path. A key that begins with `$` gets another one."""
     if isinstance(node, torch.Tensor):
+        assert name not in tensors, name
         tensors[name] = node
         return {REFERENCE: name}
     if isinstance(node, dict):
-        return {key: _without_tensors(value, f"{name}.{key}", tensors) for key, value in node.items()}
+        keys = {key: f"${key}" if str(key).startswith("$") else key for key in node}
+        return {keys[key]: _without_tensors(value, f"{name}.{key}", tensors) for key, value in node.items()}
     if isinstance(node, (list, tuple)):
         return [_without_tensors(value, f"{name}.{k}", tensors) for k, value in enumerate(node)]
     return node
 
 
 def _with_tensors(node: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """The inverse of `_without_tensors`."""
+    """The inverse of `_without_tensors`. Every tensor is taken once, so that no two parts hold the same memory."""
     if isinstance(node, dict):
         if node.keys() == {REFERENCE}:
-            return tensors[node[REFERENCE]]
-        return {key: _with_tensors(value, tensors) for key, value in node.items()}
+            return tensors.pop(node[REFERENCE])
+        return {key.removeprefix("$"): _with_tensors(value, tensors) for key, value in node.items()}
     if isinstance(node, list):
         return [_with_tensors(value, tensors) for value in node]
     return node

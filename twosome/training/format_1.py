@@ -29,13 +29,14 @@ def state_of_format_1(saved: dict[str, Any], tensors: dict[str, torch.Tensor], p
             "bad_updates": counters["bad_updates"],
             "actor": _optimizer("actor", tensors),
             "critic": _optimizer("critic", tensors),
-            "self_imitation": {"rollouts": [[_sample(row) for row in r] for r in run.get("imitation", [])]},
-            "count_bonus": {"counts": run.get("novelty", {})},
+            "count_bonus": {"counts": run.get("novelty", {})},  # which the first of them lack
         },
         "worlds": run["worlds"] | {"worlds": [_world(world) for world in run["worlds"]["worlds"]]},
         "progress": run["stats"],
         "random": {name.removeprefix("generator."): t for name, t in tensors.items() if name.startswith("generator.")},
     }
+    if "imitation" in run:  # a table has none
+        state["learner"]["self_imitation"] = {"rollouts": [[_sample(row) for row in r] for r in run["imitation"]]}
     return {name: part for name, part in state.items() if name in parts}
 
 

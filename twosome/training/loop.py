@@ -68,9 +68,11 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
     policy, learner, progress = state.policy, state.learner, state.progress
     policy.clear_cache()
     started = time.perf_counter()
-    rollout = collect(state.worlds, state.cfg.rollout_steps, state.generators["act"])
+    rollout = collect(state.worlds, state.cfg.rollout_steps, state.generators["act"], state.planner)
     monitor.before_update(rollout, progress.updates)
     update = learner.update(rollout, progress.share)
+    if state.planner is not None:
+        update |= state.planner.metrics()
     seconds = time.perf_counter() - started
     failed = state.worlds.tolerance.failed
     progress.add(rollout, update, policy.counts, failed, learner.bad_updates, seconds)

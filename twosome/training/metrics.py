@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from twosome import files
 from twosome.errors import CheckpointError
-from twosome.rl import ppo
+from twosome.agents import planner
+from twosome.rl import expert_iteration, ppo
 from twosome.training import progress
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEYS: dict[str, str] = {**progress.METRICS, **ppo.METRICS}
+KEYS: dict[str, str] = {**progress.METRICS, **expert_iteration.METRICS, **planner.METRICS, **ppo.METRICS}
 """Every key that a run may log, and what it means; each module declares its own."""
 
 

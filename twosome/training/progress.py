@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from twosome.config.schema import TrainSettings
+from twosome.errors import counter, number
 from twosome.protocols import StateDict
 from twosome.types import Episode, Rollout
 from twosome.versions import versions
@@ -35,16 +36,10 @@ METRICS = {
     "numerics/bad_updates": "optimiser steps skipped for a NaN or infinity since the start",
 }
 WINDOW = 20  # finished episodes over which the progress line averages
-SAVED: dict[str, tuple[type, ...]] = {  # what a checkpoint holds of them
-    "steps": (int,),
-    "updates": (int,),
-    "episodes": (int,),
-    "wall_seconds": (int, float),
-    "best": (dict, type(None)),
-    "eval_before": (dict, type(None)),
-    "last_evaluation": (dict, type(None)),
-    "first_ratio_deviation": (int, float),
-}
+SAVED = (  # what a checkpoint holds of them
+    *("steps", "updates", "episodes", "wall_seconds"),
+    *("best", "eval_before", "last_evaluation", "first_ratio_deviation"),
+)
 
 
 class Progress:
@@ -144,11 +139,15 @@ class Progress:
 
     def load_state_dict(self, state: StateDict) -> None:
         """The inverse of `state_dict`. Raises `ValueError` or `KeyError` where it cannot be that."""
-        for name, kinds in SAVED.items():
-            if not isinstance(state[name], kinds):
-                raise ValueError(f"{name} is {state[name]!r:.80}")
-            setattr(self, name, state[name])
-        self.recent = deque((Episode(*e) for e in state["recent"]), maxlen=WINDOW)
+        self.steps, self.updates, self.episodes = (counter(state[key], key) for key in ("steps", "updates", "episodes"))
+        self.wall_seconds = number(state["wall_seconds"], "wall_seconds")
+        self.best = None if state["best"] is None else _best(state["best"])
+        self.eval_before, self.last_evaluation = (_evaluation(state[key]) for key in ("eval_before", "last_evaluation"))
+        if self.steps and self.eval_before is None:
+            raise ValueError("eval_before is missing, which is made before the first step")
+        deviation = state["first_ratio_deviation"]  # a float may be an infinity, where a ratio overflowed
+        self.first_ratio_deviation = deviation if type(deviation) is float else number(deviation, "ratio deviation")
+        self.recent = deque((_episode(entry) for entry in state["recent"]), maxlen=WINDOW)
 
     def summary(self, scorer: dict[str, Any]) -> dict[str, Any]:
         """What `summary.json` holds. `scorer`: how the policy computed its scores."""
@@ -168,6 +167,32 @@ class Progress:
             "eval_after": self.eval_after,
             "versions": versions(),
         }
+
+
+def _best(value: dict[str, Any]) -> dict[str, float]:
+    """Which checkpoint is the best, checked."""
+    step = counter(value["step"], "best.step")
+    return {"step": step, **{name: number(value[name], f"best.{name}") for name in ("greedy", "sampled")}}
+
+
+def _evaluation(value: Any) -> Any:
+    """What `evaluate` gave, or None, checked: numbers and intervals by name."""
+    if value is None:
+        return None
+    for name in ("greedy", "sampled"):
+        for key in {"return_mean", "success_rate", *value[name]}:
+            entry = value[name][key]
+            for part in entry if key.endswith("_interval") else [entry]:
+                number(part, f"{key} of an evaluation")
+    return {name: value[name] for name in ("greedy", "sampled")}
+
+
+def _episode(entry: Any) -> Episode:
+    discounted_return, length, decisions, success = entry
+    if type(success) is not bool:
+        raise ValueError(f"an episode is {entry!r:.80}")
+    discounted_return = number(discounted_return, "the return of an episode")
+    return Episode(discounted_return, counter(length, "its length"), counter(decisions, "its decisions"), success)
 
 
 def _mean(values: list[float]) -> float:

@@ -20,7 +20,7 @@ from twosome.training.run_folder import Run
 
 
 class TrainingState:
-    """`policy`, `learner`, `worlds`, `progress` and `generators` (`act` draws actions, `learn` orders minibatches).
+    """`policy`, `learner`, `planner` (None where nothing thinks ahead), `worlds`, `progress` and `generators` (`act` draws actions, `learn` orders minibatches).
 
     A run that has a checkpoint goes on from it; a new one begins with the weights of `init`, if that is given.
     """
@@ -29,7 +29,7 @@ class TrainingState:
         self.run, self.cfg = run, run.cfg
         cfg, names = run.cfg, ("act", "learn")
         self.generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(names)}
-        self.policy, self.learner = build(cfg, self.generators["learn"], run.keep_bad_batch)
+        self.policy, self.learner, self.planner = build(cfg, self.generators["learn"], run.keep_bad_batch)
         self.worlds = Worlds(cfg.env, self.policy, cfg.seed, cfg.num_envs, self._tolerance())
         self.progress = Progress(cfg)
         self.parts: dict[str, Saved] = {
@@ -39,6 +39,8 @@ class TrainingState:
             "progress": self.progress,
             "random": RandomStates(self.generators),
         }
+        if self.planner is not None:
+            self.parts["planner"] = self.planner
         if run.checkpoint is not None:
             checkpoint.read(run.checkpoint, self.policy, self.parts)
             run.write_best(self.progress.best)

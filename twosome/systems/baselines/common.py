@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from twosome import files
-from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError
+from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, brief
 from twosome.protocols import StateDict
 from twosome.types import Decision, Menu, Observation
 
@@ -60,9 +60,8 @@ class Baseline:
         try:
             self.set_weights(loaded)
         except INVALID_CONTENT as error:
-            said = " ".join(str(error).split())
             raise CheckpointError(
-                f"The tensors in {folder} do not fit the policy of its config.yaml: {said}"
+                f"The tensors in {folder} do not fit the policy of its config.yaml: {brief(error)}"
             ) from error
 
     def state_dict(self) -> StateDict:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from twosome.errors import number
 from twosome.systems.baselines.common import Baseline
 from twosome.types import Decision
 
@@ -38,9 +39,15 @@ class QTable(Baseline):
         return {"table": {"json": torch.tensor(list(text), dtype=torch.uint8)}}
 
     def set_weights(self, weights: dict[str, dict[str, Tensor]]) -> None:
-        """The inverse of `weights`."""
+        """The inverse of `weights`. Raises `ValueError` or another of `INVALID_CONTENT` where it cannot be that."""
         saved = json.loads(bytes(weights["table"]["json"].tolist()))
-        self.q, self.epsilon = defaultdict(dict, saved["q"]), saved["epsilon"]
+        rows = {
+            state: {action: number(value, "a Q-value") for action, value in row.items()}
+            for state, row in saved["q"].items()
+        }
+        if not 0 <= number(saved["epsilon"], "epsilon") <= 1:
+            raise ValueError(f"epsilon is {saved['epsilon']}, expected 0 to 1")
+        self.q, self.epsilon = defaultdict(dict, rows), saved["epsilon"]
 
     def _row(self, decision: Decision) -> Tensor:
         values = torch.tensor([self.q[decision.state].setdefault(a, 0.0) for a in decision.menu])

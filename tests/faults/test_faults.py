@@ -1,0 +1,39 @@
+"""The short form of the fault suite; `python -m tests.faults` is the long one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults import corrupt, disks, environments, kills, settings
+
+pytestmark = [
+    # torch warns of fork() in a process with threads of its own: the children start none before they exec nothing
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+]
+
+
+def test_killed_runs_end_in_the_same_bits():
+    count = kills.run(2, variants=["plain"], per_run=2, extra=tuple(kills.SHORT))
+    assert count.made == 2
+    assert not count.failures, "\n".join(count.failures)
+
+
+def test_corrupted_checkpoints_are_refused():
+    count = corrupt.run(50)
+    assert not count.failures, "\n".join(count.failures)
+
+
+def test_misbehaving_environments_are_reported():
+    count = environments.run(16)
+    assert not count.failures, "\n".join(count.failures)
+
+
+def test_malformed_settings_are_refused():
+    count = settings.run(25)
+    assert not count.failures, "\n".join(count.failures)
+
+
+def test_a_disk_that_refuses():
+    count = disks.run(1, cases=("file_too_large",), extra=tuple(kills.SHORT))
+    assert not count.failures, "\n".join(count.failures)

@@ -1,0 +1,74 @@
+"""What a run leaves to read: sampled decisions, tracked states, TensorBoard's pages. Monitoring changes no number."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from twosome.cli.train import main
+from twosome.files import read_lines
+from twosome.monitoring.decision_log import FIELDS
+from twosome.types import Decision
+
+
+def test_decisions_load_in_one_line_and_follow_their_schema(run_dir):
+    pd = pytest.importorskip("pandas")
+    table = pd.read_json(run_dir / "decisions.jsonl", lines=True)
+    assert list(table.columns) == list(FIELDS)
+    assert len(table) == 16 * 3
+    assert table["step"].nunique() == 16
+    assert set(table["step"]) <= {r["step"] for r in read_lines(run_dir / "metrics.jsonl")}
+    for row in table.itertuples():
+        assert row.menu[row.chosen] == row.action
+        assert sum(map(math.exp, row.log_probs)) == pytest.approx(1, abs=1e-4)
+        assert math.isfinite(row.value)
+        assert math.isfinite(row.advantage)
+
+
+def test_tracked_states_are_followed_from_the_start(run_dir):
+    seen = json.loads((run_dir / "tracked_states.json").read_text())
+    assert len(seen["decisions"]) == 4
+    assert [e["step"] for e in seen["history"]] == [0, *range(128, 1025, 128)]
+    for entry in seen["history"]:
+        for decision, probs in zip(seen["decisions"], entry["probs"], strict=True):
+            assert len(probs) == len(decision["menu"])
+            assert sum(probs) == pytest.approx(1, abs=1e-4)
+    first, last = (np.concatenate(seen["history"][k]["probs"]) for k in (0, -1))
+    assert np.abs(first - last).max() > 1e-3, "16 updates move the policy"
+
+
+def test_the_last_record_is_what_the_trained_policy_does(run_dir, trained):
+    seen = json.loads((run_dir / "tracked_states.json").read_text())
+    decisions = [Decision.plain(d["prompt"], tuple(d["menu"])) for d in seen["decisions"]]
+    for row, probs in zip(trained.log_probs(decisions), seen["history"][-1]["probs"], strict=True):
+        np.testing.assert_allclose(row.exp().numpy(), probs, atol=1e-4)
+
+
+def test_tensorboard_holds_pictures_texts_and_the_table_of_runs(run_dir):
+    events = EventAccumulator(str(run_dir / "tensorboard"), size_guidance={"images": 0, "tensors": 0})
+    events.Reload()
+    tags = events.Tags()
+    assert {"tracked_states/1", "tracked_states/4", "episode/greedy"} <= set(tags["images"])
+    assert {"tracked_states/1/text_summary", "episode/greedy/text_summary"} <= set(tags["tensors"])
+    assert {"final/greedy_return", "final/sampled_success", "return/mean"} <= set(tags["scalars"])
+    assert len(events.Images("tracked_states/1")) == 9
+    assert any(m.plugin_data.plugin_name == "hparams" for m in events.summary_metadata.values())
+
+
+def test_monitoring_changes_no_number(run_dir, run_arguments, tmp_path):
+    """The same run without any of it has the same metrics, bit for bit, and the same weights."""
+    blind = tmp_path / "blind"
+    nothing = ["log.decisions_per_update=0", "log.tracked_states=0", "log.tensorboard=false"]
+    main([*run_arguments, f"run_dir={blind}", *nothing])
+    assert not (blind / "decisions.jsonl").exists()
+    assert not (blind / "tracked_states.json").exists()
+    for seen, unseen in zip(*(read_lines(f / "metrics.jsonl") for f in (run_dir, blind)), strict=True):
+        for key in (k for k in seen if not k.startswith(("speed/", "memory/"))):
+            assert seen[key] == unseen[key] or (seen[key] is None and unseen[key] is None), key
+    name = "checkpoints/step-00001024/adapter/adapter_model.safetensors"
+    one, two = load_file(run_dir / name), load_file(blind / name)
+    assert all(torch.equal(one[k], two[k]) for k in one)

@@ -1,0 +1,195 @@
+"""A policy that thinks ahead: a tree search over a world's snapshots, with the policy as prior and its critic as value.
+
+It is a `rollout.driver.Deliberation`: the driver asks the policy, the planner makes of it what is played and what may
+be learnt.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from twosome.errors import ConfigError
+from twosome.protocols import Choice, Policy, StateDict
+from twosome.rollout.checked_env import World, WorldSnapshot
+from twosome.search.mcts import Cost, Result, Root, search
+from twosome.search.tree import Evaluation, Outcome, Position
+from twosome.types import Decision
+
+if TYPE_CHECKING:
+    from twosome.config.schema import SearchSettings
+
+log = logging.getLogger(__name__)
+
+METRICS = {
+    "search/simulated_steps": "environment steps taken inside searches since the start of the run, replays included",
+    "search/passes": "calls of the model by searches since the start",
+    "search/leaves": "positions that searches asked the model about since the start",
+    "search/struck": "dead ends struck by searches since the start",
+}
+COSTS = ("passes", "leaves", "steps", "seconds")
+NEVER = -1e9  # the log-probability of an action that a search gives no weight, finite so that entropies stay numbers
+
+
+class Payload(NamedTuple):
+    """What a position carries: the way back to it, and what the policy is asked there."""
+
+    snapshot: WorldSnapshot
+    decision: Decision
+
+
+class Simulator:
+    """A world as a search sees it. It moves the world about; `close` brings it back and unseals it."""
+
+    def __init__(self, world: World):
+        self.world, self.replayed = world, 0
+        self.was_sealed, world.sealed = world.sealed, True
+        self.start = self._position(is_truncated=False)
+
+    def __call__(self, position: Position, action: int) -> Outcome:
+        """Take an action at a position, wherever the world is now."""
+        world, payload = self.world, position.payload
+        self._go_to(payload.snapshot)
+        step = world.step(action)
+        discount = 0.0 if step.terminated else world.settings.gamma**step.duration
+        has_failed = step.terminated and step.episode is not None and not step.episode.success
+        return Outcome(self._position(is_truncated=step.truncated), step.reward, discount, has_failed)
+
+    def must_repeat(self) -> None:
+        """Raise `ConfigError` for a world that answers otherwise the second time: no search can trust it."""
+        first, second = (self(self.start, 0) for _ in range(2))
+        if (first.position.key, first.reward) != (second.position.key, second.reward):
+            raise ConfigError(
+                f"{self.world.settings.id} does not repeat itself: from the same snapshot the same action led elsewhere. "
+                "A search needs a world whose snapshots hold everything, its random state too: use search.simulations=0."
+            )
+
+    def close(self) -> None:
+        """Bring the world back to where it was."""
+        self._go_to(self.start.payload.snapshot)
+        self.world.sealed = self.was_sealed
+
+    def _go_to(self, snapshot: WorldSnapshot) -> None:
+        self.world.restore(snapshot)
+        if snapshot.env is None:
+            self.replayed += len(snapshot.actions)
+
+    def _position(self, *, is_truncated: bool) -> Position:
+        world = self.world
+        phrases = () if world.is_over else world.menu.phrases
+        payload = Payload(world.snapshot(), world.decision)
+        return Position(world.key, phrases, world.is_over, is_truncated, payload)
+
+
+class Planner:
+    """Searches before every decision. `cost`, `struck` and `torn_down` add up what the searches took.
+
+    `is_training`: noise at the roots, and actions drawn in proportion to their visits; else the best one is taken.
+    `bonus`: an exploration bonus of a state, added to rewards inside the trees alone.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        settings: SearchSettings,
+        seed: int,
+        *,
+        is_training: bool = False,
+        bonus: Callable[[str], float] | None = None,
+    ):
+        self.policy, self.settings, self.is_training, self.bonus = policy, settings, is_training, bonus
+        self.rng = np.random.default_rng(seed)
+        self.cost = Cost()
+        self.struck = self.torn_down = 0
+        self._checked: set[int] = set()
+
+    def __call__(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Choice]:
+        """For every world what to play, and the distribution to learn; without simulations the policy's own."""
+        if self.settings.simulations == 0:
+            return [Choice(row, None) for row in log_probs]
+        results = self.search(worlds, decisions, log_probs)
+        return [self._choice(result, row) for result, row in zip(results, log_probs, strict=True)]
+
+    def search(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Result]:
+        """Search from where the worlds are; they are there again when it returns."""
+        values = self.policy.values([d.state for d in decisions])
+        simulators = [Simulator(world) for world in worlds]
+        try:
+            self._check(simulators)
+            roots = [
+                Root(s.start, Evaluation(row.double().numpy(), float(value)), s)
+                for s, row, value in zip(simulators, log_probs, values, strict=True)
+            ]
+            results, cost = search(
+                roots, self._evaluate, self.settings, self.rng, is_training=self.is_training, bonus=self._bonus_of()
+            )
+        finally:
+            for simulator in simulators:
+                simulator.close()
+        self.cost.add(cost)
+        self.cost.steps += sum(s.replayed for s in simulators)
+        self.struck += sum(r.struck for r in results)
+        self.torn_down += sum(r.torn_down for r in results)
+        return results
+
+    def metrics(self) -> dict[str, float]:
+        """What to log of all searches so far."""
+        return {
+            "search/simulated_steps": float(self.cost.steps),
+            "search/passes": float(self.cost.passes),
+            "search/leaves": float(self.cost.leaves),
+            "search/struck": float(self.struck),
+        }
+
+    def state_dict(self) -> StateDict:
+        """The random state, and what the searches took so far."""
+        found = {name: getattr(self.cost, name) for name in COSTS}
+        return {"rng": self.rng.bit_generator.state, "struck": self.struck, "torn_down": self.torn_down, **found}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """The inverse of `state_dict`."""
+        self.rng.bit_generator.state = state["rng"]
+        for name in ("struck", "torn_down", *COSTS):
+            if not isinstance(state[name], (int, float)) or state[name] < 0:
+                raise ValueError(f"{name} is {state[name]!r:.80}")
+        self.struck, self.torn_down = state["struck"], state["torn_down"]
+        self.cost = Cost(**{name: state[name] for name in COSTS})
+
+    def _evaluate(self, positions: list[Position]) -> list[Evaluation]:
+        """Priors and values of all leaves, in one call each of the policy and its critic."""
+        decisions = [p.payload.decision for p in positions]
+        values = self.policy.values([d.state for d in decisions]).tolist()
+        open_ones = [k for k, p in enumerate(positions) if not p.is_final]
+        rows = self.policy.log_probs([decisions[k] for k in open_ones])
+        log_priors = {k: row.double().numpy() for k, row in zip(open_ones, rows, strict=True)}
+        return [Evaluation(log_priors.get(k, np.zeros(0)), value) for k, value in enumerate(values)]
+
+    def _bonus_of(self) -> Callable[[Position], float] | None:
+        bonus = self.bonus
+        return None if bonus is None else lambda position: bonus(position.payload.decision.state)
+
+    def _check(self, simulators: list[Simulator]) -> None:
+        """Look once at every world whether it repeats itself; say once that replays take time."""
+        for simulator in simulators:
+            if id(simulator.world) in self._checked:
+                continue
+            if not self._checked and not simulator.world.can_snapshot:
+                log.warning(
+                    "%s has no snapshots: every simulated step replays the episode, which takes as many steps more.",
+                    simulator.world.settings.id,
+                )
+            self._checked.add(id(simulator.world))
+            simulator.must_repeat()
+
+    def _choice(self, result: Result, log_probs: Tensor) -> Choice:
+        target = torch.as_tensor(result.target, dtype=torch.float32)
+        if self.is_training and self.settings.algorithm == "puct":
+            return Choice(torch.where(target > 0, target.log(), torch.tensor(NEVER)), target)
+        played = torch.full_like(log_probs, NEVER)
+        played[result.action] = 0.0
+        return Choice(played, target)

@@ -1,0 +1,206 @@
+"""Expert iteration (Anthony et al. 2017): the policy learns what a search proposes, the critic what came of it.
+
+    actor     - sum_a target(a) log pi(a | s)              target: the distribution that the search proposes at s
+    critic    half (V(s) - lambda-return)^2
+
+Samples are drawn from the last rollouts; of a decision met again the newest counts. The search chose the actions, so
+the data are not the policy's own: there is no ratio to clip, and no advantage.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from twosome.errors import NumericsError
+from twosome.protocols import ActorCritic, StateDict
+from twosome.rl import losses
+from twosome.rl.advantages import gae
+from twosome.rl.count_bonus import CountBonus
+from twosome.rl.optimizers import load_optimizer_state, optimizer_state
+from twosome.types import Decision, Rollout
+
+if TYPE_CHECKING:
+    from twosome.config.schema import ExpertSettings
+
+METRICS = {
+    "loss/policy": "cross-entropy to the search's proposals, mean over the samples of an update",
+    "search/agreement": "share of the samples on which policy and search prefer the same action",
+}
+
+
+class Sample(NamedTuple):
+    """A decision, what the search proposed there [A], and the lambda-return that followed."""
+
+    decision: Decision
+    target: tuple[float, ...]
+    value: float
+
+
+class ExpertIteration:
+    """Two optimisers and one `update`. `generator` draws the samples; `counts` of visits are what the search's bonus
+    reads.
+    """
+
+    def __init__(self, policy: ActorCritic, settings: ExpertSettings, generator: torch.Generator):
+        self.policy, self.settings, self.generator = policy, settings, generator
+        s = settings
+        self.actor = torch.optim.AdamW(
+            policy.actor_parameters(), s.actor.learning_rate, weight_decay=s.actor.weight_decay
+        )
+        self.critic = torch.optim.AdamW(
+            policy.value_head.parameters(), s.critic.learning_rate, weight_decay=s.critic.weight_decay
+        )
+        self.rollouts: deque[list[Sample]] = deque(maxlen=s.rollouts)
+        self.count_bonus = CountBonus(s.count_bonus)
+        self.updates = self.bad_updates = 0
+        self.samples = None
+
+    def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
+        """Keep a rollout's samples and learn from the last ones. `progress` is not used. Returns what to log."""
+        self.updates += 1
+        bonus = self.count_bonus.bonuses(rollout)
+        metrics = {} if bonus is None else self.count_bonus.metrics(bonus)
+        try:
+            self.rollouts.append(self._samples(rollout))
+        except NumericsError:
+            self._skip()
+            return metrics
+        newest = {s.decision: s for kept in self.rollouts for s in kept}  # of equal decisions the last
+        samples = list(newest.values())
+        if samples:
+            metrics |= self._learn_values(samples) | self._learn_policy(samples)
+        return metrics
+
+    def bonus(self, state: str) -> float:
+        """The exploration bonus of a state inside a search, by the visits of the run so far."""
+        return self.count_bonus.of(state)
+
+    def state_dict(self) -> StateDict:
+        """Optimisers, counters, samples and visit counts."""
+        return {
+            "updates": self.updates,
+            "bad_updates": self.bad_updates,
+            "actor": optimizer_state(self.actor),
+            "critic": optimizer_state(self.critic),
+            "rollouts": [[[list(s.decision), list(s.target), s.value] for s in kept] for kept in self.rollouts],
+            "count_bonus": self.count_bonus.state_dict(),
+        }
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """The inverse of `state_dict`."""
+        for name in ("updates", "bad_updates"):
+            if type(state[name]) is not int or state[name] < 0:
+                raise ValueError(f"counter {name} is {state[name]!r}")
+        self.updates, self.bad_updates = state["updates"], state["bad_updates"]
+        load_optimizer_state(self.actor, state["actor"])
+        load_optimizer_state(self.critic, state["critic"])
+        self.rollouts.clear()
+        self.rollouts.extend([_sample(row) for row in kept] for kept in state["rollouts"])
+        self.count_bonus.load_state_dict(state["count_bonus"])
+
+    def _samples(self, rollout: Rollout) -> list[Sample]:
+        assert rollout.targets is not None, "a search must have chosen"
+        shape = rollout.rewards.shape
+        values = self.policy.values([d.state for row in rollout.decisions for d in row]).view(shape)
+        next_values = self.policy.values([s for row in rollout.next_states for s in row]).view(shape)
+        rewards = torch.where(rollout.is_real, rollout.rewards, values)
+        ends = rollout.terminated, rollout.truncated
+        _, returns = gae(rewards, values, next_values, rollout.discounts, *ends, self.settings.gae_lambda)
+        if not torch.isfinite(returns).all():
+            raise NumericsError("a value target is not finite")
+        return [
+            Sample(decision, tuple(target.tolist()), float(returns[t, b]))
+            for t, row in enumerate(zip(rollout.decisions, rollout.targets, strict=True))
+            for b, (decision, target) in enumerate(zip(*row, strict=True))
+            if target is not None and rollout.is_real[t, b]
+        ]
+
+    def _learn_values(self, samples: list[Sample]) -> dict[str, float]:
+        s = self.settings
+        features = self.policy.features([sample.decision.state for sample in samples])
+        targets = torch.tensor([sample.value for sample in samples], device=features.device)
+        total: dict[str, list[float]] = defaultdict(list)
+        for _ in range(s.critic.epochs):
+            for index in torch.randperm(len(samples), generator=self.generator).split(s.critic.minibatch):
+                values = self.policy.value_head(features[index])
+                loss = losses.value_loss(values, values, targets[index], None).mean()
+                self.critic.zero_grad(set_to_none=True)
+                loss.backward()
+                total["gradient_norm/critic"].append(self._step(self.critic))
+                total["loss/value"].append(loss.item())
+        return _means(total)
+
+    def _learn_policy(self, samples: list[Sample]) -> dict[str, float]:
+        s = self.settings
+        total: dict[str, list[float]] = defaultdict(list)
+        for _ in range(s.actor.epochs):
+            for index in torch.randperm(len(samples), generator=self.generator).split(s.actor.minibatch):
+                group = [samples[i] for i in index.tolist()]
+                while True:
+                    self.actor.zero_grad(set_to_none=True)
+                    try:
+                        found = self._accumulate(group)
+                        break
+                    except torch.OutOfMemoryError as error:
+                        self.policy.halve_budget(error)
+                total["gradient_norm/actor"].append(self._step(self.actor))
+                for name, value in found.items():
+                    total[name].append(value)
+        self.actor.zero_grad(set_to_none=True)
+        return _means(total)
+
+    def _accumulate(self, group: list[Sample]) -> dict[str, float]:
+        """Forward and backward pass by pass; a function of its own, so that a failed pass leaves no tensor behind."""
+        sums: dict[str, float] = defaultdict(float)
+        for places, log_probs in self.policy.evaluate_actions([s.decision for s in group]):
+            targets = torch.zeros_like(log_probs)
+            for row, place in enumerate(places):
+                target = group[place].target
+                targets[row, : len(target)] = torch.tensor(target, device=log_probs.device)
+            loss = losses.cross_entropy(log_probs, targets).sum() / len(group)
+            loss.backward()
+            sums["loss/policy"] += loss.item()
+            sums["policy/entropy"] += losses.entropy(log_probs.detach()).sum().item() / len(group)
+            agrees = log_probs.argmax(1) == targets.argmax(1)
+            sums["search/agreement"] += agrees.sum().item() / len(group)
+        return dict(sums)
+
+    def _step(self, optimizer: torch.optim.Optimizer) -> float:
+        """Clip and step. A NaN or infinity never reaches a weight: the step is skipped and counted."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_gradient_norm)
+        if torch.isfinite(norm):
+            optimizer.step()
+            return norm.item()
+        optimizer.zero_grad(set_to_none=True)
+        self._skip()
+        return float("nan")
+
+    def _skip(self) -> None:
+        """Count a step that was not taken. Raises `NumericsError` after `max_bad_updates`."""
+        self.bad_updates += 1
+        if self.bad_updates >= self.settings.max_bad_updates:
+            raise NumericsError(
+                f"{self.bad_updates} optimiser steps met a NaN or infinity and were skipped; "
+                f"expert.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. Lower the learning "
+                "rates (expert.actor.learning_rate, expert.critic.learning_rate) or use model.dtype=float32, in a new run_dir."
+            )
+
+
+def _sample(row: list[Any]) -> Sample:
+    (state, prompt, menu, bias), target, value = row
+    texts = (state, prompt, *menu)
+    if not all(isinstance(text, str) for text in texts) or len(target) != len(menu):
+        raise ValueError(f"a sample of expert iteration is {row!r:.200}")
+    numbers = torch.tensor([*target, value, *bias])
+    if not torch.isfinite(numbers).all():
+        raise ValueError("a sample of expert iteration holds numbers that are not finite")
+    return Sample(Decision(state, prompt, tuple(menu), tuple(bias)), tuple(target), value)
+
+
+def _means(total: dict[str, list[float]]) -> dict[str, float]:
+    return {name: sum(values) / len(values) for name, values in total.items() if values}
