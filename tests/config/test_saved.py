@@ -15,15 +15,18 @@ from twosome.config.saved import FREE, is_free, must_agree, saved_settings, to_y
 from twosome.config.schema import TrainSettings, conf_dir
 from twosome.errors import CheckpointError, ConfigError
 
-EARLIER = (
-    Path(__file__).parents[1] / "data/run_of_2026_11_24.yaml"
-)  # as the version before the renamed settings wrote it
+EARLIER = Path(__file__).parents[1] / "data/run_of_2026_11_24.yaml"  # written before settings were renamed
 CHOICES = sorted(f"{p.parent.name}={p.stem}" for p in conf_dir().glob("*/*.yaml") if p.stem not in ("own", "hf"))
 
 
 def written(cfg: TrainSettings, folder: Path) -> Path:
     (folder / "config.yaml").write_text(to_yaml(cfg), encoding="utf-8")
     return folder / "config.yaml"
+
+
+@pytest.fixture(scope="module")
+def base() -> TrainSettings:
+    return compose(["env=food_preparation"])
 
 
 # There and back -------------------------------------------------------------------------------------------------------
@@ -42,9 +45,7 @@ PLAIN_TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_char
 KEYS = st.sampled_from(["a", "b c", "no", "d.e"])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | PLAIN_TEXT,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b c", "no", "d.e"]), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=6,
 )
 
@@ -67,14 +68,10 @@ def test_any_text_and_any_number_comes_back_equal(name, prompt, kwargs, clip, op
     assert repr(again) == repr(cfg)
 
 
-@pytest.fixture(scope="module")
-def base() -> TrainSettings:
-    return compose(["env=food_preparation"])
+LIKE_YAML = ["no", "null", "~", "1e3", "0x10", "- a", "a: b", "# x", "'", '"', "2026-11-25", "é\u2028🙂", " a", "a\n"]
 
 
-@pytest.mark.parametrize(
-    "text", ["no", "null", "~", "1e3", "0x10", "- a", "a: b", "# x", "'", '"', "2026-11-25", "é\u2028🙂"]
-)
+@pytest.mark.parametrize("text", LIKE_YAML)
 def test_texts_that_look_like_something_else(text: str, base, tmp_path):
     assert saved_settings(written(replace(base, name=text), tmp_path)).name == text
 

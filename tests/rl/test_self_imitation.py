@@ -93,39 +93,42 @@ def test_the_critic_is_asked_for_the_state_and_not_the_prompt():
 # Coming back ----------------------------------------------------------------------------------------------------------
 
 
-def drawn_after(past, state):
-    """What is drawn by self-imitation brought back from `state`, after one more rollout."""
-    past.load_state_dict(state)
+def filled():
+    past = memory(rollouts=2, samples=3)
+    past.add(Seen((advised("a", "Then"), 0, 1 / 3, 0.0), ("b", 1, 0.7, 0.1)))
+    return past
+
+
+def continued(past):
+    """What is drawn after one more rollout."""
     past.add(Seen(("d", 1, 0.7, 0.1)))
     past.update_gaps(GivenValues(a=0.1, b=0.2, c=0.0, d=0.0))
     return past.draw(torch.Generator().manual_seed(3))
 
 
-def filled():
+def brought_back(state):
+    """From a state; what was there before is replaced."""
     past = memory(rollouts=2, samples=3)
-    past.add(Seen(("c", 0, 9.0, 0.0)))  # leaves with the rollout after the next
-    past.add(Seen((advised("a", "Then"), 0, 1 / 3, 0.0), ("b", 1, 0.7, 0.1)))
+    past.add(Seen(("c", 0, 9.0, 0.0)))
+    past.load_state_dict(state)
     return past
 
 
 def test_samples_come_back_exactly():
     state = json.loads(json.dumps(filled().state_dict()))
-    straight, again = drawn_after(filled(), filled().state_dict()), drawn_after(memory(rollouts=2, samples=3), state)
-    unsaved = filled()
-    unsaved.add(Seen(("d", 1, 0.7, 0.1)))
-    unsaved.update_gaps(GivenValues(a=0.1, b=0.2, c=0.0, d=0.0))
-    never_stopped = unsaved.draw(torch.Generator().manual_seed(3))
-    for drawn in (straight, again):
-        assert drawn.samples == never_stopped.samples
-        assert torch.equal(drawn.gaps, never_stopped.gaps)
-        assert torch.equal(drawn.actions, never_stopped.actions)
-    decisions = [s.decision for s in never_stopped.samples]
-    assert advised("a", "Then") in decisions
-    for place, lost in ((1, None), (3, [])):  # the wrong variants: a sample without its prompt, or without its bias
-        row = list(state["rollouts"][1][0])
-        row[place] = lost
-        other = drawn_after(memory(rollouts=2, samples=3), {"rollouts": [[row, state["rollouts"][1][1]]]})
-        assert [s.decision for s in other.samples] != decisions
+    expected, again = continued(filled()), continued(brought_back(state))
+    assert again.samples == expected.samples
+    assert torch.equal(again.gaps, expected.gaps)
+    assert torch.equal(again.actions, expected.actions)
+    assert brought_back(state).state_dict() == state
+    assert advised("a", "Then") in [s.decision for s in expected.samples]
+
+
+@pytest.mark.parametrize(("place", "lost"), [(1, None), (3, [])], ids=["prompt", "bias"])
+def test_a_sample_is_not_itself_without_its(place, lost):
+    state = json.loads(json.dumps(filled().state_dict()))
+    state["rollouts"][0][0][place] = lost
+    assert continued(brought_back(state)).samples != continued(filled()).samples
 
 
 ROW = ["s", None, list(MENU), [], 0, 1.0]
