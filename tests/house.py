@@ -27,7 +27,7 @@ RANKS = {
     "twosome_envs": """
         arguments render
         base
-        overcooked virtualhome wrappers
+        game24 overcooked virtualhome wrappers
         agent
     """,
 }
