@@ -27,7 +27,7 @@ RANKS = {
     "twosome_envs": """
         arguments render
         base
-        game24 overcooked virtualhome wrappers
+        game24 overcooked virtualhome workshop wrappers
         agent
     """,
 }
