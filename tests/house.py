@@ -28,6 +28,7 @@ RANKS = {
         arguments render
         base
         game24 overcooked virtualhome workshop wrappers
+        orders
         agent
     """,
 }
