@@ -29,11 +29,15 @@ class Menu(NamedTuple):
 
 
 class Outcome(NamedTuple, Generic[StateT]):
-    """The result of one action. `rewards` holds one reward per primitive step, so its length is the duration."""
+    """The result of one action. `rewards` holds one reward per primitive step, so its length is the duration.
+
+    success: the goal is reached; failure: it cannot be reached any more. Either ends the episode.
+    """
 
     state: StateT
     rewards: tuple[float, ...]
     success: bool
+    failure: bool = False
 
 
 class LastStep(NamedTuple):
@@ -68,8 +72,8 @@ class View(NamedTuple):
     is_legal: np.ndarray
 
 
-Transition = tuple[StateT, float, int, bool]
-"""An outcome summed up: state, reward discounted over the primitive steps, duration in primitive steps, success."""
+Transition = tuple[StateT, float, int, bool, bool]
+"""An outcome summed up: state, reward discounted over the primitive steps, duration, success, failure."""
 
 NO_STEP = LastStep(None, 0.0, 1, False)
 
@@ -153,7 +157,8 @@ class MenuEnv(gymnasium.Env[dict[str, Any], SupportsIndex], Generic[StateT]):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Start an episode and return observation and info.
 
-        There is no randomness: every episode starts in the same state, whatever the seed.
+        Every episode starts in the same state, unless `_start` draws one with `self.np_random`: then equal seeds start
+        equal episodes. What follows has no randomness.
         """
         super().reset(seed=seed)
         self._state = self._start()
@@ -163,8 +168,8 @@ class MenuEnv(gymnasium.Env[dict[str, Any], SupportsIndex], Generic[StateT]):
     def step(self, action: SupportsIndex) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Take one action of the menu; a masked one behaves as in the published environment.
 
-        Returns observation, reward (discounted over the action's primitive steps), terminated (success), truncated
-        (step limit without success), info.
+        Returns observation, reward (discounted over the action's primitive steps), terminated (success or failure),
+        truncated (step limit without either), info.
 
         Raises:
             gymnasium.error.InvalidAction: the action is not an index of the menu.
@@ -175,14 +180,15 @@ class MenuEnv(gymnasium.Env[dict[str, Any], SupportsIndex], Generic[StateT]):
             raise ResetNeeded(f"step() was called {when}. Call env.reset() first.")
         index = self._index(action)
         phrase = self._view(self._state).actions[index]
-        self._state, reward, duration, success = self._cached_transition(self._state, index)
+        self._state, reward, duration, success, failure = self._cached_transition(self._state, index)
         self._discounted_return += self.gamma**self._steps * reward
         self._steps += duration
         self._last = LastStep(phrase, reward, duration, success)
-        truncated = not success and self._steps >= self.max_steps
-        self._over = success or truncated
+        terminated = success or failure
+        truncated = not terminated and self._steps >= self.max_steps
+        self._over = terminated or truncated
         observation, info = self._observation_and_info(self._state)
-        return observation, reward, success, truncated, info
+        return observation, reward, terminated, truncated, info
 
     def snapshot(self) -> Snapshot[StateT]:
         """The current moment as a hashable value, for `restore`. Raises `ResetNeeded` before `reset`."""
@@ -251,9 +257,9 @@ class MenuEnv(gymnasium.Env[dict[str, Any], SupportsIndex], Generic[StateT]):
     def _cached_transition(self, state: StateT, index: int) -> Transition[StateT]:
         transition = self._transitions.get((state, index))
         if transition is None:
-            after, rewards, success = self._transition(state, index)
+            after, rewards, success, failure = self._transition(state, index)
             reward = sum(self.gamma**k * r for k, r in enumerate(rewards))
-            transition = (after, float(reward), len(rewards), success)
+            transition = (after, float(reward), len(rewards), success, failure)
             if len(self._transitions) >= CACHE_SIZE:
                 self._transitions.clear()
             self._transitions[state, index] = transition

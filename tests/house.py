@@ -27,7 +27,8 @@ RANKS = {
     "twosome_envs": """
         arguments render
         base
-        overcooked virtualhome wrappers
+        game24 overcooked virtualhome workshop wrappers
+        orders
         agent
     """,
 }
