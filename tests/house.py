@@ -12,10 +12,10 @@ PACKAGES = {"twosome": ROOT / "twosome", "twosome_envs": ROOT / "envs"}
 # imports each other. Inside a folder no circle is allowed either.
 RANKS = {
     "twosome": """
-        errors types tiny versions
-        protocols files
+        errors types versions
+        protocols files tiny
         config checkpoints
-        lm rl rollout inspection
+        lm rl rollout search inspection
         agents
         systems
         report

@@ -8,7 +8,7 @@ import pytest
 
 nbformat = pytest.importorskip("nbformat", reason="needs nbformat (the extra `dev`)")
 
-FOLDER = Path(__file__).parents[2] / "notebooks"
+FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SECONDS = 180  # each, on two cores
 

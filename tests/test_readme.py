@@ -24,10 +24,10 @@ def commands():
 
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
-    from twosome.training import loop as train
+    from twosome.cli.train import main
 
     folder = tmp_path_factory.mktemp("readme") / "run"
-    train.main(["experiment=debug", "env=tomato_salad", f"run_dir={folder}", "log.tensorboard=false"])
+    main(["experiment=debug", "env=tomato_salad", f"run_dir={folder}", "log.tensorboard=false"])
     return folder
 
 
@@ -41,9 +41,44 @@ def test_the_readme_has_commands():
     assert len(commands()) > 15
 
 
+def test_every_setting_that_is_named_exists():
+    """`key=value` in a sentence: the key is a setting, the value of a group one of its files."""
+    from twosome.config.schema import conf_dir, setting_names
+
+    named = [m.groups() for text in INLINE if (m := re.fullmatch(r"([a-z_.]+)=([\w./]*)\S*", text))]
+    assert len(named) > 10
+    for key, value in named:
+        group = conf_dir() / key
+        if group.is_dir() and "." not in key:
+            assert (group / f"{value}.yaml").is_file(), f"{key}={value}"
+        else:
+            assert key in setting_names(), key
+    for key in (text for text in INLINE if re.fullmatch(r"(model|ppo|policy|log|env)\.[a-z_.]+", text)):
+        assert key in setting_names(), key
+
+
+def test_every_file_that_is_named_exists():
+    named = [text for text in INLINE if re.fullmatch(r"(conf|notebooks|envs|tests|twosome)/[\w./]+|[A-Z]+\.md", text)]
+    assert len(named) > 8
+    linked = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    missing = [name for name in [*named, *linked] if not (ROOT / name).exists()]
+    assert missing == []
+
+
+def test_the_map_shows_every_folder():
+    [drawn] = [text for language, text in BLOCKS if text.startswith("twosome/ ")]
+    package, others = drawn.split("envs/", 1)
+    folders = {p.name for p in (ROOT / "twosome").iterdir() if (p / "__init__.py").is_file()}
+    assert {name for name in re.findall(r"(\w+)/", package) if name != "twosome"} == folders
+    for name in ("overcooked", "virtualhome", "wrappers", "agent"):
+        assert f"{name}/" in others
+        assert (ROOT / "envs" / name).is_dir()
+
+
 @pytest.mark.parametrize("command", commands())
 def test_command(command, run_folder, tmp_path, monkeypatch, capsys):
-    words = shlex.split(re.sub(r"\S*<[^>]*>\S*", "", filled(command, run_folder)))  # what is left in <> is the reader's own
+    theirs = r"\S*<[^>]*>\S*"  # what is left in <> is the reader's own
+    words = shlex.split(re.sub(theirs, "", filled(command, run_folder)))
     monkeypatch.chdir(tmp_path)
     if words[0] == "make":
         if shutil.which("make") is None:
@@ -57,7 +92,7 @@ def test_command(command, run_folder, tmp_path, monkeypatch, capsys):
 
 
 def _run(name, arguments, tmp_path):
-    if name in ("twosome-train", "twosome.training.loop"):
+    if name in ("twosome-train", "twosome.train"):
         from twosome.config.compose import compose
 
         arguments = [a for a in arguments if a != "-m"]
@@ -69,32 +104,39 @@ def _run(name, arguments, tmp_path):
             if not any(a.startswith("resume=") for a in sweep):
                 compose(sweep)
     elif name == "twosome-eval":
-        from twosome.rollout import evaluate
+        from twosome.cli.evaluate import main
 
         quick = [a for a in arguments if not a.startswith("episodes=")]
-        evaluate.main([*quick, "episodes=2", "report_episodes=1", f"out={tmp_path}"])
+        main([*quick, "episodes=2", "report_episodes=1", f"out={tmp_path}"])
         assert (tmp_path / "eval.json").is_file()
     elif name == "twosome-inspect":
-        from twosome.cli import inspect as inspect_cli
+        from twosome.cli.inspect import main
 
-        inspect_cli.main(arguments)
-    elif name == "twosome.lm.retention":
-        from twosome.lm import retention
+        main(arguments)
+    elif name == "twosome.retention":
+        from twosome.cli.retention import main
 
-        retention.main(arguments)
+        main(arguments)
     elif name == "twosome-play":
-        from twosome.config.compose import compose
+        from twosome.config.compose import compose_command
 
-        compose(arguments, "play")
+        compose_command(arguments, "play")
     else:
         assert name == "twosome.bench", f"no test knows the command {name}"
-        from twosome.bench import __main__
+        from twosome.bench import __main__, throughput
+        from twosome.config.compose import compose_command
 
-        assert arguments[0] in __main__.BENCHES
-        assert callable(__main__.main)
+        bench, *arguments = arguments
+        assert bench in __main__.BENCHES
+        if bench == "throughput":
+            throughput.parser().parse_args(arguments)
+        else:
+            compose_command(arguments, bench)
 
 
-@pytest.mark.parametrize("program", [text for language, text in BLOCKS if language == "python"], ids=lambda t: t.split("\n")[0][:40])
+@pytest.mark.parametrize(
+    "program", [text for language, text in BLOCKS if language == "python"], ids=lambda t: t.split("\n")[0][:40]
+)
 def test_program(program, run_folder):
     from twosome import tiny
 

@@ -13,15 +13,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from twosome.agents.planning import Search
     from twosome.inspection.comparison import compare, compare_adapter, inspect_state
     from twosome.inspection.distribution import ActionDistribution
     from twosome.lm.score_actions import score_actions
     from twosome.systems.load import load
 
 __version__ = "0.1.0"
-__all__ = ["ActionDistribution", "compare", "compare_adapter", "inspect_state", "load", "score_actions"]
+__all__ = ["ActionDistribution", "Search", "compare", "compare_adapter", "inspect_state", "load", "score_actions"]
 _HOMES = {
     "ActionDistribution": "twosome.inspection.distribution",
+    "Search": "twosome.agents.planning",
     "compare": "twosome.inspection.comparison",
     "compare_adapter": "twosome.inspection.comparison",
     "inspect_state": "twosome.inspection.comparison",

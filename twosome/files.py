@@ -199,18 +199,22 @@ def must_be_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a file of JSON lines; a last line that was cut off by a kill is left out."""
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(record, dict):
+            break
+        records.append(record)
     return records
 
 
 def cut_lines(path: Path, step: int) -> None:
     """Drop the records after the checkpoint that a run continues from: they will be written again."""
     if path.exists():
-        kept = [record for record in read_lines(path) if record["step"] <= step]
+        regular_size(path, LARGEST_TENSORS)
+        kept = [record for record in read_lines(path) if isinstance(record.get("step"), int) and record["step"] <= step]
         write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
 
 

@@ -79,6 +79,9 @@ def test_what_is_plain_is_checked():
         (["++ppo.foo=1"], "Unknown setting 'ppo.foo'"),
         (["env=tomato_sald"], "Did you mean 'tomato_salad'"),
         (["env="], "Unknown env ''"),
+        (["env=null"], "Unknown env 'null'"),
+        (["experiment=null"], "Unknown experiment 'null'"),
+        (["env=[tomato_salad,cheese]"], "Unknown env '[tomato_salad,cheese]'"),
         (["seed=abc"], "seed=abc cannot work: expected a whole number"),
         (["seed=1.5"], "seed=1.5 cannot work: expected a whole number"),
         (["seed=true"], "seed=true cannot work: expected a whole number"),
@@ -119,6 +122,11 @@ def test_what_does_not_divide_suggests_what_does():
 @pytest.mark.parametrize("override", ["env.kwargs.level=3", "env.kwargs={level: 3}", "++env.kwargs.level=3"])
 def test_environment_arguments_are_open(override: str):
     assert compose(["env=own", "env.id=a:B-v0", override]).env.kwargs == {"level": 3}
+
+
+def test_experiments_may_be_laid_over_each_other():
+    cfg = compose(["experiment=[debug,quickstart]"])
+    assert (cfg.name, cfg.num_envs, cfg.log.stop_at) == ("quickstart", 4, 0.99)
 
 
 def test_environment_arguments_are_added_to_those_of_the_file():

@@ -125,7 +125,7 @@ def test_samples_come_back_exactly():
 
 
 @pytest.mark.parametrize(("place", "lost"), [(1, None), (3, [])], ids=["prompt", "bias"])
-def test_a_sample_is_not_itself_without_its(place, lost):
+def test_a_sample_that_lost_part_of_its_decision_is_another(place, lost):
     state = json.loads(json.dumps(filled().state_dict()))
     state["rollouts"][0][0][place] = lost
     assert continued(brought_back(state)).samples != continued(filled()).samples

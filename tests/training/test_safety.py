@@ -1,4 +1,7 @@
-"""What SECURITY.md promises: a stranger's checkpoint, adapter or settings run nothing, leave their folder by no way, and are bounded."""
+"""What SECURITY.md promises of a stranger's checkpoint, adapter or settings.
+
+They run nothing, leave their folder by no way, and are bounded.
+"""
 
 import json
 import os
@@ -11,16 +14,24 @@ import pytest
 
 import twosome
 from tests.faults import forge, paragraph
-from tests.test_run import SMALL
 from twosome import files
-from twosome.config.compose import compose
-from twosome.training.run_folder import open_run
+from twosome.cli.evaluate import job
+from twosome.config.compose import compose, compose_command
 from twosome.config.saved import saved_settings
-from twosome.training.loop import train
 from twosome.errors import CheckpointError, ConfigError, ModelError
+from twosome.monitoring.tracked_states import TrackedStates
+from twosome.training.loop import train
+from twosome.training.run_folder import open_run
 
-SOURCES = sorted(p for top in ("twosome", "envs") for p in Path(__file__).parents[1].joinpath(top).rglob("*.py"))
-LLM = ["env=food_preparation", "experiment=debug", "total_steps=64", "log.eval_interval=0", "log.eval_episodes_final=1", "log.tensorboard=false"]
+SOURCES = sorted(p for top in ("twosome", "envs") for p in Path(__file__).parents[2].joinpath(top).rglob("*.py"))
+LLM = [
+    "env=food_preparation",
+    "experiment=debug",
+    "total_steps=64",
+    "log.eval_interval=0",
+    "log.eval_episodes_final=1",
+    "log.tensorboard=false",
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +49,10 @@ def stranger(whole, tmp_path):
 
 def test_no_source_can_unpickle_or_instantiate():
     """Neither torch.load, pickle, eval, exec nor Hydra's instantiate is anywhere in the packages."""
-    forbidden = re.compile(r"\btorch\.load\(|^\s*(import|from) (pickle|dill|cloudpickle|joblib|marshal|shelve)\b|\binstantiate\(|(?<![.\w])(eval|exec)\(|allow_pickle=True", re.M)
+    imports = r"^\s*(import|from) (pickle|dill|cloudpickle|joblib|marshal|shelve)\b"
+    calls = r"\btorch\.load\(|\binstantiate\(|(?<![.\w])(eval|exec)\(|allow_pickle=True"
+    forbidden = re.compile(f"{imports}|{calls}", re.M)
+    assert len(SOURCES) > 100
     found = {p.name: m.group() for p in SOURCES if (m := forbidden.search(p.read_text(encoding="utf-8")))}
     assert not found
 
@@ -51,15 +65,24 @@ def test_a_whole_checkpoint_loads(stranger):
 def test_the_adapter_config_of_a_stranger_decides_nothing(stranger):
     """It could name another base, code to import, modules to save: it is not read."""
     path = stranger / "adapter" / "adapter_config.json"
-    hostile = {"peft_type": "LORA", "auto_mapping": {"base_model_class": "system", "parent_library": "os"}, "base_model_name_or_path": "evil/model",
-               "target_modules": [".*"], "modules_to_save": ["lm_head"], "trust_remote_code": True, "corda_config": {"cache_file": "/etc/passwd"}}  # fmt: skip
+    hostile = {
+        "peft_type": "LORA",
+        "auto_mapping": {"base_model_class": "system", "parent_library": "os"},
+        "base_model_name_or_path": "evil/model",
+        "target_modules": [".*"],
+        "modules_to_save": ["lm_head"],
+        "trust_remote_code": True,
+        "corda_config": {"cache_file": "/etc/passwd"},
+    }
     path.write_text(json.dumps(hostile))
     forge.seal(stranger)
     policy = twosome.load(stranger)
     assert policy.lm.peft_config["default"].base_model_name_or_path != "evil/model"
 
 
-@pytest.mark.parametrize("name", ["adapter/adapter_model.safetensors", "value_head.safetensors", "state.json", "config.yaml"])
+@pytest.mark.parametrize(
+    "name", ["adapter/adapter_model.safetensors", "value_head.safetensors", "state.json", "config.yaml"]
+)
 def test_a_pickle_in_disguise_is_refused_and_not_run(stranger, tmp_path, name):
     canary = tmp_path / "canary"
     forge.rewrite(stranger / name, pickle.dumps(forge.Payload(canary)))
@@ -86,7 +109,9 @@ def test_remote_code_needs_the_users_own_word(stranger):
 def test_a_module_for_the_environment_needs_the_users_own_word(stranger, monkeypatch):
     path = stranger / "config.yaml"
     path.write_text(path.read_text().replace("twosome_envs:twosome/FoodPreparation-v0", "antigravity:Evil-v0"))
-    with pytest.raises(CheckpointError, match=r"import the Python module 'antigravity'.*add env\.id=antigravity:Evil-v0"):
+    with pytest.raises(
+        CheckpointError, match=r"import the Python module 'antigravity'.*add env\.id=antigravity:Evil-v0"
+    ):
         saved_settings(path, runs_environment=True)
     assert saved_settings(path, ["env.id=antigravity:Evil-v0"], runs_environment=True).env.id == "antigravity:Evil-v0"
     assert saved_settings(path).env.id == "antigravity:Evil-v0"  # loading the policy makes no environment
@@ -100,10 +125,8 @@ def test_evaluating_and_resuming_ask_for_that_word(whole, tmp_path):
     forge.seal(next((run_dir / "checkpoints").glob("step-*")))
     with pytest.raises(CheckpointError, match="antigravity"):
         compose([f"resume={run_dir}"])
-    from twosome.rollout.collect.evaluate import _job
-
     with pytest.raises(CheckpointError, match="antigravity"):
-        _job(compose([f"checkpoint={run_dir}", "episodes=1", f"out={tmp_path / 'out'}"], "eval"))
+        job(compose_command([f"checkpoint={run_dir}", "episodes=1", f"out={tmp_path / 'out'}"], "eval"))
 
 
 @pytest.mark.parametrize(
@@ -151,5 +174,44 @@ def test_a_hub_name_without_a_network_says_how_to_give_a_folder():
     assert "model.name=/path/to/folder" in str(caught.value)
 
 
-def test_settings_of_tests_hold():
-    assert compose(SMALL).method == "mlp"
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "3", '"x"', "{}", '{"checkpoint": ["x"]}', f'{{"checkpoint": "{"x" * 5000}"}}', '{"checkpoint": null}', "["],
+)
+def test_a_file_that_names_no_best_checkpoint_is_refused(whole, tmp_path, content):
+    run_dir = Path(shutil.copytree(whole, tmp_path / "run"))
+    (run_dir / "best.json").write_text(content)
+    with pytest.raises(CheckpointError) as caught:
+        twosome.load(run_dir, checkpoint="best")
+    assert paragraph(str(caught.value)) is None
+
+
+STATE = {"prompt": "Goal: x.\nScene: y.", "menu": ["eat", "sleep"]}
+ENTRY = {"step": 0, "probs": [[0.5, 0.5]], "values": [0.0]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            [],
+            3,
+            {},
+            {"decisions": 3, "history": []},
+            {"decisions": [], "history": 3},
+            {"decisions": ["x"], "history": []},
+        ),
+        *({"decisions": [STATE | {"menu": menu}], "history": []} for menu in (3, "ab", [1, 2], [["x"], "y"])),
+        *({"decisions": [STATE | {"prompt": prompt}], "history": []} for prompt in (None, 3, ["x"], "\ud800")),
+        *({"decisions": [STATE], "history": [wrong]} for wrong in (3, [], {}, {"step": "0"}, {"step": None})),
+    ],
+)
+@pytest.mark.parametrize("name", ["tracked_states.json", "probes.json"])
+def test_tracked_states_of_a_stranger_are_data(tmp_path, name, content):
+    """They lie beside the checkpoints, where no manifest lists them."""
+    (tmp_path / name).write_text(json.dumps({"decisions": [STATE], "history": [ENTRY]}))
+    assert TrackedStates(tmp_path / "tracked_states.json", 1, resume_step=64).decisions[0].menu == ("eat", "sleep")
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(CheckpointError) as caught:
+        TrackedStates(tmp_path / "tracked_states.json", 1, resume_step=64)
+    assert paragraph(str(caught.value)) is None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twosome.config.compose import checked, compose_command, prepared, register
 from twosome.config.hydra_errors import explain
@@ -18,6 +18,9 @@ from twosome.config.names import near
 from twosome.config.schema import conf_dir, known_names
 from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, NumericsError, TwosomeError
 from twosome.training.signals import Interrupt, Stopped
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 FLAGS = (
     "--help",
@@ -34,7 +37,7 @@ FLAGS = (
 SHORT_FLAGS = ("-h", "-m", "-c", "-p", "-i", "-cd", "-sc")
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd")
 FAILED_RUN = (CheckpointError, EnvironmentFault, NumericsError)
-Job = Callable[[Any], object]
+Job = Callable[[Any], object]  # of the settings of its command: an object of its schema, of a bench a `DictConfig`
 
 
 def run(config_name: str, job: Job, argv: list[str]) -> None:
@@ -83,7 +86,7 @@ def _with_hydra(config_name: str, job: Job, argv: list[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    def checked_job(cfg: Any) -> object:
+    def checked_job(cfg: DictConfig) -> object:
         return job(checked(cfg, list(HydraConfig.get().overrides.task), config_name))
 
     register()

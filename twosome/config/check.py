@@ -21,7 +21,7 @@ from twosome.errors import ConfigError
 DEVICE = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
 
 
-def check_known(data: Any, config_name: str = "train") -> None:
+def check_known(data: object, config_name: str = "train") -> None:
     """Refuse names in plain settings that the schema of their command does not have. Raises `ConfigError`."""
     known = known_names(config_name)
     for key in flat(data):

@@ -85,9 +85,7 @@ def prepared(overrides: list[str], config_name: str) -> list[str]:
         if problem := check_override(override, config_name):
             raise ConfigError(problem)
     overrides = renamed_overrides(overrides)
-    if (
-        config_name == "eval"
-    ):  # to Hydra `env=` is the choice of one file; a policy is evaluated in any number of worlds
+    if config_name == "eval":  # any number of worlds; to Hydra `env=` would be the choice of one file
         overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
     is_open = ("env.kwargs.", "env.kwargs={")  # a mapping to which any key may be added
     return [f"++{o}" if o.startswith(is_open) else o for o in overrides]
@@ -113,7 +111,7 @@ def _resumed(cfg: TrainSettings, overrides: list[str]) -> TrainSettings:
     for name, value in (("run_dir", cfg.run_dir), ("init", cfg.init)):
         if value is not None:
             raise ConfigError(
-                f"resume and {name} contradict each other: a run is continued where it lies, as it is. Leave {name} "
-                "out."
+                f"resume and {name} contradict each other: a run is continued where it lies, as it is. "
+                f"Leave {name} out."
             )
     return continued(cfg, compose([]), overrides)

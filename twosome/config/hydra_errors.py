@@ -43,12 +43,10 @@ def check_override(override: str, config_name: str) -> str | None:
         return f"{override!r} would remove a setting; a setting can be changed, or set to null where it may be."
     group = key_of(override)
     text = (conf_dir() / f"{config_name}.yaml").read_text(encoding="utf-8")
-    chosen = re.findall(r"^  - (\w+):", text, flags=re.MULTILINE)
-    # `experiment` may be null; a group that is not chosen here, as in `twosome-eval env=[a,b]`, is a setting
-    is_group = group in chosen and group != "experiment"
-    if is_group and (value.strip() in ("", "null", "None") or "[" in value):
-        return _unknown_option(group, value)
-    return None
+    if group not in re.findall(r"^  - (\w+):", text, flags=re.MULTILINE):
+        return None  # a setting, as `env` is one of `twosome-eval env=[a,b]`
+    is_several = "[" in value and group != "experiment"  # experiments may be laid over each other
+    return _unknown_option(group, value) if is_several or value.strip() in ("", "null", "None") else None
 
 
 def _wrong_value(full: str, text: str, overrides: list[str], config_name: str) -> str:

@@ -33,7 +33,7 @@ def key_of(override: str) -> str:
     return override.split("=", 1)[0].strip().lstrip("+~").split("@")[0]
 
 
-def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+def flat(node: object, prefix: str = "") -> dict[str, Any]:
     """Nested settings by their dotted names; an empty mapping is a value of its own.
 
     >>> flat({"a": {"b": 1, "c": [2]}, "d": {}})

@@ -171,12 +171,12 @@ def _saved(path: Path) -> TrainSettings:
 def _typed(data: dict[str, Any], overrides: Sequence[str] = ()) -> TrainSettings:
     from omegaconf import OmegaConf
 
-    later = {name: _default_of(name) for name in LATER_GROUPS if name not in data}
+    later = {name: default_of(name) for name in LATER_GROUPS if name not in data}
     dotlist = OmegaConf.from_dotlist(list(overrides))
     return _object(OmegaConf.merge(OmegaConf.structured(TrainSettings), later, data, dotlist))
 
 
-def _default_of(group: str) -> dict[str, Any]:
+def default_of(group: str) -> dict[str, Any]:
     """The shipped settings of a group that a saved config lacks."""
     import yaml
 

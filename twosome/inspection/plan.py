@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.tree import Tree
 
-DEPTH, WIDTH = 4, 6  # levels, and branches of a level, that are shown
+DEPTH, WIDTH = 4, 4  # levels, and branches of a level, that are shown
 
 
 @dataclass(frozen=True)
 class Branch:
-    """An action of a position: the policy's `prior`, the search's `visits`, the mean value `q` of those (None without)."""
+    """An action of a position: the policy's `prior`, the search's `visits`, the mean value `q` of those (None
+    without).
+    """
 
     phrase: str
     prior: float
@@ -138,15 +140,16 @@ class Plan:
 
 
 def _shown(branches: tuple[Branch, ...]) -> Iterator[tuple[str, tuple[Branch, ...]]]:
-    """The most visited branches, a line each, and how many are left out."""
+    """The most visited branches, a line each; how many more there are, and how many are dead ends."""
     total = max(1, sum(b.visits for b in branches))
-    order = sorted(branches, key=lambda b: (-b.visits, -b.prior))
-    seen = [b for b in order if b.visits or b.is_struck] or order
-    for b in seen[:WIDTH]:
-        q = "" if b.q is None else f" q {b.q:.3f}"
-        reward = f" reward {b.reward:+.3g}" if b.reward else ""
-        end = " (dead end)" if b.is_struck else ""
-        share = f"{bar(b.visits / total, 6)} {b.visits:4d}x"
-        yield f"{share} {b.phrase}: prior {percent(b.prior)}{q}{reward}{end}", b.branches
-    if len(branches) > len(seen[:WIDTH]):
-        yield f"and {len(branches) - len(seen[:WIDTH])} more", ()
+    alive = sorted((b for b in branches if not b.is_struck), key=lambda b: (-b.visits, -b.prior))
+    shown = [b for b in alive if b.visits][:WIDTH]
+    for b in shown:
+        q = "" if b.q is None else f", value {b.q:.3f}"
+        reward = f", reward {b.reward:+.3g}" if b.reward else ""
+        share = f"{bar(b.visits / total, 6)} {b.visits:4d} x"
+        yield f"{share} {b.phrase}: prior {percent(b.prior)}{q}{reward}", b.branches if b.visits > 1 else ()
+    more, dead = len(alive) - len(shown), len(branches) - len(alive)
+    rest = [f"{more} more" if more else "", f"{dead} dead end{'s' if dead > 1 else ''}" if dead else ""]
+    if any(rest):
+        yield "and " + ", ".join(part for part in rest if part), ()

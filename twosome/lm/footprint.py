@@ -200,9 +200,13 @@ def _kept_by_layers(stack: nn.ModuleList, width: int, b: int) -> float:
     linear = list(_linear(stack.modules()))
     outputs = sum(map(_out, linear)) + len(stack) * max(map(_out, linear), default=0)  # and of one activation
     norms = 2 * width * len(stack)  # read in float32: a copy, where that is not the model's precision
-    adapted = sum(int(m.in_features) for m in stack.modules() if hasattr(m, "lora_A"))
+    adapted = _inputs(m for m in stack.modules() if hasattr(m, "lora_A"))
     # An adapter reads a float32 copy of its input; in a float32 model the input itself, which neighbours share.
     return outputs * b + norms * 4 + adapted * (4 if b < 4 else 1)
+
+
+def _inputs(layers: Iterable[Any]) -> int:
+    return sum(int(layer.in_features) for layer in layers)
 
 
 def _stack(lm: LanguageModel) -> nn.ModuleList:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twosome import files
+from twosome.errors import INVALID_CONTENT, CheckpointError, brief, counter
 from twosome.protocols import Policy, Samples
 from twosome.types import Decision, Rollout
 
@@ -29,10 +30,16 @@ class TrackedStates:
         known = next((p for p in (path, path.with_name(FORMER_NAME)) if p.exists()), None)
         if resume_step and known is not None:
             saved = files.read_json(known)
-            self.decisions = [
-                Decision(d.get("state", d["prompt"]), d["prompt"], tuple(d["menu"])) for d in saved["decisions"]
-            ]
-            self.history = [entry for entry in saved["history"] if entry["step"] <= resume_step]
+            try:
+                self.decisions = [
+                    _decision(d.get("state", d["prompt"]), d["prompt"], d["menu"]) for d in saved["decisions"]
+                ]
+                self.history = [e for e in saved["history"] if counter(e["step"], "the step") <= resume_step]
+            except INVALID_CONTENT as error:
+                said = f"{type(error).__name__}: {brief(error)}"
+                raise CheckpointError(
+                    f"{known} holds no tracked states: {said}. Remove it to go on without."
+                ) from error
 
     def choose(self, rollout: Rollout, policy: Policy) -> None:
         """Before the first update: choose, and record what the untrained policy does. Its values follow in `complete`.
@@ -69,3 +76,11 @@ class TrackedStates:
             for d in self.decisions
         ]
         files.write_json(self.path, {"decisions": decisions, "history": self.history})
+
+
+def _decision(state: str, prompt: str, menu: list[str]) -> Decision:
+    """A decision from a file. Raises `ValueError` or `TypeError` where it cannot be that."""
+    "".join((state, prompt, *menu)).encode()  # raises where one is no text
+    if not isinstance(menu, list):
+        raise ValueError(f"the menu is {menu!r:.80}")
+    return Decision(state, prompt, tuple(menu))

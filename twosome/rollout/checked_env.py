@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from twosome.config.schema import EnvSettings
-from twosome.errors import EnvironmentFault, TwosomeError, counter
+from twosome.errors import ConfigError, EnvironmentFault, TwosomeError, counter
 from twosome.protocols import Agent, Identified, Policy, Restorable, StateDict
 from twosome.rollout import transcript
 from twosome.rollout.contract import (
@@ -76,10 +76,18 @@ class World:
     Every episode can be replayed from its seed, its actions and its events.
 
     `settings`: the environment's; `policy`: who reads it (it makes the decisions); `seed`, `index`: the run's seed and
-    which world this is; `wrap`: puts a gymnasium wrapper around it.
+    which world this is; `wrap`: puts a gymnasium wrapper around it; `env`: an environment that is there already.
     """
 
-    def __init__(self, settings: EnvSettings, policy: Policy, seed: int, index: int, wrap: Wrap | None = None):
+    def __init__(
+        self,
+        settings: EnvSettings,
+        policy: Policy,
+        seed: int,
+        index: int,
+        wrap: Wrap | None = None,
+        env: gymnasium.Env | None = None,
+    ):
         self.settings, self.policy, self.seed, self.index, self._wrap = settings, policy, seed, index, wrap
         self.episode = -1
         self.actions: list[int] = []
@@ -89,7 +97,8 @@ class World:
         self.n_actions: int | None = None
         self.is_over = False
         self.menu = AFTER_THE_END
-        self.env = self._make()
+        self._has_begun = env is not None
+        self.env = self._make() if env is None else env
 
     # Episodes ---------------------------------------------------------------------------------------------------------
 
@@ -118,10 +127,28 @@ class World:
             raise self._fault(str(violation)) from violation
         return Step(*result, self.state, episode)
 
+    def adopt(self) -> None:
+        """Take up the episode that the environment is in. Raises `ConfigError` where it has no snapshots to see it
+        by.
+        """
+        inner = self.env.unwrapped
+        if not self.can_snapshot or not isinstance(inner, Restorable):
+            raise ConfigError(
+                f"{self.settings.id} has no snapshot() and restore(), so the state it is in cannot be seen from outside. Use "
+                "an environment that has them (all of twosome_envs but those of third parties)."
+            )
+        self._clear()
+        try:
+            self._receive(*inner.restore(inner.snapshot()))
+        except Violation as violation:
+            raise self._fault(str(violation)) from violation
+
     def recreate(self) -> None:
-        """After a fault: another instance of the environment, since this one may be broken."""
+        """After a fault: another instance of the environment, since this one may be broken; `sealed` as it was."""
+        was_sealed = self.sealed
         self.close()
         self.env = self._make()
+        self.sealed = was_sealed
 
     def close(self) -> None:
         """Close the environment, whatever it raises."""
@@ -142,16 +169,12 @@ class World:
     @property
     def can_snapshot(self) -> bool:
         """Whether the environment itself can go back; else `restore` replays the episode, which takes as many steps."""
-        env = self.env
-        while isinstance(env, STATELESS):
-            env = env.env
-        return env is self.env.unwrapped and isinstance(env, Restorable)
+        return self._of_env("snapshot") is not None
 
     def snapshot(self) -> WorldSnapshot:
         """The present situation; cheap where the environment has snapshots."""
-        inner: Any = self.env.unwrapped
         return WorldSnapshot(
-            env=inner.snapshot() if self.can_snapshot else None,
+            env=self._of_env("snapshot"),
             episode=self.episode,
             actions=tuple(self.actions),
             events=tuple(map(json.dumps, self.events)),
@@ -168,14 +191,19 @@ class World:
         events = [json.loads(event) for event in snapshot.events]
         if snapshot.env is None:
             self._replay(snapshot.actions, events)
+            if tuple(self._lines) != snapshot.lines:
+                raise self._fault("is not reproducible: replaying the episode led elsewhere than before")
             return
+        if not self._has_begun:  # another instance since then
+            self._begin()
         self.actions, self.events, self._lines = list(snapshot.actions), events, list(snapshot.lines)
         self.discounted_return, self.length = snapshot.discounted_return, snapshot.length
         self.n_actions, self.is_over = snapshot.n_actions, snapshot.is_over
-        inner: Any = self.env.unwrapped
-        observation, info = inner.restore(snapshot.env)
+        found = self._of_env("restore", snapshot.env)
         try:
-            self._receive(observation, info)
+            if not isinstance(found, tuple) or len(found) != 2:
+                raise Violation(f"gave {short(found)} from restore, expected an observation and an info")
+            self._receive(*found)
         except Violation as violation:
             raise self._fault(str(violation)) from violation
         self._lines = list(snapshot.lines)
@@ -233,7 +261,22 @@ class World:
 
     # Inside -----------------------------------------------------------------------------------------------------------
 
+    def _of_env(self, method: str, *arguments: Any) -> Any:
+        """What `snapshot` or `restore` of the environment itself returns; None where it has none that is the whole."""
+        env = self.env
+        while isinstance(env, STATELESS):
+            env = env.env
+        if env is not self.env.unwrapped or not isinstance(env, Restorable):
+            return None
+        try:
+            return getattr(env, method)(*arguments)
+        except NotImplementedError:  # an agent around a world that has none
+            return None
+        except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
+            raise self._fault(f"raised {type(error).__name__} in {method}: {said(error)}") from error
+
     def _make(self) -> gymnasium.Env:
+        self._has_begun = False
         env = make_env(self.settings)
         return env if self._wrap is None else self._wrap(env)
 
@@ -246,6 +289,7 @@ class World:
         self._clear()
         try:
             observation, info = self.env.reset(seed=self.episode_seed, options=options)
+            self._has_begun = True
         except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
             raise self._fault(f"raised {type(error).__name__} in reset: {said(error)}") from error
         try:

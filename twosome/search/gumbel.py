@@ -1,6 +1,6 @@
 """Gumbel search: sequential halving at the root, improved policies inside (Danihelka et al. 2022). Pure.
 
-    root      g ~ Gumbel(0); the m largest g + log P are considered; halving by g + log P + sigma(q)
+    root      g ~ Gumbel(0); the m largest g + log P are considered; halving by g + log P + sigma(q-hat)
     inside    argmax_a  pi'(a) - N(a) / (1 + sum_b N(b))                pi' = softmax(log P + sigma(q-hat))
     sigma(q)  = (c_visit + max_b N(b)) c_scale q                        q scaled to [0, 1] over the actions
     q-hat(a)  = Q(a), and v_mix where a was not visited:
@@ -8,7 +8,7 @@
 
 The improved policy pi' is what is learnt; if the values are right it is no worse than the prior at any budget, which
 visit counts are not below about A simulations. Constants and the schedule of visits are those of mctx 0.0.71
-(Apache-2.0), whose numbers the tests hold; nothing of it is used here.
+(Apache-2.0), whose numbers the tests hold; nothing of it is used here. Struck actions are left out of every sum.
 """
 
 from __future__ import annotations
@@ -47,51 +47,50 @@ def gumbel_noise(ranks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def select_root(node: Node, noise: np.ndarray, visits: int, floor: float) -> int:
-    """The root's action: of those visited `visits` times the highest g + log P + sigma(q). -1 where all are struck."""
-    is_due = (node.visits == visits) & ~node.is_struck
-    if not is_due.any():  # dead ends have upset the schedule: the least visited is due
-        least = node.visits[~node.is_struck].min(initial=np.iinfo(int).max)
-        is_due = (node.visits == least) & ~node.is_struck
-    return node.best(np.where(is_due, noise + node.log_priors + sigma(node, floor), -np.inf))
+    """The root's action: of those visited `visits` times the highest g + log P + sigma(q). -1 where all are struck.
+
+    Where dead ends have upset the schedule, those visited most but less often come next, then the others.
+    """
+    due = np.unique(node.visits[~node.is_struck])
+    if not len(due):
+        return -1
+    k = max(int(np.searchsorted(due, visits, side="right")) - 1, 0)
+    return _highest(node, noise, node.visits == due[k], floor)
 
 
 def select_inside(node: Node, floor: float) -> int:
     """The action that brings the visits nearest to the improved policy. -1 where all are struck."""
-    return node.best(improved(node, floor) - node.visits / (1 + node.visits.sum()))
+    return node.best(improved(node, floor) - node.visits / (1 + node.n))
 
 
 def final_action(node: Node, noise: np.ndarray, floor: float) -> int:
     """The root's action to take: of the most visited ones the highest g + log P + sigma(q). -1 where all are struck."""
-    alive = node.visits[~node.is_struck]
-    if not len(alive):
-        return -1
-    is_most = (node.visits == alive.max()) & ~node.is_struck
-    return node.best(np.where(is_most, noise + node.log_priors + sigma(node, floor), -np.inf))
+    most = np.max(node.visits, where=~node.is_struck, initial=0)
+    return _highest(node, noise, node.visits == most, floor)
 
 
 def improved(node: Node, floor: float) -> np.ndarray:
     """The improved policy softmax(log P + sigma(q-hat)), struck actions left out: [A]."""
-    logits = np.where(node.is_struck, -np.inf, node.log_priors + sigma(node, floor))
-    if not np.isfinite(logits).any():
-        logits = node.log_priors
-    weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
+    return node.softmax(node.log_priors + sigma(node, floor))
 
 
 def sigma(node: Node, floor: float) -> np.ndarray:
     """sigma(q-hat) of every action: [A]."""
     q = completed_q(node)
-    scaled = (q - q.min()) / max(q.max() - q.min(), floor) if len(q) else q
-    return (C_VISIT + node.visits.max(initial=0)) * C_SCALE * scaled
+    low = q.min(initial=np.inf)
+    return (C_VISIT + node.visits.max(initial=0)) * C_SCALE * (q - low) / max(q.max(initial=low) - low, floor)
 
 
 def completed_q(node: Node) -> np.ndarray:
-    """Q of every action, v_mix where none came back yet: [A]."""
-    q = node.q
-    is_known = ~np.isnan(q)
+    """Q of every action, v_mix where none came back or the action is struck: [A]."""
+    is_known = ~np.isnan(node.q)
     if not is_known.any():
-        return np.full(len(q), node.value)
-    weights = np.maximum(node.priors[is_known], np.finfo(float).tiny)
-    mean = (weights * q[is_known]).sum() / weights.sum()
-    n = node.done.sum()
-    return np.where(is_known, q, (node.value + n * mean) / (1 + n))
+        return np.full(len(node.q), node.value)
+    q, weights = node.q[is_known], np.maximum(node.priors[is_known], np.finfo(float).tiny)
+    n = sum(node.done[a] for a in np.flatnonzero(is_known))
+    mix = (node.value + n * float((weights * q).sum() / weights.sum())) / (1 + n)
+    return np.where(is_known, node.q, mix)
+
+
+def _highest(node: Node, noise: np.ndarray, is_due: np.ndarray, floor: float) -> int:
+    return node.best(np.where(is_due, noise + node.log_priors + sigma(node, floor), -np.inf))

@@ -6,7 +6,7 @@ It ends: every descent uses up a simulation, waits for the model, or strikes an 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +24,7 @@ from twosome.search.tree import (
     solve,
     strike,
     take_back,
+    visit,
 )
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ class Root(NamedTuple):
 
 @dataclass
 class Cost:
-    """`passes`: calls of the model; `leaves`: positions it was asked about; `steps`: simulated; `seconds`: on the
-    clock.
+    """`passes`: calls of the model; `leaves`: positions it was asked about; `not_finite`: answers of it that held a NaN
+    or an infinity; `steps`: simulated; `seconds`: on the clock.
     """
 
     passes: int = 0
     leaves: int = 0
+    not_finite: int = 0
     steps: int = 0
     seconds: float = 0.0
 
@@ -57,6 +59,7 @@ class Cost:
         """Add another search's cost."""
         self.passes += other.passes
         self.leaves += other.leaves
+        self.not_finite += other.not_finite
         self.steps += other.steps
         self.seconds += other.seconds
 
@@ -65,9 +68,9 @@ class Cost:
 class Result:
     """What a search found at its root; arrays are [A], over the position's phrases.
 
-    `action`: to take; `target`: the distribution to learn; `visits`, `q` (NaN where not visited) and `is_struck` per
-    action; `value`: of the root after the search; `struck`: edges struck in the whole tree, `torn_down` those that had
-    been visited.
+    `action`: to take; `target`: the distribution to learn; `visits`, `q` (NaN where not visited or struck) and
+    `is_struck` per action; `value`: of the root after the search; `struck`: edges struck in the whole tree, `torn_down`
+    those that had been visited.
     """
 
     action: int
@@ -78,6 +81,7 @@ class Result:
     is_struck: np.ndarray
     struck: int
     torn_down: int
+    simulations: int
     root: Node
 
 
@@ -86,14 +90,20 @@ FREE = 16  # descents into what is known, per simulation, that are not counted a
 
 
 class Tree:
-    """One search under way."""
+    """One search under way. `deadline`: on `time.perf_counter`, when it must end.
 
-    def __init__(self, root: Root, settings: SearchSettings, rng: np.random.Generator, *, is_training: bool):
-        self.simulate, self.settings, self.node = root.simulate, settings, Node(root.position)
-        self.node.expand(root.evaluation)
-        self.started = self.known = self.steps = self.struck = self.torn_down = 0
+    `evaluations`: what the model said so far; a state met again on another way is not asked about again.
+    """
+
+    def __init__(
+        self, root: Root, settings: SearchSettings, rng: np.random.Generator, *, is_training: bool, deadline: float
+    ):
+        self.simulate, self.settings, self.node, self.deadline = root.simulate, settings, Node(root.position), deadline
+        self.started = self.known = self.steps = self.struck = self.torn_down = self.not_finite = 0
+        self.evaluations: dict[tuple[Hashable, bool], Evaluation] = {}
+        self.learn(([], self.node), root.evaluation)
         self.grew = False
-        self.is_waiting = False
+        self.blocked: list[Path] = []
         n = len(root.position.phrases)
         is_gumbel = settings.algorithm == "gumbel"
         self.noise = gumbel.gumbel_noise(self.node.ranks, rng) if is_gumbel and is_training else np.zeros(n)
@@ -103,22 +113,36 @@ class Tree:
 
     @property
     def is_done(self) -> bool:
-        """Whether the simulations are used up, or nothing is left to find out."""
-        node = self.node
-        return self.started >= self.settings.simulations or node.is_solved or bool(node.is_struck.all())
+        """Whether simulations or time are used up, or nothing is left to find out."""
+        is_over = self.started >= self.settings.simulations or time.perf_counter() >= self.deadline
+        return is_over or self.node.is_solved or self.node.n_alive == 0
 
     def next_leaf(self, bonus: Bonus | None) -> Leaf | None:
         """Descend until a node is found that the model must evaluate.
 
-        None when the simulations are used up, or when a descent meets a node that waits for the model: then the rest
-        must wait too. Every other descent ends a simulation or strikes an edge, so this comes to an end.
+        None when the simulations are used up, or when more descents have met a node that waits for the model than may:
+        their visits stay until the model has answered, so that others go elsewhere. Every other descent ends a
+        simulation or strikes an edge, so this comes to an end.
         """
-        self.is_waiting = False
-        while not self.is_done and not self.is_waiting:
+        while not self.is_done and len(self.blocked) < self.settings.batch:
             leaf = self._descend(bonus)
             if leaf is not None:
                 return leaf
         return None
+
+    def unblock(self) -> None:
+        """Take back the visits of descents that met a node which waited for the model."""
+        for path in self.blocked:
+            take_back(path)
+        self.blocked.clear()
+
+    def learn(self, leaf: Leaf, evaluation: Evaluation) -> None:
+        """Note what the model says of a leaf, and hand its value up."""
+        path, node = leaf
+        self.evaluations[node.position.key, node.position.is_final] = evaluation
+        self.not_finite += not node.expand(evaluation)
+        back_up(path, node.value)
+        self._solve(path)
 
     def result(self) -> Result:
         """What the search says of its root."""
@@ -128,18 +152,21 @@ class Tree:
         else:
             action, target = puct.most_visited(node), puct.visit_shares(node)
         if node.is_solved:
-            action = node.best(node.exact)
-        elif action < 0 or not node.visits.any():  # nothing is left, or nothing was tried: the policy's own choice
-            action = int(np.argmax(node.log_priors))
+            action = node.best(node.q)
+        elif node.n_alive == 0:  # nothing is left: the policy's own choice
+            action = int(np.lexsort((node.ranks, -node.log_priors))[0])
+        elif node.n == 0:  # nothing was tried
+            action = node.best(node.log_priors)
         return Result(
             action,
             target,
             node.visits.copy(),
-            node.q,
-            node.mean_value,
+            node.q.copy(),
+            node.exact_value if node.is_solved else node.mean_value,
             node.is_struck.copy(),
             self.struck,
             self.torn_down,
+            self.started,
             node,
         )
 
@@ -152,23 +179,22 @@ class Tree:
                 self._strike(path)
                 return None
             path.append((node, action))
-            node.visits[action] += 1
+            visit(node, action)
             child = node.children[action] or self._grow(path, bonus)
             if child is None:
                 return None
             if child.is_solved:
                 back_up(path, child.exact_value)
-                self._solve(path)
-                self._count_known(path)
+                if not node.is_exact[action]:
+                    self._solve(path)
+                self._count_known()
                 return None
             if child.is_waiting:
-                take_back(path)
-                self.is_waiting = True
+                self.blocked.append(path)
                 return None
             if not child.is_expanded:
-                child.is_waiting = True
                 self.started += 1
-                return path, child
+                return self._ask(path, child)
             node = child
 
     def _select(self, node: Node, *, is_root: bool) -> int:
@@ -186,14 +212,32 @@ class Tree:
         self.steps += 1
         node.rewards[action], node.discounts[action] = outcome.reward, outcome.discount
         node.bonuses[action] = 0.0 if bonus is None else bonus(outcome.position)
-        if self.settings.prune and (outcome.is_failure or returns_to_ancestor(path, outcome.position.key)):
+        if self.settings.prune and self._is_dead_end(path, outcome):
             self._strike(path)
             return None
         child = node.children[action] = Node(outcome.position)
         self.grew = True
         return child
 
-    def _count_known(self, path: Path) -> None:
+    @staticmethod
+    def _is_dead_end(path: Path, outcome: Outcome) -> bool:
+        """A failure, or a circle, that earns nothing; what ends in a state of its path is no circle."""
+        if outcome.position.is_final:
+            return outcome.is_failure and outcome.reward <= 0
+        return returns_to_ancestor(path, outcome.position.key)
+
+    def _ask(self, path: Path, node: Node) -> Leaf | None:
+        """The leaf that the model must evaluate; None where it did so before, on another way to the same state."""
+        evaluation = self.evaluations.get((node.position.key, node.position.is_final))
+        if evaluation is None:
+            node.is_waiting = True
+            return path, node
+        node.expand(evaluation)
+        back_up(path, node.value)
+        self._solve(path)
+        return None
+
+    def _count_known(self) -> None:
         """A descent into what is known costs neither a step nor a pass: PUCT has some of them free."""
         s = self.settings
         if s.prune and s.algorithm == "puct" and self.known < FREE * s.simulations and not self.grew:
@@ -228,30 +272,29 @@ def search(
     trees alone.
     """
     begun = time.perf_counter()
+    deadline = np.inf if settings.max_seconds is None else begun + settings.max_seconds
     cost = Cost()
-    trees = [Tree(root, settings, rng, is_training=is_training) for root in roots]
-    while not _is_spent(cost, settings, begun):
-        leaves: list[Leaf] = []
-        for tree in trees:
-            for _ in range(settings.batch):
-                leaf = tree.next_leaf(bonus)
-                if leaf is None:
-                    break
-                leaves.append(leaf)
+    trees = [Tree(root, settings, rng, is_training=is_training, deadline=deadline) for root in roots]
+    while settings.max_passes is None or cost.passes < settings.max_passes:
+        leaves = [(tree, leaf) for tree in trees for leaf in _leaves_of(tree, bonus)]
         if not leaves:
             break
         cost.passes += 1
         cost.leaves += len(leaves)
-        evaluations = model([node.position for _, node in leaves])
-        for (path, node), evaluation in zip(leaves, evaluations, strict=True):
-            node.expand(evaluation)
-            back_up(path, node.value)
-    cost.steps = sum(tree.steps for tree in trees)
+        evaluations = model([node.position for _, (_, node) in leaves])
+        for tree in trees:
+            tree.unblock()
+        for (tree, leaf), evaluation in zip(leaves, evaluations, strict=True):
+            tree.learn(leaf, evaluation)
+    cost.steps, cost.not_finite = sum(tree.steps for tree in trees), sum(tree.not_finite for tree in trees)
     cost.seconds = time.perf_counter() - begun
     return [tree.result() for tree in trees], cost
 
 
-def _is_spent(cost: Cost, settings: SearchSettings, begun: float) -> bool:
-    passes, seconds = settings.max_passes, settings.max_seconds
-    is_over = seconds is not None and time.perf_counter() - begun >= seconds
-    return is_over or (passes is not None and cost.passes >= passes)
+def _leaves_of(tree: Tree, bonus: Bonus | None) -> Iterator[Leaf]:
+    """The leaves of a tree that can be evaluated together."""
+    for _ in range(tree.settings.batch):
+        leaf = tree.next_leaf(bonus)
+        if leaf is None:
+            return
+        yield leaf

@@ -2,13 +2,13 @@
 
 Per edge (node, action): `visits` N counts descents, those still under way included; `done` and `total` are the number
 and the sum of the values that came back; `rewards` R and `discounts` D = gamma^duration (1 - terminated) are those of
-the step; `exact` is the value of an action whose whole subtree is known, NaN else (the solver of Winands et al. 2008,
-for one player).
+the step; `is_exact` marks an action whose whole subtree is known (the solver of Winands et al. 2008, for one player).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,9 +49,11 @@ class Evaluation(NamedTuple):
 
 
 class Node:
-    """A position and the statistics of its actions.
+    """A position and the statistics of its actions; only the functions of this module change them.
 
-    `is_waiting`: the model is about to be asked; `is_expanded`: it has been.
+    `q` [A]: the exact value of an action where it is known, else the mean of those that came back, NaN where none did
+    or the action is struck; `n`: all visits; `n_alive`: actions that are not struck; `n_open`: those of them that are
+    not exact; `is_waiting`: the model is about to be asked; `is_expanded`: it has been.
     """
 
     __slots__ = (
@@ -59,12 +61,17 @@ class Node:
         "children",
         "discounts",
         "done",
-        "exact",
+        "is_exact",
         "is_expanded",
         "is_struck",
         "is_waiting",
         "log_priors",
+        "n",
+        "n_alive",
+        "n_open",
         "position",
+        "priors",
+        "q",
         "ranks",
         "rewards",
         "total",
@@ -77,70 +84,92 @@ class Node:
         self.position = position
         self.is_expanded = self.is_waiting = False
         self.value = 0.0
-        self.log_priors = np.zeros(n)
-        self.visits, self.done = np.zeros(n, int), np.zeros(n, int)
-        self.total, self.rewards, self.discounts = np.zeros(n), np.zeros(n), np.ones(n)
-        self.bonuses = np.zeros(n)
-        self.exact = np.full(n, np.nan)
-        self.is_struck = np.zeros(n, bool)
+        self.log_priors, self.priors = np.zeros(n), np.ones(n)
+        self.n, self.n_alive, self.n_open = 0, n, n
+        self.visits, self.q, self.is_struck = np.zeros(n, int), np.full(n, np.nan), np.zeros(n, bool)
+        self.is_exact = [False] * n
+        self.done = [0] * n
+        self.total, self.rewards, self.bonuses, self.discounts = [0.0] * n, [0.0] * n, [0.0] * n, [1.0] * n
         self.children: list[Node | None] = [None] * n
-        self.ranks = np.argsort(np.argsort(np.array(position.phrases))) if n else np.zeros(0, int)
+        self.ranks = _ranks(position.phrases)
 
-    def expand(self, evaluation: Evaluation) -> None:
-        """Note what the model says. A NaN or an infinity becomes an even prior, or the value 0."""
-        log_priors = np.asarray(evaluation.log_priors, float)
-        if self.position.phrases:
-            is_good = np.isfinite(log_priors).all() and len(log_priors) == len(self.children)
-            self.log_priors = log_priors if is_good else np.full(len(self.children), -np.log(len(self.children)))
-        self.value = float(evaluation.value) if np.isfinite(evaluation.value) else 0.0
+    def expand(self, evaluation: Evaluation) -> bool:
+        """Note what the model says: even priors, and the value 0, in the place of a NaN or an infinity.
+
+        Returns whether all was finite.
+        """
+        n = len(self.children)
+        log_priors, value = np.asarray(evaluation.log_priors, float), float(evaluation.value)
+        is_good = not n or (log_priors.shape == (n,) and bool(np.isfinite(log_priors).all()))
+        if n:
+            self.log_priors = log_priors if is_good else np.full(n, -np.log(n))
+            self.priors = np.exp(self.log_priors)
+        self.value = value if np.isfinite(value) else 0.0
         self.is_expanded, self.is_waiting = True, False
-
-    @property
-    def priors(self) -> np.ndarray:
-        return np.exp(self.log_priors)
-
-    @property
-    def q(self) -> np.ndarray:
-        """The exact value of every action where it is known, else the mean of those that came back, else NaN: [A]."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(self.done > 0, self.total / self.done, np.nan)
-        return np.where(np.isnan(self.exact), mean, self.exact)
+        return is_good and bool(np.isfinite(value))
 
     @property
     def is_solved(self) -> bool:
         """Whether the values of all actions that are left are exact; a final position has nothing left."""
         if self.position.is_final:
             return self.is_expanded or not self.position.needs_value
-        return bool((self.is_struck | ~np.isnan(self.exact)).all() and not self.is_struck.all())
+        return self.n_open == 0 and self.n_alive > 0
 
     @property
     def exact_value(self) -> float:
         """Of a solved node: the value of its best action, or of the final position."""
-        return self.value if self.position.is_final else float(np.nanmax(np.where(self.is_struck, np.nan, self.exact)))
+        return self.value if self.position.is_final else float(np.fmax.reduce(self.q))
 
     @property
     def mean_value(self) -> float:
-        """The mean over the values of all descents, and the model's own."""
-        return float((self.value + self.total.sum()) / (1 + self.done.sum()))
+        """The mean over the values of all descents into what is not struck, and the model's own."""
+        alive = np.flatnonzero(~self.is_struck)
+        return (self.value + sum(self.total[a] for a in alive)) / (1 + sum(self.done[a] for a in alive))
 
     def best(self, scores: np.ndarray) -> int:
         """The action of the highest score that is not struck; the first phrase of equals. -1 where all are struck."""
-        if self.is_struck.all():
+        if self.n_alive == 0:
             return -1
-        scores = np.where(self.is_struck, -np.inf, scores)
-        highest = np.flatnonzero(scores == scores.max())
-        return int(highest[np.argmin(self.ranks[highest])])
+        if self.n_alive < len(scores):
+            scores = np.where(self.is_struck, -np.inf, scores)
+        is_highest = scores == scores.max()
+        if np.count_nonzero(is_highest) == 1:
+            return int(is_highest.argmax())
+        highest = np.flatnonzero(is_highest & ~self.is_struck)
+        return int(highest[self.ranks[highest].argmin()])
+
+    def softmax(self, logits: np.ndarray) -> np.ndarray:
+        """A distribution over the actions that are not struck; over all where none is left: [A]."""
+        if 0 < self.n_alive < len(logits):
+            logits = np.where(self.is_struck, -np.inf, logits)
+        weights = np.exp(logits - logits.max())
+        return weights / weights.sum()
 
 
 Path = list[tuple[Node, int]]
 
 
+def visit(node: Node, action: int) -> None:
+    """Begin a descent through an edge."""
+    node.visits[action] += 1
+    node.n += 1
+
+
+def take_back(path: Path) -> None:
+    """Undo the visits of a descent that came to nothing."""
+    for node, action in path:
+        node.visits[action] -= 1
+        node.n -= 1
+
+
 def back_up(path: Path, value: float) -> None:
     """Hand a leaf's value up its path: v <- R + bonus + D v."""
     for node, action in reversed(path):
-        value = float(node.rewards[action] + node.bonuses[action] + node.discounts[action] * value)
+        value = node.rewards[action] + node.bonuses[action] + node.discounts[action] * value
         node.total[action] += value
         node.done[action] += 1
+        if not node.is_exact[action]:
+            node.q[action] = node.total[action] / node.done[action]
 
 
 def solve(path: Path) -> None:
@@ -150,17 +179,11 @@ def solve(path: Path) -> None:
         if not node.is_struck[action]:
             if child is None or not child.is_solved:
                 return
-            node.exact[action] = (
-                node.rewards[action] + node.bonuses[action] + node.discounts[action] * child.exact_value
-            )
+            node.q[action] = node.rewards[action] + node.bonuses[action] + node.discounts[action] * child.exact_value
+            node.n_open -= not node.is_exact[action]
+            node.is_exact[action] = True
         if not node.is_solved:
             return
-
-
-def take_back(path: Path) -> None:
-    """Undo the visits of a descent that came to nothing."""
-    for node, action in path:
-        node.visits[action] -= 1
 
 
 def strike(path: Path) -> tuple[int, int]:
@@ -171,9 +194,12 @@ def strike(path: Path) -> tuple[int, int]:
     struck = torn_down = 0
     for node, action in reversed(path):
         node.is_struck[action] = True
+        node.q[action] = np.nan
+        node.n_alive -= 1
+        node.n_open -= 1
         struck += 1
         torn_down += int(node.done[action] > 0)
-        if not node.is_struck.all():
+        if node.n_alive:
             break
     return struck, torn_down
 
@@ -182,7 +208,16 @@ def returns_to_ancestor(path: Path, key: Hashable) -> bool:
     """Whether the last edge of a path leads to a state of it without reward on the way: a circle that nobody needs."""
     collected = 0.0
     for node, action in reversed(path):
-        collected = float(node.rewards[action] + node.discounts[action] * collected)
+        collected = node.rewards[action] + node.discounts[action] * collected
         if node.position.key == key:
             return collected <= 0
     return False
+
+
+@lru_cache(maxsize=1024)
+def _ranks(phrases: tuple[str, ...]) -> np.ndarray:
+    """The place of every phrase in their alphabetical order: [A]."""
+    ranks = np.empty(len(phrases), int)
+    ranks[sorted(range(len(phrases)), key=phrases.__getitem__)] = np.arange(len(phrases))
+    ranks.flags.writeable = False
+    return ranks

@@ -13,7 +13,7 @@ from twosome.checkpoints import MANIFEST, newest_good, verify
 from twosome.config.compose import compose
 from twosome.config.saved import saved_settings
 from twosome.config.schema import TrainSettings
-from twosome.errors import CheckpointError, ConfigError, ModelError
+from twosome.errors import CheckpointError, ConfigError, ModelError, brief
 from twosome.systems.build import build_policy
 
 log = logging.getLogger(__name__)
@@ -67,10 +67,14 @@ def checkpoint_of(run_dir: Path, which: str) -> Path:
             raise CheckpointError(
                 f"{run_dir} names no best checkpoint yet (it had no evaluation). Use checkpoint='newest'."
             )
-        name = str(files.read_json(best).get("checkpoint"))
-        if Path(name).name != name:
-            raise CheckpointError(f"{best} leads out of the run's folder ({name!r}); refused.")
-        return run_dir / "checkpoints" / name
+        found = files.read_json(best)
+        name = found.get("checkpoint") if isinstance(found, dict) else None
+        if not isinstance(name, str) or Path(name).name != name or "\0" in name or len(name) > 99:
+            raise CheckpointError(f"{best} leads out of the run's folder ({brief(repr(name))}); refused.")
+        folder = run_dir / "checkpoints" / name
+        if not (folder / MANIFEST).is_file():
+            raise CheckpointError(f"{best} names {brief(repr(name))}, which is no checkpoint. Use checkpoint='newest'.")
+        return folder
     if which != "newest":
         raise ConfigError(f"Unknown checkpoint {which!r}. Known: newest, best.")
     folder, problems = newest_good(run_dir)

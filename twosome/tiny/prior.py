@@ -20,9 +20,9 @@ import torch
 
 from twosome.tiny import path
 from twosome.tiny.corpus import PROMPT
-from twosome.types import Observation
 
-Info: TypeAlias = dict[str, Any]  # as gymnasium hands it out
+Observation: TypeAlias = dict[str, Any]  # both as gymnasium hands them out
+Info: TypeAlias = dict[str, Any]
 
 MARK = "<!-- before any RL: written by python -m twosome.tiny.prior --write -->"
 ENVIRONMENTS = [

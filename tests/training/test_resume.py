@@ -1,0 +1,114 @@
+"""A run is continued by its command line, its folder or a checkpoint of it, and ends as if it had not been stopped."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.training.small_run import SMALL
+from twosome import checkpoints
+from twosome.config.compose import compose
+from twosome.config.saved import saved_settings
+from twosome.errors import ConfigError
+from twosome.training.loop import train
+from twosome.training.run_folder import open_run
+
+
+def same(folder, *overrides):
+    return compose([*SMALL, f"run_dir={folder}", *overrides])
+
+
+def test_the_same_command_line_continues_and_another_lists_what_differs(unfinished):
+    run = open_run(same(unfinished))
+    assert run.checkpoint == checkpoints.checkpoints(unfinished)[-1]
+    run.close()
+    with pytest.raises(ConfigError, match=r"ppo\.clip: 0\.2 -> 0\.3; seed: 0 -> 4"):
+        open_run(same(unfinished, "seed=4", "ppo.clip=0.3"))
+    open_run(same(unfinished, "log.eval_interval=7", "model.threads=2")).close()  # these may differ
+
+
+def test_resume_takes_the_saved_settings_and_refuses_others(unfinished):
+    cfg = compose([f"resume={unfinished}", "log.eval_interval=7"])
+    assert (cfg.method, cfg.total_steps, cfg.log.eval_interval) == ("mlp", 512, 7)
+    run = open_run(cfg)
+    assert run.folder == unfinished
+    run.close()
+    with pytest.raises(ConfigError, match=r"these differ: seed: 0 -> 5"):
+        compose([f"resume={unfinished}", "seed=5"])
+    assert compose([f"resume={unfinished}", "method=mlp", "experiment=debug"]).seed == 0  # agrees: harmless
+
+
+def test_resuming_an_older_checkpoint_sets_the_later_ones_aside(unfinished):
+    older, *later = checkpoints.checkpoints(unfinished)[-3:]
+    run = open_run(compose([f"resume={older}"]))
+    assert run.checkpoint == older
+    assert checkpoints.checkpoints(unfinished)[-1] == older
+    assert all((unfinished / "checkpoints" / f"aside-{p.name}").is_dir() for p in later)
+    run.close()
+
+
+@pytest.mark.parametrize("how", ["command line", "folder", "older checkpoint"])
+def test_a_continued_run_ends_in_the_same_bits(finished, unfinished, how):
+    *_, older, last = checkpoints.checkpoints(unfinished)
+    if how != "older checkpoint":
+        last.rename(unfinished / "kept-back")
+    ways = {"command line": same(unfinished), "folder": compose([f"resume={unfinished}"])}
+    train(open_run(ways.get(how) or compose([f"resume={older}"])))
+    whole = checkpoints.checkpoints(finished)[-1]
+    names = sorted(p.relative_to(whole) for p in whole.rglob("*.safetensors"))
+    assert names
+    assert all((whole / name).read_bytes() == (last / name).read_bytes() for name in names)
+    assert untimed(unfinished) == untimed(finished)
+
+
+def untimed(run_dir):
+    """The records of a run without the times, which no two runs share."""
+    lines = (run_dir / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if not k.startswith("speed/")} for line in lines]
+
+
+def test_metrics_are_cut_to_the_checkpoint_also_in_tensorboard(tmp_path, monkeypatch):
+    """After a continued run every step is in metrics.jsonl and in TensorBoard's curves once."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = tmp_path / "run"
+    overrides = [*SMALL, f"run_dir={folder}", "log.tensorboard=true"]
+    run = open_run(compose(overrides))
+    calls = []
+
+    def save_twice(*arguments):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(arguments)
+        save(*arguments)
+
+    save = checkpoints.save
+    monkeypatch.setattr(checkpoints, "save", save_twice)
+    with pytest.raises(KeyboardInterrupt):
+        train(run)
+    monkeypatch.undo()
+    train(open_run(compose(overrides)))
+    steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(64, 513, 64))
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    assert [e.step for e in events.Scalars("loss/value")] == steps
+
+
+def test_a_record_cut_off_by_a_kill_or_no_record_at_all_is_written_again(unfinished):
+    checkpoints.checkpoints(unfinished)[-1].rename(unfinished / "kept-back")
+    path, whole = unfinished / "metrics.jsonl", untimed(unfinished)
+    path.write_bytes(path.read_bytes()[:-200] + b"\n[3]\n\xff\xfe\n" + b"[" * 100_000)
+    train(open_run(same(unfinished)))
+    assert untimed(unfinished) == whole
+
+
+def test_settings_from_before_a_setting_existed_leave_the_run_as_it_was(finished, tmp_path):
+    """What older settings lack has a default in the schema that changes nothing; what was renamed is read."""
+    data = yaml.safe_load((finished / "config.yaml").read_text())
+    del data["ppo"]["count_bonus"], data["baseline"]["backward"], data["policy"]["temperature"], data["init"]
+    data["policy"]["scorer"] = "forest"
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(data))
+    cfg = saved_settings(tmp_path / "config.yaml")
+    assert (cfg.ppo.count_bonus, cfg.baseline.backward) == (0.0, True)
+    assert (cfg.policy.temperature, cfg.policy.scorer, cfg.init) == (1.0, "trie", None)
