@@ -1,7 +1,8 @@
-"""What a run computed, as digests that two versions of the code can be compared by. `python tests/fingerprint.py RUN [RUN ...]`.
+"""What a run computed, as digests that two versions of the code can be compared by. `python tests/fingerprint.py RUN
+[RUN ...]`.
 
-Per run: one SHA-256 over the name, dtype, shape and bytes of every adapter and value-head tensor of the newest checkpoint, and one
-over every line of `metrics.jsonl` without the times that no two runs share.
+Per run: one SHA-256 over the name, dtype, shape and bytes of every adapter and value-head tensor of the newest
+checkpoint, and one over every line of `metrics.jsonl` without the times that no two runs share.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 import ast
 import statistics
+import tomllib
 
 import pytest
 
@@ -116,9 +117,20 @@ def test_an_addition_to_a_learner_touches_four_files():
     ]
     touched = {str(p.relative_to(house.ROOT)) for p in files if "count_bonus" in p.stem + p.read_text(encoding="utf-8")}
     reads_old_names = {"twosome/config/names.py", "twosome/training/format_1.py"}
-    assert touched - reads_old_names == {
+    other_learners = {"twosome/rl/expert_iteration.py", "conf/expert_iteration/default.yaml"}
+    assert touched - reads_old_names - other_learners == {
         "twosome/rl/count_bonus.py",
         "twosome/rl/ppo.py",
         "twosome/config/schema.py",
         "conf/ppo/default.yaml",
     }
+
+
+def test_every_folder_is_packaged():
+    listed = tomllib.loads((house.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join([package, *path.parent.relative_to(root).parts])
+        for package, root in house.PACKAGES.items()
+        for path in root.rglob("__init__.py")
+    }
+    assert set(listed) == found | {"twosome_conf"}

@@ -79,7 +79,7 @@ def test_several_runs(name: str, argv: list[str], own):
     seen = collected(name, argv)
     assert [cfg.seed for cfg in seen] == [1, 2]
     assert {type(cfg) for cfg in seen} == {SCHEMAS[name]}
-    assert {path.name for path in Path().iterdir()} <= {"outputs"}, "no file beside the user"
+    assert {path.name for path in Path().rglob("*")} <= {"outputs", "multirun.yaml"}, "no file beside the user"
 
 
 def test_several_runs_of_an_open_mapping(own):
@@ -94,6 +94,7 @@ def test_settings_of_ones_own(name: str, place: int, own):
     argv = ["env=mine", "seed=3"]
     [cfg] = collected(name, [*argv[:place], "--config-dir", str(own), *argv[place:]])
     assert (cfg.env.gamma, cfg.seed) == (0.9, 3)
+    assert list(Path().iterdir()) == [], "no file beside the user"
 
 
 def test_an_experiment_of_ones_own(own):

@@ -1,4 +1,6 @@
-"""The long form: `python -m tests.faults`, or parts of it: `python -m tests.faults kills corrupt --seed 3 --share 0.1`."""
+"""The long form: `python -m tests.faults`, or parts of it: `python -m tests.faults kills corrupt --seed 3 --share
+0.1`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Checkpoints damaged and forged: truncations, bit flips, swapped files, hostile names and states, pickles in disguise, bombs.
+"""Checkpoints damaged and forged: truncations, bit flips, swapped files, hostile names and states, pickles in disguise,
+bombs.
 
-Damage leaves the manifest as it was; a forgery comes with a manifest of its own, as a stranger's would. Each is refused by a
-`CheckpointError` in one paragraph, and none runs code: every payload would create a canary file. A run of today and one in
-format 1 are attacked in turn.
+Damage leaves the manifest as it was; a forgery comes with a manifest of its own, as a stranger's would. Each is refused
+by a `CheckpointError` in one paragraph, and none runs code: every payload would create a canary file. A run of today
+and one in format 1 are attacked in turn.
 """
 
 from __future__ import annotations
@@ -82,7 +83,9 @@ DAMAGE = [truncate, flip, grow, swap, lose, add, zero]
 
 
 class Target:
-    """A stopped run whose newest checkpoint is attacked: opened as a resumed run does, into one policy kept in memory."""
+    """A stopped run whose newest checkpoint is attacked: opened as a resumed run does, into one policy kept in
+    memory.
+    """
 
     def __init__(self, run_dir: Path):
         from twosome import checkpoints

@@ -1,4 +1,6 @@
-"""Disks that fill up, folders that vanish or cannot be written, and polite signals: a clear error, and the run goes on afterwards."""
+"""Disks that fill up, folders that vanish or cannot be written, and polite signals: a clear error, and the run goes on
+afterwards.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Environments that break the contract in every way we could think of: each is reported with its step, seed and replay."""
+"""Environments that break the contract in every way we could think of: each is reported with its step, seed and
+replay.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Checkpoints as a stranger could make them: hostile content under a manifest that fits. Every payload would create a canary.
+"""Checkpoints as a stranger could make them: hostile content under a manifest that fits. Every payload would create a
+canary.
 
 Both formats that can be read are forged; `states.py` holds what is put into `state.json`.
 """
@@ -153,7 +154,9 @@ def forge_settings(folder: Path, rng: random.Random, canary: Path) -> None:
 
 
 def forge_names(folder: Path, rng: random.Random, canary: Path) -> None:
-    """Hostile names in the manifest, links, pipes, too many files; made after the manifest, which it rewrites itself."""
+    """Hostile names in the manifest, links, pipes, too many files; made after the manifest, which it rewrites
+    itself.
+    """
     seal(folder)
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())

@@ -56,19 +56,17 @@ def test_normalizations_differ_where_words_have_several_tokens(d):
     assert d.with_normalization("token").prob("contemplate zucchini") > d.prob("contemplate zucchini")
 
 
-def test_what_an_agent_adds_to_the_prompt_or_the_scores_is_in_the_distribution(untrained, d):
+def test_what_an_agent_adds_to_the_prompt_or_the_scores_is_in_the_distribution(trained, prompt, menu):
     """The value is of the plain state; the log-probabilities are of prompt, menu and bias, as when acting."""
-    bias = (0.0, 1.5, -1.5, 0.0)
-    decision = Decision(d.prompt, f"You remember the board. {d.prompt}", d.actions, bias)
-    shown = untrained.inspect_decision(decision)
-    [acting] = untrained.log_probs([decision])
+    decision = Decision(prompt, f"You remember the board. {prompt}", menu, (0.0, 1.5, -1.5, 0.0))
+    shown = trained.inspect_decision(decision)
+    [acting] = trained.log_probs([decision])
     np.testing.assert_allclose(shown.log_probs, acting.numpy(), atol=2e-5)
-    assert shown.value == pytest.approx(d.value, abs=1e-6)
     assert shown.prompt == decision.prompt
-    without = untrained.inspect(decision.prompt, d.actions)
-    np.testing.assert_allclose(
-        shown.log_probs[1] - shown.log_probs[0], without.log_probs[1] - without.log_probs[0] + 1.5
-    )
+    without = trained.inspect(decision.prompt, menu)
+    odds, odds_without = (x.log_probs[1] - x.log_probs[0] for x in (shown, without))
+    assert odds == pytest.approx(odds_without + 1.5)
+    assert shown.value == trained.inspect(prompt, menu).value != pytest.approx(without.value, abs=1e-6)
 
 
 def test_illegal_actions_are_shown_without_probability(d, menu):

@@ -1,4 +1,4 @@
-"""Third-party environments: what they break is reported with a replay, dropped within a share, and never ends a resume."""
+"""Third-party environments: what they break is told with a replay, dropped within a share, and never ends a resume."""
 
 import dataclasses
 import json

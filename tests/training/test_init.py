@@ -73,7 +73,9 @@ def test_a_new_run_begins_with_the_weights_and_nothing_else(teacher, tmp_path, s
 
 
 def test_it_is_what_the_run_is_evaluated_and_trained_with(teacher, tmp_path):
-    """In the same world with the same seed: where the teacher ended is where the new run stands before its first step."""
+    """In the same world with the same seed: where the teacher ended is where the new run stands before its first
+    step.
+    """
     common = [*COMMON, "env=tomato_salad", "seed=1", "log.eval_episodes_final=2"]
     newest = checkpoints.checkpoints(teacher)[-1]
     saved = compose([*common, f"run_dir={tmp_path / 'x'}", f"init={newest}"])

@@ -65,8 +65,10 @@ class Simulator:
         first, second = (self(self.start, 0) for _ in range(2))
         if (first.position.key, first.reward) != (second.position.key, second.reward):
             raise ConfigError(
-                f"{self.world.settings.id} does not repeat itself: from the same snapshot the same action led elsewhere. "
-                "A search needs a world whose snapshots hold everything, its random state too: use search.simulations=0."
+                f"{self.world.settings.id} does not repeat itself: from the same snapshot the same action led "
+                "elsewhere. "
+                "A search needs a world whose snapshots hold everything, its random state too: use "
+                "search.simulations=0."
             )
 
     def close(self) -> None:

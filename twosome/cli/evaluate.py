@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +44,7 @@ def _evaluate_one(
 ) -> dict[str, Any]:
     """One checkpoint in one environment, by default the one it was trained on, beside uniformly random play."""
     from twosome import report
+    from twosome.agents.planner import Planner
     from twosome.config.saved import must_be_trusted
     from twosome.rollout.evaluate import evaluate, run_episodes, summarize
     from twosome.systems.baselines.random import RandomPolicy
@@ -53,7 +55,8 @@ def _evaluate_one(
     if env is None:
         must_be_trusted(settings, cfg.overrides, f"The saved settings of {source}", runs_environment=True)
         env = settings.env
-    evaluation = evaluate(policy, env, cfg.episodes, cfg.seed)
+    planner = Planner(policy, cfg.search, cfg.seed) if cfg.search.simulations else None
+    evaluation = evaluate(policy, env, cfg.episodes, cfg.seed, deliberate=planner)
     if repr(env) not in chance:
         played = run_episodes(RandomPolicy(), env, cfg.episodes, greedy=False, seed=cfg.seed)
         chance[repr(env)] = summarize(played, cfg.seed)
@@ -67,6 +70,7 @@ def _evaluate_one(
             seed=cfg.seed,
             gae_lambda=settings.ppo.gae_lambda,
             model=settings.model.name,
+            deliberate=planner,
         )
         print(f"Report: {page}")
     return {
@@ -82,6 +86,7 @@ def _evaluate_one(
         "eval_after": evaluation,
         **evaluation,
         "random": chance[repr(env)],
+        "search": None if planner is None else dataclasses.asdict(cfg.search) | dataclasses.asdict(planner.cost),
     }
 
 

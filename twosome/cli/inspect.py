@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ from twosome.errors import ConfigError
 if TYPE_CHECKING:
     from twosome.agents.llm_policy import LLMPolicy
     from twosome.config.schema import EnvSettings, InspectSettings
+    from twosome.inspection.plan import Plan
     from twosome.rollout.checked_env import World
 
 
@@ -87,17 +89,28 @@ def show(policy: LLMPolicy, world: World, cfg: InspectSettings) -> None:
     from twosome.inspection.comparison import compare_adapter, inspect_state
 
     d = inspect_state(policy, world.observation, world.info, normalization=cfg.normalization)
+    plan = _plan(policy, world, cfg) if cfg.search.simulations else None
     if cfg.json:
-        print(json.dumps({"goal": world.observation["goal"], "scene": world.observation["scene"], **d.to_dict()}))
+        told = {"goal": world.observation["goal"], "scene": world.observation["scene"], **d.to_dict()}
+        print(json.dumps(told if plan is None else told | {"plan": plan.to_dict()}))
         return
     # A file or pipe has no width of its own; a table cut at 80 columns would lose the numbers.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     console.print(Text(f"Goal:  {world.observation['goal']}"))
     console.print(Text(f"Scene: {world.observation['scene']}"), end="\n\n")
     console.print(d)
+    if plan is not None:
+        console.print(Text("\nWhat a search would do", style="bold"))
+        console.print(plan)
     if cfg.checkpoint is not None and cfg.compare:
         console.print(Text("\nWhat the adapter changed", style="bold"))
         console.print(compare_adapter(policy, d.prompt, d.actions, normalization=cfg.normalization))
+
+
+def _plan(policy: LLMPolicy, world: World, cfg: InspectSettings) -> Plan:
+    from twosome.agents.planning import Search
+
+    return Search(policy, seed=cfg.seed, **dataclasses.asdict(cfg.search)).plan_world(world)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ by line, so that a game can be piped in.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,21 +23,27 @@ from twosome.rollout.session import Session, counted, make_drawing_env, replay
 
 if TYPE_CHECKING:
     from twosome.config.schema import PlaySettings
+    from twosome.inspection.plan import Plan
 
 USAGE = """Play an environment in the terminal.
 
   twosome-play env=NAME [seed=0] [transcript=PATH]
   twosome-play env=own env.id=MODULE:ID ['env.kwargs={name: value}']
+  twosome-play env=NAME hint=search [checkpoint=RUN] [search.simulations=32]     h asks what a tree search would do
   twosome-play replay=PATH     play a transcript again and say where the environment answers otherwise
 """
-KEYS = "a number or the words of an action; u undo, r restart, q quit, ? help"
+KEYS = "a number or the words of an action; u undo, r restart, h hint (with hint=search), q quit, ? help"
+HINT_SIMULATIONS = 32  # of a hint, where search.simulations is not given
+
+
+Hint = Callable[[gymnasium.Env], "Plan"]
 
 
 class Table:
     """Where the game is shown and the answers come from."""
 
-    def __init__(self, session: Session):
-        self.session = session
+    def __init__(self, session: Session, hint: Hint | None = None):
+        self.session, self.hint = session, hint
         self.out = Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
     def play(self) -> None:
@@ -65,6 +73,8 @@ class Table:
                 self.out.print("There is nothing to undo.", style="yellow")
             else:
                 return True
+        elif answer in ("h", "hint") and self.hint is not None and not session.over:
+            self.out.print(self.hint(session.env))
         elif session.over:
             self.out.print("The episode is over: u undo, r restart, q quit.", style="yellow")
         else:
@@ -147,13 +157,23 @@ def job(cfg: PlaySettings) -> None:
         raise ConfigError(f"transcript={keep} cannot be written: expected a file in a folder that exists.")
     session = Session(make_drawing_env(cfg.env), cfg.env, cfg.seed)
     try:
-        Table(session).play()
+        Table(session, _hint(cfg) if cfg.hint else None).play()
     finally:
         session.env.close()
     print(session.ending().capitalize() + ".")
     if keep is not None:
         keep.write_text(session.transcript(), encoding="utf-8")
         print(f"Transcript: {keep}")
+
+
+def _hint(cfg: PlaySettings) -> Hint:
+    """What a search with the policy of `cfg.checkpoint` would do; the model is loaded here and not before."""
+    from twosome.agents.planning import Search
+    from twosome.systems.load import load
+
+    settings = dataclasses.asdict(cfg.search) | {"simulations": cfg.search.simulations or HINT_SIMULATIONS}
+    search = Search(load(cfg.checkpoint or "tiny"), seed=cfg.seed, **settings)
+    return lambda env: search.plan(env, gamma=cfg.env.gamma)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -198,6 +198,7 @@ class InspectSettings:
     env: EnvSettings | None
     model: ModelSettings
     policy: PolicySettings
+    search: SearchSettings
     seed: int = setting(at_least(0), at_most(2**32 - 1))
 
 
@@ -212,6 +213,7 @@ class EvalSettings:
     report: bool
     report_episodes: int = setting(above(0))
     overrides: list[str]
+    search: SearchSettings
 
 
 @dataclass(kw_only=True)
@@ -220,6 +222,9 @@ class PlaySettings:
     seed: int = setting(at_least(0), at_most(2**32 - 1))
     transcript: str | None
     replay: str | None
+    hint: str | None = setting(one_of("search"))
+    checkpoint: str | None
+    search: SearchSettings
 
 
 SCHEMAS: dict[str, type] = {

@@ -25,9 +25,7 @@ DEPTH, WIDTH = 4, 4  # levels, and branches of a level, that are shown
 
 @dataclass(frozen=True)
 class Branch:
-    """An action of a position: the policy's `prior`, the search's `visits`, the mean value `q` of those (None
-    without).
-    """
+    """An action of a position: the policy's `prior`, the search's `visits`, their value `q` (None without)."""
 
     phrase: str
     prior: float

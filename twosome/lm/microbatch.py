@@ -37,8 +37,8 @@ class MicroBatch(NamedTuple):
 class ScorerChoice:
     """The scorer of every menu, by the equivalence check.
 
-    One check is for paths inside the model's attention window, another, once one is met, for paths beyond it. `setting`: `auto`, or the name of a scorer to take unchecked (inside the
-    window).
+    One check is for paths inside the model's attention window, another, once one is met, for paths beyond it.
+    `setting`: `auto`, or the name of a scorer to take unchecked (inside the window).
     """
 
     def __init__(self, setting: str = "auto"):
@@ -88,7 +88,7 @@ def _block(menu: Menu, scorer: str) -> tuple[int, int]:
 
 
 class Scored(NamedTuple):
-    """What is scored: menus as tokens, the same actions after no prompt (for `unconditional`, else empty), log-weights."""
+    """Menus as tokens, the same actions after no prompt (for `unconditional`, else empty), log-weights."""
 
     menus: Sequence[list[EncodedAction]]
     alone: Sequence[list[EncodedAction]]

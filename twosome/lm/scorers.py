@@ -24,7 +24,7 @@ Rows = list[list[list[EncodedAction]]]
 
 
 class Forward(Protocol):
-    """One forward pass, of which the flat positions `index` are read: logits [U, V], and what the LM head read [U, H]."""
+    """One forward pass, read at the flat positions `index`: logits [U, V], and what the LM head read [U, H]."""
 
     def __call__(
         self, lm: LanguageModel, ids: Tensor, mask: Tensor, positions: Tensor | None, index: np.ndarray, **cache: Any

@@ -189,7 +189,7 @@ def _closing(tokenizer: Tokenizer) -> int:
 
 
 def _without_offsets(tokenizer: Tokenizer, text: str, cut: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-    """For slow tokenizers: the boundary is where the prompt's tokens and the whole's part; ends by encoding prefixes."""
+    """For slow tokenizers: the boundary is where the prompt's tokens and the whole's differ; ends by prefixes."""
     ids = _encode_one(tokenizer, text)
 
     def shared(prefix: str) -> int:

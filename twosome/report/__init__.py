@@ -15,6 +15,7 @@ from twosome.config.schema import EnvSettings
 from twosome.protocols import Policy
 from twosome.report.gif import write_gif
 from twosome.report.record import Recording, Step, record
+from twosome.rollout.driver import Deliberation
 
 __all__ = ["Recording", "Step", "record", "render", "write", "write_gif"]
 
@@ -31,12 +32,14 @@ def write(
     gae_lambda: float = 0.95,
     model: str = "",
     max_pictures: int = MAX_PICTURES,
+    deliberate: Deliberation | None = None,
 ) -> list[Recording]:
     """Record episodes (the first greedy, the others sampled) and write the page, and a GIF of one.
 
-    `gae_lambda`: of the advantages shown; `model`: its name, for the title. Returns the recordings.
+    `gae_lambda`: of the advantages shown; `model`: its name, for the title; `deliberate`: a search that decides.
+    Returns the recordings.
     """
-    recordings = record(policy, env, episodes, seed=seed, gae_lambda=gae_lambda)
+    recordings = record(policy, env, episodes, seed=seed, gae_lambda=gae_lambda, deliberate=deliberate)
     title = {"env": env.id.split("/")[-1], "model": model, "gamma": env.gamma, "optimum": env.optimum}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,6 +84,7 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
                 "scene": s.scene,
                 "menu": s.menu,
                 "probs": [round(p, 4) for p in s.probs],
+                "search": None if s.search is None else [round(p, 4) for p in s.search],
                 "chosen": s.chosen,
                 "reward": round(s.reward, 5),
                 "duration": s.duration,

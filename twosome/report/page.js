@@ -117,6 +117,7 @@ function menu(step) {
       element("td", {}, phrase),
       element("td", { class: "track" }, bar),
       element("td", { class: "share" }, percent(step.probs[i])),
+      ...(step.search ? [element("td", { class: "share", title: "what the search makes of it" }, `\u2192 ${percent(step.search[i])}`)] : []),
     );
   });
   $("menu").tBodies[0].replaceChildren(...rows);

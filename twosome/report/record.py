@@ -1,4 +1,4 @@
-"""Episodes with all that a person wants to see afterwards: scenes, probabilities, actions, rewards, values, pictures."""
+"""Episodes with all that a person wants to see afterwards: scenes, probabilities, rewards, values, pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twosome.protocols import Policy, Restorable
 from twosome.rl.advantages import gae
 from twosome.rollout.checked_env import World
 from twosome.rollout.contract import make_env
-from twosome.rollout.driver import Tolerance, drive
+from twosome.rollout.driver import Deliberation, Tolerance, drive
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,10 @@ COLORS = 64  # of a picture's palette: a drawing loses nothing and takes a quart
 
 @dataclass(frozen=True)
 class Step:
-    """One decision. `chosen`: position in the menu; `picture`: of the state, as PNG, or None."""
+    """One decision. `chosen`: position in the menu; `picture`: of the state, as PNG, or None.
+
+    `probs`: of the policy; `search`: what a search made of them, None where none decided.
+    """
 
     scene: str
     menu: tuple[str, ...]
@@ -39,6 +42,7 @@ class Step:
     value: float
     advantage: float
     picture: bytes | None
+    search: tuple[float, ...] | None = None
 
     @property
     def entropy(self) -> float:
@@ -70,6 +74,7 @@ def record(
     seed: int = 0,
     gae_lambda: float = 0.95,
     max_steps: int = 500,
+    deliberate: Deliberation | None = None,
 ) -> list[Recording]:
     """Play episodes and keep what happened: the first takes the most probable actions, the others sample.
 
@@ -80,7 +85,8 @@ def record(
     camera = Camera(world)
     generator = torch.Generator().manual_seed(seed)
     recordings = [
-        _play(policy, world, camera, None if k == 0 else generator, gae_lambda, max_steps) for k in range(episodes)
+        _play(policy, world, camera, None if k == 0 else generator, gae_lambda, max_steps, deliberate)
+        for k in range(episodes)
     ]
     world.close()
     return recordings
@@ -93,19 +99,22 @@ def _play(
     generator: torch.Generator | None,
     gae_lambda: float,
     max_steps: int,
+    deliberate: Deliberation | None,
 ) -> Recording:
     world.reset()
     result = Recording(goal=world.observation["goal"], greedy=generator is None)
     states, discounts, terminated = [world.state], [], False
     while len(result.steps) < max_steps:
         scene, picture = world.observation["scene"], camera.take()
-        [transition] = drive([world], policy, generator, Tolerance())
+        [own] = policy.log_probs([world.decision])
+        [transition] = drive([world], policy, generator, Tolerance(), deliberate)
         step = transition.step
         assert step is not None  # without tolerance a fault is raised
         terminated = step.terminated
-        probs = tuple(transition.log_probs.double().exp().tolist())
+        probs = tuple(own.double().exp().tolist())
+        search = None if transition.target is None else tuple(transition.target.tolist())
         menu, chosen = transition.decision.menu, transition.action
-        result.steps.append(Step(scene, menu, probs, chosen, step.reward, step.duration, 0.0, 0.0, picture))
+        result.steps.append(Step(scene, menu, probs, chosen, step.reward, step.duration, 0.0, 0.0, picture, search))
         states.append(step.state)
         discounts.append(world.settings.gamma**step.duration)
         if step.episode is not None:

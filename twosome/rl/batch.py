@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Batch:
     """N real samples in a row.
 
-    `features` [N, H]; `actions` (positions in the menus), old `log_probs`, `values`, `advantages` and value `targets`, all
-    [N], on the CPU.
+    `features` [N, H]; `actions` (positions in the menus), old `log_probs`, `values`, `advantages` and value `targets`,
+    all [N], on the CPU.
     """
 
     decisions: list[Decision]

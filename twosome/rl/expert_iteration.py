@@ -13,7 +13,6 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from twosome.errors import NumericsError
 from twosome.protocols import ActorCritic, StateDict
@@ -41,8 +40,9 @@ class Sample(NamedTuple):
 
 
 class ExpertIteration:
-    """Two optimisers and one `update`. `generator` draws the samples; `counts` of visits are what the search's bonus
-    reads.
+    """Two optimisers and one `update`.
+
+    `generator` draws the samples; `counts` of visits are what the search's bonus reads.
     """
 
     def __init__(self, policy: ActorCritic, settings: ExpertSettings, generator: torch.Generator):
@@ -186,8 +186,10 @@ class ExpertIteration:
         if self.bad_updates >= self.settings.max_bad_updates:
             raise NumericsError(
                 f"{self.bad_updates} optimiser steps met a NaN or infinity and were skipped; "
-                f"expert.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. Lower the learning "
-                "rates (expert.actor.learning_rate, expert.critic.learning_rate) or use model.dtype=float32, in a new run_dir."
+                f"expert.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. Lower the "
+                "learning "
+                "rates (expert.actor.learning_rate, expert.critic.learning_rate) or use model.dtype=float32, in a "
+                "new run_dir."
             )
 
 

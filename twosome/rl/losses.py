@@ -16,7 +16,7 @@ def clipped_surrogate(log_ratio: Float[Tensor, "N"], advantages: Float[Tensor, "
 def value_loss(
     values: Float[Tensor, "N"], old_values: Float[Tensor, "N"], targets: Float[Tensor, "N"], clip: float | None
 ) -> Float[Tensor, "N"]:
-    """Half the squared error; with `clip` the larger of it and that of the value moved at most `clip` from the old one."""
+    """Half the squared error; with `clip` at least that of the value moved at most `clip` from the old one."""
     error = (values - targets).square()
     if clip is not None:
         moved = old_values + (values - old_values).clamp(-clip, clip)
@@ -25,7 +25,7 @@ def value_loss(
 
 
 def approximate_kl(log_ratio: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
-    """Estimates KL(old | new) from samples of old: ratio - 1 - log ratio, unbiased and never negative (Schulman's k3)."""
+    """KL(old | new) from samples of old: ratio - 1 - log ratio, unbiased and never negative (Schulman's k3)."""
     return log_ratio.exp() - 1 - log_ratio
 
 

@@ -28,8 +28,8 @@ class Table(Protocol):
 class QLearner:
     """One pass over a rollout.
 
-    Backwards in time, so that a reward reaches the steps that led to it at once, or forwards (`baseline.backward=false`), as
-    Q-learning along a path does it.
+    Backwards in time, so that a reward reaches the steps that led to it at once, or forwards
+    (`baseline.backward=false`), as Q-learning along a path does it.
     """
 
     samples = None

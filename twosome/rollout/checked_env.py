@@ -128,13 +128,15 @@ class World:
         return Step(*result, self.state, episode)
 
     def adopt(self) -> None:
-        """Take up the episode that the environment is in. Raises `ConfigError` where it has no snapshots to see it
-        by.
+        """Take up the episode that the environment is in.
+
+        Raises `ConfigError` where it has no snapshots to see it by.
         """
         inner = self.env.unwrapped
         if not self.can_snapshot or not isinstance(inner, Restorable):
             raise ConfigError(
-                f"{self.settings.id} has no snapshot() and restore(), so the state it is in cannot be seen from outside. Use "
+                f"{self.settings.id} has no snapshot() and restore(), so the state it is in cannot be seen from "
+                "outside. Use "
                 "an environment that has them (all of twosome_envs but those of third parties)."
             )
         self._clear()
@@ -211,8 +213,7 @@ class World:
     @property
     def key(self) -> Hashable:
         """Equal for equal situations, whatever way led there: the environment's own state, else what it shows."""
-        inner: Any = self.env.unwrapped
-        snapshot = inner.snapshot() if self.can_snapshot else None
+        snapshot = self._of_env("snapshot")
         return snapshot.state if isinstance(snapshot, Identified) else (self.state, self.menu)
 
     @property

@@ -130,7 +130,7 @@ def choose(log_probs: list[Tensor], generator: torch.Generator | None) -> list[i
 
 
 def ask(policy: Policy, decisions: list[Decision]) -> list[Tensor]:
-    """The policy's log-probabilities; NaN for a decision on which it gives none, so that an update sees and skips it."""
+    """The policy's log-probabilities; NaN where it gives none, so that an update sees and skips it."""
     try:
         return policy.log_probs(decisions)
     except NumericsError:

@@ -77,12 +77,12 @@ def checkpoint_of(run_dir: Path, which: str) -> Path:
         return folder
     if which != "newest":
         raise ConfigError(f"Unknown checkpoint {which!r}. Known: newest, best.")
-    folder, problems = newest_good(run_dir)
-    if folder is None:
+    newest, problems = newest_good(run_dir)
+    if newest is None:
         raise CheckpointError(f"{run_dir} holds no usable checkpoint. {' '.join(problems.values())}".strip())
     for problem in problems.values():
-        log.warning("Using %s instead of a newer, damaged one: %s", folder, problem)
-    return folder
+        log.warning("Using %s instead of a newer, damaged one: %s", newest, problem)
+    return newest
 
 
 def initial_checkpoint(path_or_run: str) -> Path:

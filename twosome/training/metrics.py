@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twosome import files
-from twosome.errors import CheckpointError
 from twosome.agents import planner
+from twosome.errors import CheckpointError
 from twosome.rl import expert_iteration, ppo
 from twosome.training import progress
 
@@ -70,6 +70,6 @@ class Metrics:
 
 
 def _unless_written_later(args: threading.ExceptHookArgs) -> None:
-    """TensorBoard writes in a thread of its own and hands a full disk on to the next call: no traceback of that thread."""
+    """TensorBoard writes in its own thread and hands a full disk on to the next call: no traceback of that thread."""
     if not (isinstance(args.exc_value, OSError) and type(args.thread).__name__ == "_AsyncWriterThread"):
         threading.__excepthook__(args)

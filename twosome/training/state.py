@@ -20,9 +20,10 @@ from twosome.training.run_folder import Run
 
 
 class TrainingState:
-    """`policy`, `learner`, `planner` (None where nothing thinks ahead), `worlds`, `progress` and `generators` (`act` draws actions, `learn` orders minibatches).
+    """What a run is made of.
 
-    A run that has a checkpoint goes on from it; a new one begins with the weights of `init`, if that is given.
+    `policy`, `learner`, `planner` (None where nothing thinks ahead), `worlds`, `progress` and `generators` (`act` draws
+    actions, `learn` orders minibatches). A run that has a checkpoint goes on from it; a new one begins with the weights of `init`, if that is given.
     """
 
     def __init__(self, run: Run):

@@ -18,7 +18,7 @@ from twosome.types import Decision, Menu, Observation
 
 
 class Baseline:
-    """A policy that reads numbers: its states are the observation's `vector`, its menus action indices, both as text."""
+    """A policy that reads numbers: states are the observation's `vector`, menus action indices, both as text."""
 
     reads: Literal["text", "numbers"] = "numbers"
 
