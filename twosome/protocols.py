@@ -51,21 +51,6 @@ class Policy(Protocol):
         ...
 
 
-class Advice(NamedTuple):
-    """What is recalled for a decision: text before the state, and one log-weight per action (empty adds nothing)."""
-
-    text: str = ""
-    bias: tuple[float, ...] = ()
-
-
-class Recall(Protocol):
-    """A memory as a policy sees it: the one door through which what was experienced enters a prompt."""
-
-    def __call__(self, observation: Observation, menu: Menu) -> Advice:
-        """The advice for a state. The state itself stays as it is: values and visit counts do not see the advice."""
-        ...
-
-
 # Worlds ---------------------------------------------------------------------------------------------------------------
 
 

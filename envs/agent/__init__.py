@@ -27,7 +27,7 @@ The policy needs nothing new for them: they are phrases of the menu, and what th
 
 from typing import Any
 
-from .actions import AgentState, InternalAction
+from .internal_actions import AgentState, InternalAction
 from .agent import Agent, AgentSnapshot, SealedError
 
 __all__ = ["Agent", "AgentSnapshot", "AgentState", "InternalAction", "SealedError"]

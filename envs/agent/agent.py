@@ -1,6 +1,6 @@
 """The agent: an environment around an environment, whose menu also offers internal actions.
 
-It knows nothing of what an internal action does (`actions.py` says what one is) or of which world is inside.
+It knows nothing of what an internal action does (`internal_actions.py` says what one is) or of which world is inside.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from ..base import LastStep, Menu
-from .actions import AgentState, InternalAction, checked
+from .internal_actions import AgentState, InternalAction, checked
 from .events import split
 from .inner import Pictured, discount_of, made, restorable, spaces_around, whole
 from .menu import index_of, joined, one_line

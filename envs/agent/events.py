@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .actions import InternalAction
+from .internal_actions import InternalAction
 from .state import Event
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.error import InvalidAction
 
 from ..base import Menu
-from .actions import AgentState, InternalAction
+from .internal_actions import AgentState, InternalAction
 
 
 def joined(world: Menu, inside: Iterable[tuple[InternalAction, AgentState]], is_open: bool) -> Menu:

@@ -11,9 +11,9 @@ from zoo import ALL, decisions, learnt, relative, slow, worst
 from zoo import policy as make
 
 import twosome
+from twosome.agents.recall import Advice
 from twosome.config.compose import compose
 from twosome.errors import ConfigError, MenuError
-from twosome.protocols import Advice
 from twosome.types import Decision, Menu
 
 

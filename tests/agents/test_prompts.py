@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twosome.agents.prompts import Prompter
+from twosome.agents.recall import Advice
 from twosome.errors import ConfigError
-from twosome.protocols import Advice
 from twosome.types import Decision, Menu
 
 TEMPLATE = "Goal: {goal}\nScene: {scene}\nNext action:"

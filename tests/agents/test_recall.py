@@ -8,8 +8,8 @@ import torch
 from zoo import decisions, learner_and_rollout, slow, worst
 from zoo import policy as make
 
+from twosome.agents.recall import Advice
 from twosome.errors import ContextLengthError
-from twosome.protocols import Advice
 from twosome.rl.batch import make_batch
 from twosome.types import Menu
 

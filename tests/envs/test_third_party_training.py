@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from twosome.training import loop as train
+from twosome import train
 
 SHORT = [
     "experiment=debug",

@@ -32,7 +32,9 @@ def main() -> int:
         import importlib
 
         started = time.monotonic()
-        count = importlib.import_module(f"tests.faults.{part}").run(max(1, round(asked.share * PARTS[part])), asked.seed)
+        count = importlib.import_module(f"tests.faults.{part}").run(
+            max(1, round(asked.share * PARTS[part])), asked.seed
+        )
         print(f"{count}, {time.monotonic() - started:.0f} s", flush=True)
         for failure in count.failures:
             print(f"  FAILED {failure}", flush=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults import Count, kills, paragraph
+from tests.faults import Count, kills, paragraph, states
 from tests.faults.forge import FORGERIES, files_of, rewrite, seal
 
 SLOWEST = 20.0  # seconds in which a refusal must come
@@ -64,7 +65,9 @@ def lose(folder: Path, rng: random.Random) -> str:
 
 
 def add(folder: Path, rng: random.Random) -> str:
-    name = rng.choice(["extra.safetensors", "adapter/pytorch_model.bin", ".hidden", "adapter/__init__.py", "sitecustomize.py"])
+    name = rng.choice(
+        ["extra.safetensors", "adapter/pytorch_model.bin", ".hidden", "adapter/__init__.py", "sitecustomize.py"]
+    )
     (folder / name).write_bytes(b"print('hello')")
     return f"{name} added"
 
@@ -185,6 +188,28 @@ def run(n: int, seed: int = 0) -> Count:
         for target in targets:
             target.put_back()
             target.open()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return count
+
+
+def run_states() -> Count:
+    """Every hostile state there is, in both formats."""
+    from twosome import checkpoints
+
+    kills.warm_up()
+    count = Count("hostile states")
+    place = Path(tempfile.mkdtemp(prefix="twosome-states-"))
+    try:
+        for target in stopped_runs(place):
+            whole = json.loads((target.whole / "state.json").read_text())
+            for k, text in enumerate(states.hostile(whole, checkpoints.format_of(target.whole))):
+                rewrite(target.whole / "state.json", text.encode("utf-8", "surrogatepass"))
+                seal(target.whole)
+                count.made += 1
+                count.note(target.run_dir.name)
+                if wrong := _refused(target):
+                    count.failures.append(f"{k} of {target.run_dir.name}: {wrong}: {text[:80]}")
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return count

@@ -27,7 +27,12 @@ MEGABYTE = 2**20
 def small_disk(size: int) -> Iterator[Path | None]:
     """A tmpfs of so many bytes; None where mounting is not permitted."""
     place = Path(tempfile.mkdtemp(prefix="twosome-disk-"))
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True).returncode == 0
+    mounted = (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True
+        ).returncode
+        == 0
+    )
     try:
         yield place if mounted else None
     finally:
@@ -151,7 +156,9 @@ class Disks:
             aside = run_dir / "checkpoints" / f"aside-{newest.name}"
             if wrong and wrong.endswith("differs in checkpoints") and aside.exists():
                 wrong = None
-            return wrong or (None if "is set aside" in said and "The run goes on from" in said else f"nothing said: {said}")
+            return wrong or (
+                None if "is set aside" in said and "The run goes on from" in said else f"nothing said: {said}"
+            )
         finally:
             shutil.rmtree(run_dir, ignore_errors=True)
 

@@ -146,7 +146,12 @@ def forge_settings(folder: Path, rng: random.Random, canary: Path) -> None:
         ("token_budget:", "_target_:"),
     ]
     hostile = [whole.replace(*change) for change in changes]
-    hostile += [whole + bomb, whole + "\nunknown: 1\n", whole + f"\n{'unknown' * 1000}: 1\n", whole + "x: " + "y" * 2**21]
+    hostile += [
+        whole + bomb,
+        whole + "\nunknown: 1\n",
+        whole + f"\n{'unknown' * 1000}: 1\n",
+        whole + "x: " + "y" * 2**21,
+    ]
     hostile += [whole + f"\nx: !!python/object/apply:os.system ['touch {canary}']\n"]
     hostile += [bomb, "", "3", "- 1\n- 2", "a: [" * 5000, "\x00\x01"]
     assert whole not in hostile
@@ -180,9 +185,13 @@ def forge_names(folder: Path, rng: random.Random, canary: Path) -> None:
         (folder / "adapter").symlink_to("/etc")
     elif how == 8:
         none = [[], {}, 3, None, {"format": 99, "files": {}}, {"format": 2}]
-        manifest = rng.choice([*none, *({"format": f, "files": files} for f in (1, 2) for files in ({}, [], None, "x"))])
+        manifest = rng.choice(
+            [*none, *({"format": f, "files": files} for f in (1, 2) for files in ({}, [], None, "x"))]
+        )
     elif how == 9:
-        manifest["files"][str(targets[0].relative_to(folder))] = rng.choice([None, [], 3, {}, {"size": "1"}, {"sha256": 1}])
+        manifest["files"][str(targets[0].relative_to(folder))] = rng.choice(
+            [None, [], 3, {}, {"size": "1"}, {"sha256": 1}]
+        )
     else:
         manifest["files"] |= {f"file{i}": {"size": 0, "sha256": ""} for i in range(300)}
     rewrite(path, json.dumps(manifest).encode())

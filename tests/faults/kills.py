@@ -24,14 +24,40 @@ BASE = ["experiment=debug", "ppo.actor.warmup_updates=1", "log.eval_episodes=2",
 VARIANTS = {
     "plain": ["env=food_preparation", "log.checkpoint_interval=1"],
     "dropout": ["env=food_preparation", "model.lora.dropout=0.1", "ppo.actor.epochs=2", "log.eval_interval=0"],
-    "kl stop": ["env=food_preparation", "ppo.target_kl=1e-6", "ppo.actor.epochs=3", "log.keep_checkpoints=1", "log.eval_interval=1"],
-    "small caches": ["env=tomato_salad", "policy.reuse_capacity=3", "num_envs=2", "rollout_steps=32", "ppo.actor.epochs=2", "log.tensorboard=false"],
+    "kl stop": [
+        "env=food_preparation",
+        "ppo.target_kl=1e-6",
+        "ppo.actor.epochs=3",
+        "log.keep_checkpoints=1",
+        "log.eval_interval=1",
+    ],
+    "small caches": [
+        "env=tomato_salad",
+        "policy.reuse_capacity=3",
+        "num_envs=2",
+        "rollout_steps=32",
+        "ppo.actor.epochs=2",
+        "log.tensorboard=false",
+    ],
     "no reuse": ["env=food_preparation", "policy.reuse=[]", "total_steps=256", "log.checkpoint_interval=1"],
+    "search": [
+        "method=search",
+        "env=food_preparation",
+        "search.simulations=4",
+        "total_steps=192",
+        "log.checkpoint_interval=1",
+    ],
     "mlp": ["method=mlp", "env=tomato_salad", "total_steps=4096"],
     "tabular": ["method=tabular", "env=tomato_salad", "total_steps=4096"],
 }
-SHORT = ["total_steps=192", "log.eval_interval=0", "log.eval_episodes_final=1", "model.lora.dropout=0.1", "log.checkpoint_interval=1"]
-TIMES = ("wall_seconds", "speed/steps_per_second", "speed/seconds", "memory/peak_gib", "versions")
+SHORT = [
+    "total_steps=192",
+    "log.eval_interval=0",
+    "log.eval_episodes_final=1",
+    "model.lora.dropout=0.1",
+    "log.checkpoint_interval=1",
+]
+TIMES = ("wall_seconds", "seconds", "speed/steps_per_second", "speed/seconds", "memory/peak_gib", "versions")
 
 
 def start(overrides: list[str], log: Path) -> int:
@@ -103,7 +129,9 @@ def outcome(run_dir: Path) -> dict[str, Any]:
     found: dict[str, Any] = {str(p.relative_to(newest)): p.read_bytes() for p in sorted(newest.rglob("*.safetensors"))}
     found["checkpoints"] = sorted(p.name for p in (run_dir / "checkpoints").iterdir())
     found["state"] = without_times(json.loads((newest / "state.json").read_text()))
-    found["metrics"] = [without_times(json.loads(line)) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    found["metrics"] = [
+        without_times(json.loads(line)) for line in (run_dir / "metrics.jsonl").read_text().splitlines()
+    ]
     found["summary"] = without_times(json.loads((run_dir / "summary.json").read_text()))
     for name in ("decisions.jsonl", "tracked_states.json"):
         found[name] = (run_dir / name).read_bytes() if (run_dir / name).exists() else None
@@ -123,7 +151,9 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     return [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
 
 
-def run(kills: int, seed: int = 0, variants: list[str] | None = None, per_run: int = 4, extra: tuple[str, ...] = ()) -> Count:
+def run(
+    kills: int, seed: int = 0, variants: list[str] | None = None, per_run: int = 4, extra: tuple[str, ...] = ()
+) -> Count:
     """Kill runs of every variant in turn, at most `per_run` times each, until so many kills have struck."""
     warm_up()
     count = Count("SIGKILL at a random instant, continued by the same command line")
@@ -141,11 +171,21 @@ def run(kills: int, seed: int = 0, variants: list[str] | None = None, per_run: i
                 started = time.monotonic()
                 whole = place / name.replace(" ", "_")
                 if code := finish(start([*overrides, f"run_dir={whole}"], place / "whole.log")):
-                    raise RuntimeError(f"the uninterrupted run of {name!r} ended with {code}:\n{(place / 'whole.log').read_text()}")
+                    raise RuntimeError(
+                        f"the uninterrupted run of {name!r} ended with {code}:\n{(place / 'whole.log').read_text()}"
+                    )
                 seconds[name], expected[name] = time.monotonic() - started, outcome(whole)
             runs += 1
             run_dir, log = place / f"run{runs}", place / f"run{runs}.log"
-            _one_run(count, rng, name, [*overrides, f"run_dir={run_dir}"], log, seconds[name], min(per_run, kills - count.made))
+            _one_run(
+                count,
+                rng,
+                name,
+                [*overrides, f"run_dir={run_dir}"],
+                log,
+                seconds[name],
+                min(per_run, kills - count.made),
+            )
             if (run_dir / "summary.json").exists() and (odd := differences(expected[name], outcome(run_dir))):
                 count.failures.append(f"{name}, {run_dir.name}: differs in {', '.join(odd)}")
             shutil.rmtree(run_dir, ignore_errors=True)
@@ -156,7 +196,9 @@ def run(kills: int, seed: int = 0, variants: list[str] | None = None, per_run: i
     return count
 
 
-def _one_run(count: Count, rng: random.Random, name: str, overrides: list[str], log: Path, seconds: float, most: int) -> None:
+def _one_run(
+    count: Count, rng: random.Random, name: str, overrides: list[str], log: Path, seconds: float, most: int
+) -> None:
     """One run with up to `most` kills, then to its end."""
     struck = 0
     while struck < most:

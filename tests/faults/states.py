@@ -128,17 +128,35 @@ def _format_2(whole: dict[str, Any]) -> Iterator[Case]:
     yield from _numbers((*progress, "eval_before", "sampled", "success_rate"))
     yield from (((*progress, "best"), value) for value in (3, [], {}, "x", {"step": 1}))
     yield from (((*progress, "eval_before"), value) for value in (3, [1], {}, "x", {"greedy": {}, "sampled": {}}))
-    yield from (((*progress, "recent"), value) for value in (None, 3, [1], [[1]], [[0.5, 1, 1, None]], [["x", 1, 1, True]]))
-    yield from (((*equivalence, "inside"), value) for value in (3, "trie", [1], {"scorer": "trie", "command": "os.system"}))
-    yield from (((*equivalence, "inside", name), value) for name in ("value_error", "refused") for value in ("x", [1], 10))
-    yield from _anything_but_a_list((*worlds, "worlds"), (*world, "actions"), (*world, "events"), (*policy, "states"), samples)
+    yield from (
+        ((*progress, "recent"), value) for value in (None, 3, [1], [[1]], [[0.5, 1, 1, None]], [["x", 1, 1, True]])
+    )
+    yield from (
+        ((*equivalence, "inside"), value) for value in (3, "trie", [1], {"scorer": "trie", "command": "os.system"})
+    )
+    yield from (
+        ((*equivalence, "inside", name), value) for name in ("value_error", "refused") for value in ("x", [1], 10)
+    )
+    yield from _anything_but_a_list(
+        (*worlds, "worlds"), (*world, "actions"), (*world, "events"), (*policy, "states"), samples
+    )
     yield from (((*worlds, "worlds"), value) for value in ([], [{}], [{"episode": "0"}] * 4, [None] * 4))
-    yield from (((*world, "actions"), [*actions, value]) for value in (None, "0", 0.0, True, [0], {"$tensor": features["$tensor"]}))
+    yield from (
+        ((*world, "actions"), [*actions, value])
+        for value in (None, "0", 0.0, True, [0], {"$tensor": features["$tensor"]})
+    )
     yield from (((*world, "state"), value) for value in (None, 3, ["x"], {"x": "y"}))
-    yield from (((*learner, "count_bonus", "counts"), {"x": value}) for value in (0, -1, 1.5, "1", None, True, 2**60, HUGE))
+    yield from (
+        ((*learner, "count_bonus", "counts"), {"x": value}) for value in (0, -1, 1.5, "1", None, True, 2**60, HUGE)
+    )
     yield from _anything_but_a_mapping((*learner, "count_bonus", "counts"))
     # The tensors: unknown, of another shape, used twice, no tensors
-    references = (*policy, "features"), (*learner, "actor", "0", "exp_avg"), (*learner, "critic", "1", "step"), ("random", "act")
+    references = (
+        (*policy, "features"),
+        (*learner, "actor", "0", "exp_avg"),
+        (*learner, "critic", "1", "step"),
+        ("random", "act"),
+    )
     for place in references:
         wrong = [None, 3, ["x"], {"x": 1}, {"$tensor": "x"}, True, HUGE, "", "nowhere", "nowhere" * 1000, "a\n\nb"]
         yield from ((place, {"$tensor": name}) for name in wrong)
@@ -151,20 +169,25 @@ def _format_2(whole: dict[str, Any]) -> Iterator[Case]:
         yield (*learner, "actor"), {index: steps["0"]}
     sample = ["Goal: x.\nScene: y.", None, ["eat", "sleep"], [], 1, 0.5]
     texts = [None, 3, ["x"]]
-    new = {0: texts, 1: [3, ["x"]], 2: ["ab", [], [1, 2], ["eat", ""], ["eat", "eat"], None], 3: [[1.0], "ab", ["x", "y"], 3]}
+    new = {
+        0: texts,
+        1: [3, ["x"]],
+        2: ["ab", [], [1, 2], ["eat", ""], ["eat", "eat"], None],
+        3: [[1.0], "ab", ["x", "y"], 3],
+    }
     new |= {4: [-1, 2, "1", None, 1.0, True, HUGE], 5: [None, "x", float("nan"), float("inf"), 1e39, HUGE, [1]]}
     yield from _samples(samples, sample, new)
 
 
 def _format_1(whole: dict[str, Any]) -> Iterator[Case]:
-    run, counters, probes = ("run",), ("counters",), ("probes",)
+    run, counters, scorers = ("run",), ("counters",), ("probes",)
     stats, worlds = (*run, "stats"), (*run, "worlds")
     world = (*worlds, "worlds", 0)
     actions = _at(whole, (*world, "actions"))
-    yield from _anything_but_a_mapping(run, counters, probes, stats, worlds, world)
-    yield from _without(whole, counters, probes, stats, worlds, world)
+    yield from _anything_but_a_mapping(run, counters, scorers, stats, worlds, world)
+    yield from _without(whole, counters, scorers, stats, worlds, world)
     yield from ((run, {k: v for k, v in whole["run"].items() if k != key}) for key in ("worlds", "stats", "imitation"))
-    yield from _counters(*((*counters, name) for name in counters and ("updates", "bad_updates", "token_budget")))
+    yield from _counters(*((*counters, name) for name in ("updates", "bad_updates", "token_budget")))
     yield from _counters(*((*stats, name) for name in ("steps", "updates", "episodes")), (*world, "episode"))
     yield from _counters((*worlds, "failed"), (*worlds, "finished"), (*stats, "best", "step"))
     yield from _numbers((*stats, "wall_seconds"), (*stats, "last_evaluation", "greedy", "return_mean"))
@@ -176,9 +199,11 @@ def _format_1(whole: dict[str, Any]) -> Iterator[Case]:
     yield from (((*world, "prompt"), value) for value in (None, 3, {"$tensor": "features"}))
     yield from ((("prompts",), value) for value in (["a"], [3] * len(whole["prompts"]), {"$tensor": "features"}))
     yield from (((*run, "novelty"), value) for value in (None, 3, [1], {"x": 0}, {"x": "1"}, {"x": HUGE}))
-    yield from (((*probes, "inside"), value) for value in ("forest", [1], {"scorer": "forest", "command": "os.system"}))
-    yield from (((*probes, "inside", "refused"), value) for value in (3, ["forest"], {"forest": 3}, None))
-    yield from (((*probes, "inside", "scorer"), value) for value in ([], {}, {"$tensor": "features"}))
+    yield from (
+        ((*scorers, "inside"), value) for value in ("forest", [1], {"scorer": "forest", "command": "os.system"})
+    )
+    yield from (((*scorers, "inside", "refused"), value) for value in (3, ["forest"], {"forest": 3}, None))
+    yield from (((*scorers, "inside", "scorer"), value) for value in ([], {}, {"$tensor": "features"}))
     sample = ["Goal: x.\nScene: y.", ["eat", "sleep"], 1, 0.5]
     new = {0: [None, 3, ["x"]], 1: ["ab", [], [1, 2], ["eat", "eat"], None], 2: [-1, 2, "1", None, True, HUGE]}
     yield from _samples((*run, "imitation"), sample, new | {3: [None, "x", float("nan"), 1e39, HUGE, [1]]})

@@ -24,6 +24,13 @@ def test_corrupted_checkpoints_are_refused():
     assert not count.failures, "\n".join(count.failures)
 
 
+@pytest.mark.slow
+def test_every_hostile_state_is_refused():
+    count = corrupt.run_states()
+    assert count.made > 600
+    assert not count.failures, "\n".join(count.failures)
+
+
 def test_misbehaving_environments_are_reported():
     count = environments.run(16)
     assert not count.failures, "\n".join(count.failures)

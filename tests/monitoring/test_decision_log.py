@@ -25,7 +25,7 @@ def test_a_long_run_stays_below_its_bound(rollout_of, uniform, tmp_path):
         log.write(update + 1, None)
     records = read_lines(tmp_path / "d.jsonl")
     assert 40 <= len(records) <= 50
-    assert records[-1]["step"] > 900, "spread over the whole run"
+    assert records[-1]["step"] > 900, "from the beginning of the run to its end"
     assert records[0]["value"] is None
 
 

@@ -69,7 +69,7 @@ class Oracle(Corridor):
     def step(self, action: int) -> Any:
         if action < 3:
             return super().step(action)
-        answer = self.known.pop(0) if self.known else {"answer": next(OUTSIDE), "$tensor": "no reference"}
+        answer = self.known.pop(0) if self.known else {"answer": next(OUTSIDE), "by": {"$tensor": "nobody"}}
         self.now += 1
         self.right = answer["answer"] % self.width
         self.told += f" Answer {answer['answer']}."
@@ -104,6 +104,13 @@ class Adviser(NamedTuple):
 
     def run(self, slot: int, state: Any) -> str:
         return f"Answer number {next(OUTSIDE)}."
+
+
+class Recipe(Adviser):
+    """An internal action that finds out the same in the same state."""
+
+    def run(self, slot: int, state: Any) -> str:
+        return f"Step {len(state.notes)}: chop, then serve."
 
 
 IDS = {kind: f"example/{kind.__name__}-v0" for kind in (Corridor, Oracle, Restless)}

@@ -24,8 +24,14 @@ COMMON = [
     "log.tensorboard=false",
     "log.eval_episodes_final=1",
 ]
-COMMON += ["log.checkpoint_interval=1", "log.keep_checkpoints=3", "ppo.actor.warmup_updates=1", "model.lora.rank=2"]
-METHODS = ("twosome", "group", "mlp", "tabular")
+COMMON += [
+    "log.checkpoint_interval=1",
+    "log.keep_checkpoints=3",
+    "ppo.actor.warmup_updates=1",
+    "model.lora.rank=2",
+    "search.simulations=3",
+]
+METHODS = ("twosome", "group", "search", "mlp", "tabular")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,8 @@ def run_of(tmp_path_factory):
 
     def of(method):
         if method not in runs:
-            cfg = compose([*COMMON, f"method={method}", f"run_dir={tmp_path_factory.mktemp(method) / 'run'}"])
+            place, more = tmp_path_factory.mktemp(method), ["search.simulations=3"] if method == "search" else []
+            cfg = compose([*COMMON, *more, f"method={method}", f"run_dir={place / 'run'}"])
             train(open_run(cfg))
             runs[method] = Path(cfg.run_dir), cfg
         return runs[method]
@@ -55,7 +62,8 @@ def files_in(folder):
 def contents_of(run_dir, step=192):
     folder = run_dir / "checkpoints" / f"step-{step:08d}"
     state = json.loads((folder / "state.json").read_text())
-    state["progress"].pop("wall_seconds")
+    for part, time in (("progress", "wall_seconds"), ("planner", "seconds")):
+        state.get(part, {}).pop(time, None)
     return state, {p.name: load_file(p) for p in folder.rglob("*.safetensors")}
 
 

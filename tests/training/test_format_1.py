@@ -135,7 +135,7 @@ def test_a_part_that_was_lost_would_show(stopped, monkeypatch, lost):
             assert_ended_as_then(run_dir, "twosome")
 
 
-def test_tracked_states_go_on_where_the_probes_were(stopped):
+def test_tracked_states_go_on_from_the_file_of_that_time(stopped):
     """Their file has another name now; what it held is kept."""
     run_dir = stopped("twosome")
     before = json.loads((run_dir / "probes.json").read_text())

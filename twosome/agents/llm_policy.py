@@ -18,13 +18,14 @@ from torch import Tensor
 from twosome import files
 from twosome.agents.caches import Cache, WeightsVersion
 from twosome.agents.prompts import Prompter
+from twosome.agents.recall import Recall
 from twosome.errors import INVALID_CONTENT, CheckpointError, NumericsError, brief
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
 from twosome.lm.engine import Engine, check_bias
 from twosome.lm.scorers import Forward, forward_at
 from twosome.lm.value_head import ValueHead
-from twosome.protocols import Recall, StateDict
+from twosome.protocols import StateDict
 from twosome.types import Decision, LanguageModel, Menu, Observation, Tokenizer
 
 if TYPE_CHECKING:

@@ -7,16 +7,19 @@ be learnt.
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, NumericsError
 from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World, WorldSnapshot
+from twosome.rollout.driver import ask
 from twosome.search.mcts import Cost, Result, Root, search
 from twosome.search.tree import Evaluation, Outcome, Position
 from twosome.types import Decision
@@ -31,8 +34,10 @@ METRICS = {
     "search/passes": "calls of the model by searches since the start",
     "search/leaves": "positions that searches asked the model about since the start",
     "search/struck": "dead ends struck by searches since the start",
+    "search/not_finite": "answers of the model to searches that held a NaN or an infinity since the start",
 }
-COSTS = ("passes", "leaves", "steps", "seconds")
+COSTS = ("passes", "leaves", "not_finite", "steps", "seconds")
+TRIED = 8  # actions of a world's first decision that are taken twice, to see whether it repeats itself
 NEVER = -1e9  # the log-probability of an action that a search gives no weight, finite so that entropies stay numbers
 
 
@@ -44,48 +49,64 @@ class Payload(NamedTuple):
 
 
 class Simulator:
-    """A world as a search sees it. It moves the world about; `close` brings it back and unseals it."""
+    """A world as a search sees it. It moves the world about; `close` brings it back and unseals it.
+
+    `steps`: taken so far, replays included.
+    """
 
     def __init__(self, world: World):
-        self.world, self.replayed = world, 0
-        self.was_sealed, world.sealed = world.sealed, True
+        self.world, self.steps = world, 0
+        self.was_sealed = world.sealed
         self.start = self._position(is_truncated=False)
+        world.sealed = True
 
     def __call__(self, position: Position, action: int) -> Outcome:
         """Take an action at a position, wherever the world is now."""
-        world, payload = self.world, position.payload
-        self._go_to(payload.snapshot)
-        step = world.step(action)
-        discount = 0.0 if step.terminated else world.settings.gamma**step.duration
+        self._go_to(position)
+        step = self.world.step(action)
+        self.steps += 1
+        discount = 0.0 if step.terminated else self.world.settings.gamma**step.duration
         has_failed = step.terminated and step.episode is not None and not step.episode.success
         return Outcome(self._position(is_truncated=step.truncated), step.reward, discount, has_failed)
 
     def must_repeat(self) -> None:
         """Raise `ConfigError` for a world that answers otherwise the second time: no search can trust it."""
-        first, second = (self(self.start, 0) for _ in range(2))
-        if (first.position.key, first.reward) != (second.position.key, second.reward):
-            raise ConfigError(
-                f"{self.world.settings.id} does not repeat itself: from the same snapshot the same action led "
-                "elsewhere. "
-                "A search needs a world whose snapshots hold everything, its random state too: use "
-                "search.simulations=0."
-            )
+        for action in range(min(len(self.start.phrases), TRIED)):
+            first, second = (self(self.start, action) for _ in range(2))
+            if _seen(first) != _seen(second):
+                raise self._does_not_repeat("the same action led elsewhere")
 
     def close(self) -> None:
         """Bring the world back to where it was."""
-        self._go_to(self.start.payload.snapshot)
-        self.world.sealed = self.was_sealed
+        try:
+            self._go_to(self.start)
+        finally:
+            self.world.sealed = self.was_sealed
 
-    def _go_to(self, snapshot: WorldSnapshot) -> None:
+    def _go_to(self, position: Position) -> None:
+        snapshot, decision = position.payload
         self.world.restore(snapshot)
         if snapshot.env is None:
-            self.replayed += len(snapshot.actions)
+            self.steps += len(snapshot.actions)
+        if self.world.decision != decision:
+            raise self._does_not_repeat("another decision came up")
 
     def _position(self, *, is_truncated: bool) -> Position:
         world = self.world
         phrases = () if world.is_over else world.menu.phrases
         payload = Payload(world.snapshot(), world.decision)
         return Position(world.key, phrases, world.is_over, is_truncated, payload)
+
+    def _does_not_repeat(self, what: str) -> ConfigError:
+        return ConfigError(
+            f"{self.world.settings.id} does not repeat itself: from the same snapshot {what}. A search needs a world "
+            "whose snapshots hold everything, its random state too: use search.simulations=0."
+        )
+
+
+def _seen(outcome: Outcome) -> tuple[object, ...]:
+    position, *rest = outcome
+    return position.key, position.is_final, position.payload.decision, *rest
 
 
 class Planner:
@@ -108,7 +129,8 @@ class Planner:
         self.rng = np.random.default_rng(seed)
         self.cost = Cost()
         self.struck = self.torn_down = 0
-        self._checked: set[int] = set()
+        self._checked: weakref.WeakSet[World] = weakref.WeakSet()
+        self._has_warned = False
 
     def __call__(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Choice]:
         """For every world what to play, and the distribution to learn; without simulations the policy's own."""
@@ -119,22 +141,22 @@ class Planner:
 
     def search(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Result]:
         """Search from where the worlds are; they are there again when it returns."""
-        values = self.policy.values([d.state for d in decisions])
-        simulators = [Simulator(world) for world in worlds]
-        try:
+        values = self._values([d.state for d in decisions])
+        with ExitStack() as stack:
+            simulators = []
+            for world in worlds:
+                simulators.append(Simulator(world))
+                stack.callback(simulators[-1].close)
             self._check(simulators)
             roots = [
-                Root(s.start, Evaluation(row.double().numpy(), float(value)), s)
+                Root(s.start, Evaluation(row.double().numpy(), value), s)
                 for s, row, value in zip(simulators, log_probs, values, strict=True)
             ]
             results, cost = search(
                 roots, self._evaluate, self.settings, self.rng, is_training=self.is_training, bonus=self._bonus_of()
             )
-        finally:
-            for simulator in simulators:
-                simulator.close()
+        cost.steps = sum(s.steps for s in simulators)
         self.cost.add(cost)
-        self.cost.steps += sum(s.replayed for s in simulators)
         self.struck += sum(r.struck for r in results)
         self.torn_down += sum(r.torn_down for r in results)
         return results
@@ -146,6 +168,7 @@ class Planner:
             "search/passes": float(self.cost.passes),
             "search/leaves": float(self.cost.leaves),
             "search/struck": float(self.struck),
+            "search/not_finite": float(self.cost.not_finite),
         }
 
     def state_dict(self) -> StateDict:
@@ -165,11 +188,20 @@ class Planner:
     def _evaluate(self, positions: list[Position]) -> list[Evaluation]:
         """Priors and values of all leaves, in one call each of the policy and its critic."""
         decisions = [p.payload.decision for p in positions]
-        values = self.policy.values([d.state for d in decisions]).tolist()
+        values = self._values([d.state for d in decisions])
         open_ones = [k for k, p in enumerate(positions) if not p.is_final]
-        rows = self.policy.log_probs([decisions[k] for k in open_ones])
+        rows = ask(self.policy, [decisions[k] for k in open_ones]) if open_ones else []
         log_priors = {k: row.double().numpy() for k, row in zip(open_ones, rows, strict=True)}
         return [Evaluation(log_priors.get(k, np.zeros(0)), value) for k, value in enumerate(values)]
+
+    def _values(self, states: list[str]) -> list[float]:
+        """The critic's values; NaN for a state of which it gives none, so that the search counts it."""
+        try:
+            return self.policy.values(states).tolist()
+        except NumericsError:
+            if len(states) > 1:
+                return [value for state in states for value in self._values([state])]
+            return [float("nan")]
 
     def _bonus_of(self) -> Callable[[Position], float] | None:
         bonus = self.bonus
@@ -178,15 +210,18 @@ class Planner:
     def _check(self, simulators: list[Simulator]) -> None:
         """Look once at every world whether it repeats itself; say once that replays take time."""
         for simulator in simulators:
-            if id(simulator.world) in self._checked:
+            world = simulator.world
+            if world in self._checked:
                 continue
-            if not self._checked and not simulator.world.can_snapshot:
+            if not world.can_snapshot and not self._has_warned:
+                self._has_warned = True
                 log.warning(
                     "%s has no snapshots: every simulated step replays the episode, which takes as many steps more.",
-                    simulator.world.settings.id,
+                    world.settings.id,
                 )
-            self._checked.add(id(simulator.world))
             simulator.must_repeat()
+            simulator.steps = 0  # a resumed run looks again, and must count as one that was not stopped
+            self._checked.add(world)
 
     def _choice(self, result: Result, log_probs: Tensor) -> Choice:
         target = torch.as_tensor(result.target, dtype=torch.float32)

@@ -7,8 +7,8 @@ What is constant comes first (goal), what changes comes last (scene): states the
 
 from __future__ import annotations
 
+from twosome.agents.recall import Recall
 from twosome.config.check import check_template
-from twosome.protocols import Recall
 from twosome.types import Decision, Menu, Observation
 
 

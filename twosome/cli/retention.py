@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from twosome.cli.command import leave
-from twosome.errors import TwosomeError
+from twosome.errors import ConfigError, TwosomeError
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -22,8 +22,11 @@ def main(argv: list[str] | None = None) -> None:
 
     try:
         path = Path(arguments[1]) if len(arguments) == 2 else tiny.heldout()
+        text = path.read_text(encoding="utf-8")
         policy = load(arguments[0])
-        print(json.dumps(measure(policy.lm, policy.tokenizer, path.read_text(encoding="utf-8")), indent=1))
+        print(json.dumps(measure(policy.lm, policy.tokenizer, text), indent=1))
+    except UnicodeDecodeError as error:
+        leave(ConfigError(f"{path} cannot be read as UTF-8 text: {error}"), 2)
     except (TwosomeError, OSError) as error:
         leave(error, 2)
 

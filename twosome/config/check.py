@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from twosome.config.constraints import check_fields, refuse
 from twosome.config.names import flat, near
@@ -73,7 +72,7 @@ def check_play(cfg: PlaySettings) -> None:
     _check_env(cfg.env)
 
 
-def listed(value: Any) -> list[Any]:
+def listed(value: object) -> list[object]:
     """A setting that is one thing, a list of them, or null, as a list."""
     return value if isinstance(value, list) else [] if value is None else [value]
 

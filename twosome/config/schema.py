@@ -137,13 +137,14 @@ class SearchSettings:
 
 
 @dataclass(kw_only=True)
-class ExpertSettings:
+class ExpertIterationSettings:
     actor: OptimizerSettings
     critic: OptimizerSettings
     rollouts: int = setting(above(0))
     gae_lambda: float = setting(fraction())
     count_bonus: float = setting(at_least(0), at_most(1e6))
     max_gradient_norm: float = setting(above(0))
+    adam_eps: float = setting(above(0))
     max_bad_updates: int = setting(above(0))
 
 
@@ -180,7 +181,7 @@ class TrainSettings:
     policy: PolicySettings
     ppo: PPOSettings
     search: SearchSettings
-    expert: ExpertSettings
+    expert_iteration: ExpertIterationSettings
     log: LogSettings
     method: str = setting(one_of("twosome", "search", "mlp", "tabular"))
     baseline: BaselineSettings

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from twosome.errors import INVALID_CONTENT, ConfigError, ModelError
+from twosome.lm.quantization import quantization_config
 from twosome.types import LanguageModel, Tokenizer
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def load_lm(settings: ModelSettings) -> tuple[LanguageModel, Tokenizer]:
     remote: dict[str, Any] = {"revision": settings.revision, "trust_remote_code": settings.trust_remote_code}
     if not Path(place).exists():
         remote["local_files_only"] = not _hub_answers()
-    quantization = _quantization(settings)
+    quantization = quantization_config(settings)
     device = choose_device(settings.device)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place, **remote)
@@ -170,30 +171,6 @@ def _hub_answers() -> bool:
         log.info("The hub at %s does not answer: %s", constants.ENDPOINT, error)
         return False
     return True
-
-
-def _quantization(settings: ModelSettings) -> Any:
-    if settings.quantization == "none":
-        return None
-    try:
-        import bitsandbytes  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            f"model.quantization={settings.quantization} needs bitsandbytes, which cannot be imported here "
-            f"({error}). `pip install bitsandbytes`, or use model.quantization=none."
-        ) from None
-    from transformers import BitsAndBytesConfig
-
-    if settings.quantization == "int8":
-        # Outliers above a threshold are found per batch, which makes a score depend on who else is in it; 0
-        # is exact.
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_threshold=0.0)
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=getattr(torch, settings.dtype),
-    )
 
 
 def _silence_dropout(lm: LanguageModel) -> None:

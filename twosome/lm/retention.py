@@ -10,6 +10,7 @@ import math
 
 import torch
 
+from twosome.errors import ConfigError
 from twosome.lm.adapter import adapter_off
 from twosome.types import LanguageModel, Tokenizer
 
@@ -17,8 +18,13 @@ WINDOW = 256  # tokens of a text that the model sees at a time
 
 
 def measure(lm: LanguageModel, tokenizer: Tokenizer, text: str, max_tokens: int = 16_384) -> dict[str, float]:
-    """Perplexity before and after, and the KL between them, of an adapted language model on a text."""
+    """Perplexity before and after, and the KL between them, of an adapted language model on a text.
+
+    Raises `ConfigError` for a text of less than two tokens.
+    """
     ids = tokenizer(text, verbose=False)["input_ids"][:max_tokens]
+    if len(ids) < 2:
+        raise ConfigError("There is too little text to measure: expected two tokens or more.")
     windows = [ids[i : i + WINDOW] for i in range(0, len(ids) - 1, WINDOW)]
     losses = {"before": 0.0, "after": 0.0}
     divergence, count = 0.0, 0

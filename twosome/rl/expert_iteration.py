@@ -19,11 +19,11 @@ from twosome.protocols import ActorCritic, StateDict
 from twosome.rl import losses
 from twosome.rl.advantages import gae
 from twosome.rl.count_bonus import CountBonus
-from twosome.rl.optimizers import load_optimizer_state, optimizer_state
+from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from twosome.types import Decision, Rollout
 
 if TYPE_CHECKING:
-    from twosome.config.schema import ExpertSettings
+    from twosome.config.schema import ExpertIterationSettings
 
 METRICS = {
     "loss/policy": "cross-entropy to the search's proposals, mean over the samples of an update",
@@ -45,15 +45,11 @@ class ExpertIteration:
     `generator` draws the samples; `counts` of visits are what the search's bonus reads.
     """
 
-    def __init__(self, policy: ActorCritic, settings: ExpertSettings, generator: torch.Generator):
+    def __init__(self, policy: ActorCritic, settings: ExpertIterationSettings, generator: torch.Generator):
         self.policy, self.settings, self.generator = policy, settings, generator
         s = settings
-        self.actor = torch.optim.AdamW(
-            policy.actor_parameters(), s.actor.learning_rate, weight_decay=s.actor.weight_decay
-        )
-        self.critic = torch.optim.AdamW(
-            policy.value_head.parameters(), s.critic.learning_rate, weight_decay=s.critic.weight_decay
-        )
+        self.actor = make_optimizer(policy.actor_parameters(), s.actor, s.adam_eps)
+        self.critic = make_optimizer(policy.value_head.parameters(), s.critic, s.adam_eps)
         self.rollouts: deque[list[Sample]] = deque(maxlen=s.rollouts)
         self.count_bonus = CountBonus(s.count_bonus)
         self.updates = self.bad_updates = 0
@@ -186,10 +182,9 @@ class ExpertIteration:
         if self.bad_updates >= self.settings.max_bad_updates:
             raise NumericsError(
                 f"{self.bad_updates} optimiser steps met a NaN or infinity and were skipped; "
-                f"expert.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. Lower the "
-                "learning "
-                "rates (expert.actor.learning_rate, expert.critic.learning_rate) or use model.dtype=float32, in a "
-                "new run_dir."
+                f"expert_iteration.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. Lower "
+                "the learning rates (expert_iteration.actor.learning_rate, expert_iteration.critic.learning_rate) or use "
+                "model.dtype=float32, in a new run_dir."
             )
 
 

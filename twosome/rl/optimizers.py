@@ -1,13 +1,22 @@
-"""The state of AdamW as a checkpoint holds it: by parameter index, tensors only, checked before it is used."""
+"""The optimisers, and their state as a checkpoint holds it: by parameter index, tensors only, checked before use."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from twosome.config.schema import OptimizerSettings
+
 ENTRIES = {"step", "exp_avg", "exp_avg_sq"}
+
+
+def make_optimizer(parameters: Iterable[Tensor], settings: OptimizerSettings, eps: float) -> torch.optim.Optimizer:
+    """AdamW at the settings' rate and weight decay; `eps` keeps its steps finite."""
+    return torch.optim.AdamW(parameters, settings.learning_rate, eps=eps, weight_decay=settings.weight_decay)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:

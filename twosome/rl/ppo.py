@@ -19,7 +19,7 @@ from twosome.protocols import ActorCritic, KeepBadBatch, StateDict
 from twosome.rl import count_bonus, losses
 from twosome.rl.batch import Batch, make_batch
 from twosome.rl.count_bonus import CountBonus
-from twosome.rl.optimizers import load_optimizer_state, optimizer_state
+from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from twosome.rl.self_imitation import Drawn, SelfImitation
 from twosome.types import Rollout
 
@@ -61,12 +61,8 @@ class PPO:
     ):
         self.policy, self.settings, self.generator, self.keep_bad_batch = policy, settings, generator, keep_bad_batch
         s = settings
-        self.actor = torch.optim.AdamW(
-            policy.actor_parameters(), s.actor.learning_rate, eps=s.adam_eps, weight_decay=s.actor.weight_decay
-        )
-        self.critic = torch.optim.AdamW(
-            policy.value_head.parameters(), s.critic.learning_rate, eps=s.adam_eps, weight_decay=s.critic.weight_decay
-        )
+        self.actor = make_optimizer(policy.actor_parameters(), s.actor, s.adam_eps)
+        self.critic = make_optimizer(policy.value_head.parameters(), s.critic, s.adam_eps)
         self.self_imitation = SelfImitation(s.self_imitation)
         self.count_bonus = CountBonus(s.count_bonus)
         self.updates = self.bad_updates = 0

@@ -103,7 +103,7 @@ class Tree:
         self.evaluations: dict[tuple[Hashable, bool], Evaluation] = {}
         self.learn(([], self.node), root.evaluation)
         self.grew = False
-        self.blocked: list[Path] = []
+        self.is_waiting = False
         n = len(root.position.phrases)
         is_gumbel = settings.algorithm == "gumbel"
         self.noise = gumbel.gumbel_noise(self.node.ranks, rng) if is_gumbel and is_training else np.zeros(n)
@@ -120,21 +120,15 @@ class Tree:
     def next_leaf(self, bonus: Bonus | None) -> Leaf | None:
         """Descend until a node is found that the model must evaluate.
 
-        None when the simulations are used up, or when more descents have met a node that waits for the model than may:
-        their visits stay until the model has answered, so that others go elsewhere. Every other descent ends a
-        simulation or strikes an edge, so this comes to an end.
+        None when the simulations are used up, or when a descent meets a node that waits for the model: then the rest
+        must wait too. Every other descent ends a simulation or strikes an edge, so this comes to an end.
         """
-        while not self.is_done and len(self.blocked) < self.settings.batch:
+        self.is_waiting = False
+        while not self.is_done and not self.is_waiting:
             leaf = self._descend(bonus)
             if leaf is not None:
                 return leaf
         return None
-
-    def unblock(self) -> None:
-        """Take back the visits of descents that met a node which waited for the model."""
-        for path in self.blocked:
-            take_back(path)
-        self.blocked.clear()
 
     def learn(self, leaf: Leaf, evaluation: Evaluation) -> None:
         """Note what the model says of a leaf, and hand its value up."""
@@ -155,8 +149,6 @@ class Tree:
             action = node.best(node.q)
         elif node.n_alive == 0:  # nothing is left: the policy's own choice
             action = int(np.lexsort((node.ranks, -node.log_priors))[0])
-        elif node.n == 0:  # nothing was tried
-            action = node.best(node.log_priors)
         return Result(
             action,
             target,
@@ -190,7 +182,8 @@ class Tree:
                 self._count_known()
                 return None
             if child.is_waiting:
-                self.blocked.append(path)
+                take_back(path)
+                self.is_waiting = True
                 return None
             if not child.is_expanded:
                 self.started += 1
@@ -282,8 +275,6 @@ def search(
         cost.passes += 1
         cost.leaves += len(leaves)
         evaluations = model([node.position for _, (_, node) in leaves])
-        for tree in trees:
-            tree.unblock()
         for (tree, leaf), evaluation in zip(leaves, evaluations, strict=True):
             tree.learn(leaf, evaluation)
     cost.steps, cost.not_finite = sum(tree.steps for tree in trees), sum(tree.not_finite for tree in trees)

@@ -52,7 +52,7 @@ def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBa
 def build_search(cfg: TrainSettings, generator: torch.Generator) -> System:
     """Expert iteration: a policy, a search around it, and a learner of what the search proposes."""
     policy = build_policy(cfg)
-    learner = ExpertIteration(policy, cfg.expert, generator)
+    learner = ExpertIteration(policy, cfg.expert_iteration, generator)
     return System(policy, learner, Planner(policy, cfg.search, cfg.seed, is_training=True, bonus=learner.bonus))
 
 

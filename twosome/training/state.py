@@ -23,7 +23,8 @@ class TrainingState:
     """What a run is made of.
 
     `policy`, `learner`, `planner` (None where nothing thinks ahead), `worlds`, `progress` and `generators` (`act` draws
-    actions, `learn` orders minibatches). A run that has a checkpoint goes on from it; a new one begins with the weights of `init`, if that is given.
+    actions, `learn` orders minibatches). A run that has a checkpoint goes on from it; a new one begins with the weights
+    of `init`, if that is given.
     """
 
     def __init__(self, run: Run):
