@@ -139,18 +139,20 @@ class Target:
         return None
 
 
-def stopped_runs(place: Path) -> list[Target]:
-    """A run of today and one in format 1, each as if it had been killed after its newest checkpoint."""
+def stopped_run(place: Path, *overrides: str) -> Target:
+    """A run of today as if it had been killed after its newest checkpoint."""
     run_dir = place / "format_2"
-    overrides = ["env=food_preparation", "log.tensorboard=false", "log.checkpoint_interval=1", "total_steps=256"]
-    if code := kills.finish(kills.start([*kills.BASE, *overrides, f"run_dir={run_dir}"], place / "log")):
+    usual = ["env=food_preparation", "log.tensorboard=false", "log.checkpoint_interval=1", "total_steps=256"]
+    if code := kills.finish(kills.start([*kills.BASE, *usual, *overrides, f"run_dir={run_dir}"], place / "log")):
         raise RuntimeError(f"the run ended with {code}: {(place / 'log').read_text()}")
     (run_dir / "summary.json").unlink()
     shutil.rmtree(sorted((run_dir / "checkpoints").glob("step-*"))[-1])
-    older, newest = (run_dir / "checkpoints" / f"step-{step:08d}" for step in (128, 192))
-    assert older.is_dir(), list((run_dir / "checkpoints").iterdir())
-    assert newest.is_dir()
-    return [Target(run_dir), Target(Path(shutil.copytree(FORMAT_1, place / "format_1")))]
+    return Target(run_dir)
+
+
+def stopped_runs(place: Path) -> list[Target]:
+    """A run of today and one in format 1."""
+    return [stopped_run(place), Target(Path(shutil.copytree(FORMAT_1, place / "format_1")))]
 
 
 def run(n: int, seed: int = 0) -> Count:
@@ -210,6 +212,32 @@ def run_states() -> Count:
                 count.note(target.run_dir.name)
                 if wrong := _refused(target):
                     count.failures.append(f"{k} of {target.run_dir.name}: {wrong}: {text[:80]}")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return count
+
+
+def run_random(n: int, method: str, seed: int = 0) -> Count:
+    """Any value at any place of a state, of any method: it is refused, or the run can go on."""
+    kills.warm_up()
+    count = Count(f"random values in states of method={method}")
+    rng = random.Random(seed)
+    place = Path(tempfile.mkdtemp(prefix="twosome-random-"))
+    try:
+        target = stopped_run(place, f"method={method}", *(["search.simulations=3"] if method == "search" else []))
+        whole = json.loads((target.whole / "state.json").read_text())
+        for k in range(n):
+            target.put_back()
+            text = json.dumps(states.changed_at_random(whole, rng))
+            rewrite(target.whole / "state.json", text.encode())
+            seal(target.whole)
+            count.made += 1
+            wrong = _refused(target)
+            if wrong == "accepted":
+                count.note("accepted")
+                wrong = target.goes_on()
+            if wrong is not None:
+                count.failures.append(f"{k}: {wrong}")
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return count

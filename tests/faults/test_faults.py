@@ -31,6 +31,13 @@ def test_every_hostile_state_is_refused():
     assert not count.failures, "\n".join(count.failures)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["twosome", "search", "mlp_full", "tabular"])
+def test_any_value_at_any_place_of_a_state_is_refused_or_does_no_harm(method):
+    count = corrupt.run_random(150, method)
+    assert not count.failures, "\n".join(count.failures)
+
+
 def test_misbehaving_environments_are_reported():
     count = environments.run(16)
     assert not count.failures, "\n".join(count.failures)

@@ -29,7 +29,6 @@ COMMON += [
     "log.keep_checkpoints=3",
     "ppo.actor.warmup_updates=1",
     "model.lora.rank=2",
-    "search.simulations=3",
 ]
 METHODS = ("twosome", "group", "search", "mlp", "tabular")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from twosome.errors import NumericsError
+from twosome.errors import NumericsError, counter, number
 from twosome.protocols import ActorCritic, StateDict
 from twosome.rl import losses
 from twosome.rl.advantages import gae
@@ -29,6 +29,7 @@ METRICS = {
     "loss/policy": "cross-entropy to the search's proposals, mean over the samples of an update",
     "search/agreement": "share of the samples on which policy and search prefer the same action",
 }
+LARGEST_VALUE = 1e33  # that a checkpoint may hold: float32 holds the sum of many
 
 
 class Sample(NamedTuple):
@@ -82,16 +83,13 @@ class ExpertIteration:
             "bad_updates": self.bad_updates,
             "actor": optimizer_state(self.actor),
             "critic": optimizer_state(self.critic),
-            "rollouts": [[[list(s.decision), list(s.target), s.value] for s in kept] for kept in self.rollouts],
+            "rollouts": [[_row(s) for s in kept] for kept in self.rollouts],
             "count_bonus": self.count_bonus.state_dict(),
         }
 
     def load_state_dict(self, state: StateDict) -> None:
         """The inverse of `state_dict`."""
-        for name in ("updates", "bad_updates"):
-            if type(state[name]) is not int or state[name] < 0:
-                raise ValueError(f"counter {name} is {state[name]!r}")
-        self.updates, self.bad_updates = state["updates"], state["bad_updates"]
+        self.updates, self.bad_updates = (counter(state[name], name) for name in ("updates", "bad_updates"))
         load_optimizer_state(self.actor, state["actor"])
         load_optimizer_state(self.critic, state["critic"])
         self.rollouts.clear()
@@ -188,15 +186,22 @@ class ExpertIteration:
             )
 
 
+def _row(sample: Sample) -> list[Any]:
+    state, prompt, menu, bias = sample.decision
+    return [[state, prompt, list(menu), list(bias)], list(sample.target), sample.value]
+
+
 def _sample(row: list[Any]) -> Sample:
     (state, prompt, menu, bias), target, value = row
-    texts = (state, prompt, *menu)
-    if not all(isinstance(text, str) for text in texts) or len(target) != len(menu):
+    is_text = all(isinstance(text, str) for text in (state, prompt, *menu)) and isinstance(menu, list)
+    is_long = len(target) == len(menu) and len(bias) in (0, len(menu))
+    if not (is_text and is_long and all(menu) and len(set(menu)) == len(menu)):
         raise ValueError(f"a sample of expert iteration is {row!r:.200}")
-    numbers = torch.tensor([*target, value, *bias])
-    if not torch.isfinite(numbers).all():
-        raise ValueError("a sample of expert iteration holds numbers that are not finite")
-    return Sample(Decision(state, prompt, tuple(menu), tuple(bias)), tuple(target), value)
+    shares = tuple(number(share, "a share of its target") for share in target)
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-3 or abs(number(value, "its value")) > LARGEST_VALUE:
+        raise ValueError(f"a sample of expert iteration has the target {target!r:.200} and the value {value}")
+    weights = tuple(number(weight, "its log-weight") for weight in bias)
+    return Sample(Decision(state, prompt, tuple(menu), weights), shares, value)
 
 
 def _means(total: dict[str, list[float]]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from twosome.errors import MenuError, brief
 from twosome.lm.value_head import ValueHead
 from twosome.systems.baselines.common import Baseline, numbers
 from twosome.types import Decision
@@ -39,14 +40,23 @@ class MLPPolicy(Baseline):
     def evaluate_actions(self, decisions: list[Decision]) -> Iterator[tuple[list[int], Tensor]]:
         """All in one pass: (indices, log-probabilities [N, M] padded with -inf)."""
         logits = self.network(self.features([d.state for d in decisions]))
-        menus = [torch.tensor([int(a) for a in d.menu]) for d in decisions]
-        rows = [row[menu].log_softmax(0) for row, menu in zip(logits, menus, strict=True)]
+        try:
+            menus = [torch.tensor([int(a) for a in d.menu]) for d in decisions]
+            rows = [row[menu].log_softmax(0) for row, menu in zip(logits, menus, strict=True)]
+        except (ValueError, IndexError, RuntimeError) as error:
+            raise MenuError(f"A menu holds no action indices below {logits.shape[1]}: {brief(error)}.") from error
         padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-torch.inf)
         yield list(range(len(decisions))), padded
 
     def features(self, states: list[str]) -> Tensor:
-        """The scaled observations: [N, size]."""
-        return numbers(states) / self.high
+        """The scaled observations: [N, size]. Raises `MenuError` for texts that are none."""
+        try:
+            rows = numbers(states)
+        except ValueError as error:
+            raise MenuError(f"A state is not {len(self.high)} numbers: {brief(error)}.") from error
+        if states and rows.shape[1] != len(self.high):
+            raise MenuError(f"A state is {rows.shape[1]} numbers, expected {len(self.high)}.")
+        return rows / self.high
 
     def values(self, states: list[str]) -> Tensor:
         """The value of every state: [N]."""
