@@ -14,7 +14,7 @@ RANKS = {
     "twosome": """
         errors types versions
         protocols files tiny
-        config checkpoints
+        config checkpoint_folder
         lm rl rollout search inspection
         agents
         systems

@@ -116,7 +116,7 @@ def test_an_addition_to_a_learner_touches_four_files():
         if p.suffix in (".py", ".yaml")
     ]
     touched = {str(p.relative_to(house.ROOT)) for p in files if "count_bonus" in p.stem + p.read_text(encoding="utf-8")}
-    reads_old_names = {"twosome/config/names.py", "twosome/training/format_1.py"}
+    reads_old_names = {"twosome/config/names.py", "twosome/training/checkpoint_format_1.py"}
     other_learners = {"twosome/rl/expert_iteration.py", "conf/expert_iteration/default.yaml"}
     assert touched - reads_old_names - other_learners == {
         "twosome/rl/count_bonus.py",
@@ -127,7 +127,9 @@ def test_an_addition_to_a_learner_touches_four_files():
 
 
 def test_every_folder_is_packaged():
-    listed = tomllib.loads((house.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    listed = tomllib.loads((house.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+        "packages"
+    ]
     found = {
         ".".join([package, *path.parent.relative_to(root).parts])
         for package, root in house.PACKAGES.items()

@@ -27,8 +27,8 @@ The policy needs nothing new for them: they are phrases of the menu, and what th
 
 from typing import Any
 
-from .internal_actions import AgentState, InternalAction
 from .agent import Agent, AgentSnapshot, SealedError
+from .internal_actions import AgentState, InternalAction
 
 __all__ = ["Agent", "AgentSnapshot", "AgentState", "InternalAction", "SealedError"]
 

@@ -13,9 +13,9 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from ..base import LastStep, Menu
-from .internal_actions import AgentState, InternalAction, checked
 from .events import split
 from .inner import Pictured, discount_of, made, restorable, spaces_around, whole
+from .internal_actions import AgentState, InternalAction, checked
 from .menu import index_of, joined, one_line
 from .state import AgentSnapshot, Event, Progress
 

@@ -70,7 +70,7 @@ def test_a_signal_outside_a_step_leaves_at_once_with_its_code(number: int, code:
 
 
 def test_a_signal_within_a_step_waits_for_its_end(tmp_path):
-    from twosome.training.signals import Interrupt, Stopped
+    from twosome.training.interrupt import Interrupt, Stopped
 
     done = []
 

@@ -91,13 +91,13 @@ class Target:
     """
 
     def __init__(self, run_dir: Path):
-        from twosome import checkpoints
+        from twosome import checkpoint_folder
         from twosome.config.saved import saved_settings
         from twosome.training.run_folder import Run
         from twosome.training.state import TrainingState
 
         self.run_dir = run_dir
-        self.older, self.whole = checkpoints.checkpoints(run_dir)[-2:]
+        self.older, self.whole = checkpoint_folder.checkpoints(run_dir)[-2:]
         self.pristine = run_dir.parent / f"pristine-{run_dir.name}"
         shutil.copytree(self.whole, self.pristine)
         self.state = TrainingState(Run(run_dir, None, saved_settings(run_dir / "config.yaml")))
@@ -110,11 +110,11 @@ class Target:
 
     def open(self) -> None:
         """Raises `CheckpointError`."""
-        from twosome import checkpoints
+        from twosome import checkpoint_folder
         from twosome.config.saved import saved_settings
         from twosome.training import checkpoint
 
-        checkpoints.verify(self.whole)
+        checkpoint_folder.verify(self.whole)
         saved_settings(self.whole / "config.yaml", runs_environment=True)
         checkpoint.read(self.whole, self.state.policy, self.state.parts)
 
@@ -157,7 +157,7 @@ def stopped_runs(place: Path) -> list[Target]:
 
 def run(n: int, seed: int = 0) -> Count:
     """Damage and forge `n` copies of real checkpoints."""
-    from twosome import checkpoints
+    from twosome import checkpoint_folder
 
     kills.warm_up()
     count = Count("corrupted checkpoints")
@@ -180,7 +180,7 @@ def run(n: int, seed: int = 0) -> Count:
                 wrong = target.goes_on()
             if wrong is None and seconds > SLOWEST:
                 wrong = f"took {seconds:.0f} s"
-            if wrong is None and is_damage and checkpoints.newest_good(target.run_dir)[0] != target.older:
+            if wrong is None and is_damage and checkpoint_folder.newest_good(target.run_dir)[0] != target.older:
                 wrong = "the checkpoint before it is not used"
             if wrong is not None:
                 count.failures.append(f"{i} {target.run_dir.name} {what}: {wrong}")
@@ -197,7 +197,7 @@ def run(n: int, seed: int = 0) -> Count:
 
 def run_states() -> Count:
     """Every hostile state there is, in both formats."""
-    from twosome import checkpoints
+    from twosome import checkpoint_folder
 
     kills.warm_up()
     count = Count("hostile states")
@@ -205,7 +205,7 @@ def run_states() -> Count:
     try:
         for target in stopped_runs(place):
             whole = json.loads((target.whole / "state.json").read_text())
-            for k, text in enumerate(states.hostile(whole, checkpoints.format_of(target.whole))):
+            for k, text in enumerate(states.hostile(whole, checkpoint_folder.format_of(target.whole))):
                 rewrite(target.whole / "state.json", text.encode("utf-8", "surrogatepass"))
                 seal(target.whole)
                 count.made += 1

@@ -189,10 +189,10 @@ class Disks:
         return wrong and f"{wrong}: {log.read_text()[-1500:]}"
 
     def _has_whole_checkpoints(self, run_dir: Path) -> str | None:
-        from twosome import checkpoints
+        from twosome import checkpoint_folder
 
-        for folder in checkpoints.checkpoints(run_dir):
-            checkpoints.verify(folder)
+        for folder in checkpoint_folder.checkpoints(run_dir):
+            checkpoint_folder.verify(folder)
         return None
 
 

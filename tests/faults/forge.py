@@ -55,12 +55,12 @@ def rewrite(path: Path, data: bytes) -> None:
 
 def seal(folder: Path) -> None:
     """A manifest that fits what is there, of the format that the folder had."""
-    from twosome import checkpoints, files
+    from twosome import checkpoint_folder, files
 
-    path = folder / checkpoints.MANIFEST
+    path = folder / checkpoint_folder.MANIFEST
     names = [p for p in files_of(folder) if p != path]
     listed = {str(p.relative_to(folder)): {"size": p.stat().st_size, "sha256": files.digest(p)} for p in names}
-    rewrite(path, json.dumps({"format": checkpoints.format_of(folder), "files": listed}).encode())
+    rewrite(path, json.dumps({"format": checkpoint_folder.format_of(folder), "files": listed}).encode())
 
 
 def forge_pickle(folder: Path, rng: random.Random, canary: Path) -> None:
@@ -104,10 +104,10 @@ def forge_header(folder: Path, rng: random.Random, canary: Path) -> None:
 
 
 def forge_state(folder: Path, rng: random.Random, canary: Path) -> None:
-    from twosome import checkpoints
+    from twosome import checkpoint_folder
 
     path = folder / "state.json"
-    hostile = states.hostile(json.loads(path.read_text()), checkpoints.format_of(folder))
+    hostile = states.hostile(json.loads(path.read_text()), checkpoint_folder.format_of(folder))
     rewrite(path, rng.choice(hostile).encode("utf-8", "surrogatepass"))
 
 
@@ -119,10 +119,10 @@ def forge_node(folder: Path, rng: random.Random, canary: Path) -> None:
 
 def forge_format(folder: Path, rng: random.Random, canary: Path) -> None:
     """The content of one format under the name of another."""
-    from twosome import checkpoints
+    from twosome import checkpoint_folder
 
-    path = folder / checkpoints.MANIFEST
-    other = rng.choice([3 - checkpoints.format_of(folder), 0, 3, -1, 1e999, "2", None, [2], {"2": 2}])
+    path = folder / checkpoint_folder.MANIFEST
+    other = rng.choice([3 - checkpoint_folder.format_of(folder), 0, 3, -1, 1e999, "2", None, [2], {"2": 2}])
     rewrite(path, json.dumps(json.loads(path.read_text()) | {"format": other}).encode())
 
 

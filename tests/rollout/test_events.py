@@ -9,7 +9,7 @@ from gymnasium.wrappers import TimeLimit
 
 from tests.rollout import example_worlds
 from tests.rollout.example_worlds import IDS, OUTSIDE, Oracle, agent, begun, settings
-from twosome import checkpoints
+from twosome import checkpoint_folder
 from twosome.config.compose import compose
 from twosome.errors import EnvironmentFault
 from twosome.rollout.checked_env import World
@@ -122,17 +122,17 @@ def test_a_stopped_run_asks_nobody_again(tmp_path):
         train(open_run(compose([*common, f"run_dir={tmp_path / 'whole'}"])))
         outside = Counter()
         patch.setattr(example_worlds, "OUTSIDE", outside)
-        save = checkpoints.save
+        save = checkpoint_folder.save
 
         def save_and_stop(folder, write):
             save(folder, write)
             if folder.name == "step-00000128":
                 raise KeyboardInterrupt
 
-        patch.setattr(checkpoints, "save", save_and_stop)
+        patch.setattr(checkpoint_folder, "save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train(open_run(compose([*common, f"run_dir={tmp_path / 'stopped'}"])))
-        patch.setattr(checkpoints, "save", save)
+        patch.setattr(checkpoint_folder, "save", save)
         asked = outside.last
         train(open_run(compose([*common, f"run_dir={tmp_path / 'stopped'}"])))
         assert outside.last > asked > 0

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.faults import forge, paragraph
-from twosome import checkpoints
+from twosome import checkpoint_folder
 from twosome.config.compose import compose
 from twosome.errors import CheckpointError
 from twosome.training import checkpoint
@@ -88,7 +88,7 @@ def test_what_is_written_is_read_again_and_written_alike(run_of, method, tmp_pat
     again = tmp_path / "step-00000192"
     checkpoint.write(again, state.policy, state.parts, cfg)
     assert files_in(again) == files_in(run_dir / "checkpoints" / again.name)
-    checkpoints.verify(again)
+    checkpoint_folder.verify(again)
     fresh = state_of(run_dir, cfg)
     for name, part in fresh.parts.items():
         if name not in ("worlds", "policy" if method in ("mlp", "tabular") else ""):

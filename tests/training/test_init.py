@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.faults import forge, paragraph
-from twosome import checkpoints
+from twosome import checkpoint_folder
 from twosome.config.compose import compose
 from twosome.config.saved import saved_settings
 from twosome.errors import CheckpointError, ConfigError
@@ -53,7 +53,7 @@ def same(a, b):
 @pytest.mark.parametrize("source", ["run", "checkpoint", "format 1"])
 def test_a_new_run_begins_with_the_weights_and_nothing_else(teacher, tmp_path, source):
     run_dir = FORMAT_1 if source == "format 1" else teacher
-    newest = checkpoints.checkpoints(run_dir)[-1]
+    newest = checkpoint_folder.checkpoints(run_dir)[-1]
     shape = ["model.lora.rank=1", "model.lora.alpha=2", "model.lora.targets=[q_proj]", "model.value_head.kind=linear"]
     overrides = shape if source == "format 1" else []
     state = begun(tmp_path, *overrides, f"init={newest if source == 'checkpoint' else run_dir}")
@@ -77,7 +77,7 @@ def test_it_is_what_the_run_is_evaluated_and_trained_with(teacher, tmp_path):
     step.
     """
     common = [*COMMON, "env=tomato_salad", "seed=1", "log.eval_episodes_final=2"]
-    newest = checkpoints.checkpoints(teacher)[-1]
+    newest = checkpoint_folder.checkpoints(teacher)[-1]
     saved = compose([*common, f"run_dir={tmp_path / 'x'}", f"init={newest}"])
     train(open_run(saved))
     summary = json.loads((tmp_path / "x" / "summary.json").read_text())
@@ -86,7 +86,7 @@ def test_it_is_what_the_run_is_evaluated_and_trained_with(teacher, tmp_path):
     policy = begun(tmp_path, "env=tomato_salad", "seed=1", f"init={teacher}").evaluate(2)
     assert summary["eval_before"] == json.loads(json.dumps(policy)) != without["eval_before"]
     first, other = (
-        load_file(checkpoints.checkpoints(tmp_path / n)[0] / "adapter/adapter_model.safetensors") for n in "xy"
+        load_file(checkpoint_folder.checkpoints(tmp_path / n)[0] / "adapter/adapter_model.safetensors") for n in "xy"
     )
     assert not any(torch.equal(first[name], other[name]) for name in first)
 
@@ -98,9 +98,9 @@ def test_a_stopped_run_goes_on_from_its_own_checkpoint(teacher, tmp_path):
     train(open_run(compose([*overrides, f"run_dir={whole}"])))
     shutil.copytree(whole, stopped)
     (stopped / "summary.json").unlink()
-    shutil.rmtree(checkpoints.checkpoints(stopped)[-1])
+    shutil.rmtree(checkpoint_folder.checkpoints(stopped)[-1])
     train(open_run(compose([*overrides, f"run_dir={stopped}"])))
-    ends = [checkpoints.checkpoints(run)[-1] for run in (whole, stopped)]
+    ends = [checkpoint_folder.checkpoints(run)[-1] for run in (whole, stopped)]
     for path in sorted(ends[0].rglob("*.safetensors")):
         assert path.read_bytes() == (ends[1] / path.relative_to(ends[0])).read_bytes()
     assert saved_settings(stopped / "config.yaml").init == str(teacher)
@@ -121,7 +121,7 @@ def test_what_is_no_checkpoint_is_refused(teacher, tmp_path):
 
 def test_a_damaged_checkpoint_is_refused_and_a_run_gives_its_newest_whole_one(teacher, tmp_path):
     copied = Path(shutil.copytree(teacher, tmp_path / "copied"))
-    good, newest = checkpoints.checkpoints(copied)[-2:]
+    good, newest = checkpoint_folder.checkpoints(copied)[-2:]
     path = newest / "value_head.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match="damaged"):
@@ -149,7 +149,7 @@ def test_one_that_does_not_fit_is_refused(teacher, tmp_path, overrides, said):
 
 
 def test_one_with_numbers_that_are_not_finite_is_refused(teacher, tmp_path):
-    copied = Path(shutil.copytree(checkpoints.checkpoints(teacher)[-1], tmp_path / "step-00000128"))
+    copied = Path(shutil.copytree(checkpoint_folder.checkpoints(teacher)[-1], tmp_path / "step-00000128"))
     path = copied / "adapter" / "adapter_model.safetensors"
     tensors = load_file(path)
     next(iter(tensors.values())).view(-1)[0] = float("nan")
@@ -167,5 +167,5 @@ def test_to_begin_and_to_continue_contradict_each_other(teacher):
 def test_it_works_without_a_language_model(finished, tmp_path):
     state = begun(tmp_path, "method=mlp", f"init={finished}")
     found = weights(state.policy, tmp_path / "found")
-    newest = checkpoints.checkpoints(finished)[-1]
+    newest = checkpoint_folder.checkpoints(finished)[-1]
     assert same(found, {name: load_file(newest / name) for name in found})

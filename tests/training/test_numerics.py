@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from twosome import checkpoints, files
+from twosome import checkpoint_folder, files
 from twosome.cli import command
 from twosome.cli.train import job
 from twosome.config.compose import compose
@@ -128,9 +128,9 @@ def test_too_many_end_the_run_with_an_explanation(tmp_path, monkeypatch, capfd):
     said = capfd.readouterr().err.strip()
     assert leaving.value.code == 1
     assert said.startswith("NumericsError: 9 optimiser steps met a NaN or infinity (now in the policy loss")
-    newest = checkpoints.checkpoints(run_dir)[-1]
+    newest = checkpoint_folder.checkpoints(run_dir)[-1]
     assert f"The last good checkpoint is {newest}" in said
-    checkpoints.verify(newest)
+    checkpoint_folder.verify(newest)
     kept = sorted((run_dir / "bad_batches").iterdir())
     assert len(kept) == 8
     record = json.loads((kept[0] / "batch.json").read_text())

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.training.small_run import SMALL
-from twosome import checkpoints
+from twosome import checkpoint_folder
 from twosome.config.compose import compose
 from twosome.config.saved import saved_settings
 from twosome.errors import ConfigError
@@ -20,7 +20,7 @@ def same(folder, *overrides):
 
 def test_the_same_command_line_continues_and_another_lists_what_differs(unfinished):
     run = open_run(same(unfinished))
-    assert run.checkpoint == checkpoints.checkpoints(unfinished)[-1]
+    assert run.checkpoint == checkpoint_folder.checkpoints(unfinished)[-1]
     run.close()
     with pytest.raises(ConfigError, match=r"ppo\.clip: 0\.2 -> 0\.3; seed: 0 -> 4"):
         open_run(same(unfinished, "seed=4", "ppo.clip=0.3"))
@@ -39,22 +39,22 @@ def test_resume_takes_the_saved_settings_and_refuses_others(unfinished):
 
 
 def test_resuming_an_older_checkpoint_sets_the_later_ones_aside(unfinished):
-    older, *later = checkpoints.checkpoints(unfinished)[-3:]
+    older, *later = checkpoint_folder.checkpoints(unfinished)[-3:]
     run = open_run(compose([f"resume={older}"]))
     assert run.checkpoint == older
-    assert checkpoints.checkpoints(unfinished)[-1] == older
+    assert checkpoint_folder.checkpoints(unfinished)[-1] == older
     assert all((unfinished / "checkpoints" / f"aside-{p.name}").is_dir() for p in later)
     run.close()
 
 
 @pytest.mark.parametrize("how", ["command line", "folder", "older checkpoint"])
 def test_a_continued_run_ends_in_the_same_bits(finished, unfinished, how):
-    *_, older, last = checkpoints.checkpoints(unfinished)
+    *_, older, last = checkpoint_folder.checkpoints(unfinished)
     if how != "older checkpoint":
         last.rename(unfinished / "kept-back")
     ways = {"command line": same(unfinished), "folder": compose([f"resume={unfinished}"])}
     train(open_run(ways.get(how) or compose([f"resume={older}"])))
-    whole = checkpoints.checkpoints(finished)[-1]
+    whole = checkpoint_folder.checkpoints(finished)[-1]
     names = sorted(p.relative_to(whole) for p in whole.rglob("*.safetensors"))
     assert names
     assert all((whole / name).read_bytes() == (last / name).read_bytes() for name in names)
@@ -82,8 +82,8 @@ def test_metrics_are_cut_to_the_checkpoint_also_in_tensorboard(tmp_path, monkeyp
         calls.append(arguments)
         save(*arguments)
 
-    save = checkpoints.save
-    monkeypatch.setattr(checkpoints, "save", save_twice)
+    save = checkpoint_folder.save
+    monkeypatch.setattr(checkpoint_folder, "save", save_twice)
     with pytest.raises(KeyboardInterrupt):
         train(run)
     monkeypatch.undo()
@@ -96,7 +96,7 @@ def test_metrics_are_cut_to_the_checkpoint_also_in_tensorboard(tmp_path, monkeyp
 
 
 def test_a_record_cut_off_by_a_kill_or_no_record_at_all_is_written_again(unfinished):
-    checkpoints.checkpoints(unfinished)[-1].rename(unfinished / "kept-back")
+    checkpoint_folder.checkpoints(unfinished)[-1].rename(unfinished / "kept-back")
     path, whole = unfinished / "metrics.jsonl", untimed(unfinished)
     path.write_bytes(path.read_bytes()[:-200] + b"\n[3]\n\xff\xfe\n" + b"[" * 100_000)
     train(open_run(same(unfinished)))

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.training.small_run import SMALL
-from twosome import checkpoints, files
+from twosome import checkpoint_folder, files
 from twosome.config.compose import compose
 from twosome.errors import CheckpointError, ConfigError
 from twosome.training.run_folder import open_run
@@ -31,7 +31,7 @@ def test_a_folder_is_held_by_one_run(unfinished):
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_said(unfinished, capsys):
-    good, newest = checkpoints.checkpoints(unfinished)[-2:]
+    good, newest = checkpoint_folder.checkpoints(unfinished)[-2:]
     (newest / "state.json").write_bytes((newest / "state.json").read_bytes()[:-1])
     run = open_run(same(unfinished))
     assert run.checkpoint == good
@@ -45,7 +45,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_said(unfinished, capsys):
     "leftover", ["tmp folder", "tmp file", "replaced, its place empty", "replaced, its place taken"]
 )
 def test_what_a_kill_left_is_cleared(unfinished, leftover):
-    newest = checkpoints.checkpoints(unfinished)[-1]
+    newest = checkpoint_folder.checkpoints(unfinished)[-1]
     before = sorted(p.name for p in newest.iterdir())
     if leftover == "tmp folder":
         (newest.with_name(f".{newest.name}{files.STAGED}") / "adapter").mkdir(parents=True)
@@ -66,19 +66,19 @@ def test_checkpoints_are_counted_by_step_not_by_name(tmp_path):
     for step in (99_999_999, 100_000_000, 5):
         (tmp_path / "checkpoints" / f"step-{step:08d}").mkdir(parents=True)
     (tmp_path / "checkpoints" / "step-evil").mkdir()
-    assert [int(p.name[5:]) for p in checkpoints.checkpoints(tmp_path)] == [5, 99_999_999, 100_000_000]
+    assert [int(p.name[5:]) for p in checkpoint_folder.checkpoints(tmp_path)] == [5, 99_999_999, 100_000_000]
 
 
 def test_saving_over_a_checkpoint_never_leaves_a_gap(tmp_path):
     folder = tmp_path / "step-00000001"
-    checkpoints.save(folder, lambda place: files.write_text(place / "a.json", "1"))
+    checkpoint_folder.save(folder, lambda place: files.write_text(place / "a.json", "1"))
 
     def fails(place):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(CheckpointError, match="No space left"):
-        checkpoints.save(folder, fails)
-    checkpoints.verify(folder)
-    checkpoints.save(folder, lambda place: files.write_text(place / "a.json", "2"))
+        checkpoint_folder.save(folder, fails)
+    checkpoint_folder.verify(folder)
+    checkpoint_folder.save(folder, lambda place: files.write_text(place / "a.json", "2"))
     assert (folder / "a.json").read_text() == "2"
     assert os.listdir(tmp_path) == ["step-00000001"]

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from twosome.errors import ConfigError, NumericsError
 from twosome.protocols import Choice, Policy, StateDict
-from twosome.rollout.checked_env import World, WorldSnapshot
+from twosome.rollout.checked_env import World
 from twosome.rollout.driver import ask
+from twosome.rollout.situation import WorldSnapshot
 from twosome.search.mcts import Cost, Result, Root, search
 from twosome.search.tree import Evaluation, Outcome, Position
 from twosome.types import Decision

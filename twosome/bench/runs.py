@@ -96,7 +96,7 @@ def _context(*, imports: bool) -> ForkContext | SpawnContext:
 
 def _run_one(work: Callable[..., None], cfg: DictConfig, folder: Path, job: Job, name: str) -> None:
     """One job in its process, which exits with 1 where it failed."""
-    from twosome.training.signals import Stopped
+    from twosome.training.interrupt import Stopped
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from twosome.config.hydra_errors import explain
 from twosome.config.names import near
 from twosome.config.schema import conf_dir, known_names
 from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, NumericsError, TwosomeError
-from twosome.training.signals import Interrupt, Stopped
+from twosome.training.interrupt import Interrupt, Stopped
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -180,8 +180,8 @@ class ExpertIteration:
         if self.bad_updates >= self.settings.max_bad_updates:
             raise NumericsError(
                 f"{self.bad_updates} optimiser steps met a NaN or infinity and were skipped; "
-                f"expert_iteration.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. Lower "
-                "the learning rates (expert_iteration.actor.learning_rate, expert_iteration.critic.learning_rate) or use "
+                f"expert_iteration.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. "
+                "Lower expert_iteration.actor.learning_rate and expert_iteration.critic.learning_rate, or use "
                 "model.dtype=float32, in a new run_dir."
             )
 

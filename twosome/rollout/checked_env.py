@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from twosome.config.schema import EnvSettings
 from twosome.errors import ConfigError, EnvironmentFault, TwosomeError, counter
@@ -33,41 +32,16 @@ from twosome.rollout.contract import (
     said,
     short,
 )
-from twosome.types import Episode, Menu
-
-AFTER_THE_END = Menu(("wait",), (0,))  # an ended episode has no menu; its last state still has a value
-SHOWN_ACTIONS = 24  # in a message; the transcript has all
-STATELESS = (OrderEnforcing, PassiveEnvChecker)  # wrappers that a snapshot of the environment inside may ignore
-
-Wrap = Callable[[gymnasium.Env], gymnasium.Env]
-
-
-class Step(NamedTuple):
-    """What a step of a world gave: the checked numbers, the state that it led to, and the episode if it is over."""
-
-    reward: float
-    duration: int
-    terminated: bool
-    truncated: bool
-    state: str
-    episode: Episode | None
-
-
-class WorldSnapshot(NamedTuple):
-    """A world's situation, hashable.
-
-    `env`: of the environment, None where the episode is replayed; the rest is counted here.
-    """
-
-    env: Hashable | None
-    episode: int
-    actions: tuple[int, ...]
-    events: tuple[str, ...]  # as JSON
-    lines: tuple[str, ...]
-    discounted_return: float
-    length: int
-    n_actions: int | None
-    is_over: bool
+from twosome.rollout.situation import (
+    AFTER_THE_END,
+    STATELESS,
+    Place,
+    Step,
+    WorldSnapshot,
+    Wrap,
+    environment_fault,
+)
+from twosome.types import Episode
 
 
 class World:
@@ -136,14 +110,10 @@ class World:
         if not self.can_snapshot or not isinstance(inner, Restorable):
             raise ConfigError(
                 f"{self.settings.id} has no snapshot() and restore(), so the state it is in cannot be seen from "
-                "outside. Use "
-                "an environment that has them (all of twosome_envs but those of third parties)."
+                "outside. Use an environment that has them (all of twosome_envs but those of third parties)."
             )
         self._clear()
-        try:
-            self._receive(*inner.restore(inner.snapshot()))
-        except Violation as violation:
-            raise self._fault(str(violation)) from violation
+        self._show(*inner.restore(inner.snapshot()))
 
     def recreate(self) -> None:
         """After a fault: another instance of the environment, since this one may be broken; `sealed` as it was."""
@@ -293,15 +263,18 @@ class World:
             self._has_begun = True
         except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
             raise self._fault(f"raised {type(error).__name__} in reset: {said(error)}") from error
-        try:
-            self._receive(observation, info)
-        except Violation as violation:
-            raise self._fault(str(violation)) from violation
+        self._show(observation, info)
 
     def _count(self, result: StepResult) -> None:
         self.discounted_return += self.settings.gamma**self.length * result.reward
         self.length += result.duration
         self._lines.append(transcript.reward_line(result.reward, result.duration, self.discounted_return))
+
+    def _show(self, observation: Any, info: Any) -> None:
+        try:
+            self._receive(observation, info)
+        except Violation as violation:
+            raise self._fault(str(violation)) from violation
 
     def _receive(self, observation: Any, info: Any) -> None:
         """Check what the environment shows and turn it into the next decision. Raises `Violation`."""
@@ -325,18 +298,5 @@ class World:
         return Episode(discounted_return, length, len(self.actions), success)
 
     def _fault(self, what: str) -> EnvironmentFault:
-        shown = str(self.actions[-SHOWN_ACTIONS:])
-        if len(self.actions) > SHOWN_ACTIONS:
-            shown = f"the last {SHOWN_ACTIONS} of {len(self.actions)}, {shown}"
-        fault = EnvironmentFault(
-            f"Environment {self.settings.id} {what}. It happened at step {len(self.actions)} of episode "
-            f"{self.episode} of "
-            f"world {self.index} (run seed {self.seed}, episode seed {self.episode_seed}); the actions that led there: "
-            f"{shown}."
-        )
-        fault.name = f"seed{self.seed}-world{self.index}-episode{self.episode}-step{len(self.actions)}"
-        told = transcript.one_line(str(fault))
-        fault.transcript = transcript.joined(
-            [*transcript.head(self.settings, self.episode_seed), *self._lines, "", f"fault: {told}"]
-        )
-        return fault
+        place = Place(self.settings, self.seed, self.index, self.episode, self.episode_seed)
+        return environment_fault(what, place, self.actions, self._lines)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from twosome.errors import EnvironmentFault, NumericsError, counter
 from twosome.protocols import Choice, Policy, StateDict
-from twosome.rollout.checked_env import Step, World
+from twosome.rollout.checked_env import World
+from twosome.rollout.situation import Step
 from twosome.types import Decision
 
 log = logging.getLogger(__name__)

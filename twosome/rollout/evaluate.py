@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from twosome.protocols import Policy
-from twosome.rollout.checked_env import World, Wrap
+from twosome.rollout.checked_env import World
 from twosome.rollout.driver import Deliberation, Tolerance, drive
+from twosome.rollout.situation import Wrap
 from twosome.types import Episode
 
 if TYPE_CHECKING:

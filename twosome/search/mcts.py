@@ -45,8 +45,10 @@ class Root(NamedTuple):
 
 @dataclass
 class Cost:
-    """`passes`: calls of the model; `leaves`: positions it was asked about; `not_finite`: answers of it that held a NaN
-    or an infinity; `steps`: simulated; `seconds`: on the clock.
+    """What searches took.
+
+    `passes`: calls of the model; `leaves`: positions it was asked about; `not_finite`: answers of it that held a NaN or
+    an infinity; `steps`: simulated; `seconds`: on the clock.
     """
 
     passes: int = 0

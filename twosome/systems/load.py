@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from twosome import files
 from twosome.agents.llm_policy import LLMPolicy
-from twosome.checkpoints import MANIFEST, newest_good, verify
+from twosome.checkpoint_folder import MANIFEST, newest_good, verify
 from twosome.config.compose import compose
 from twosome.config.saved import saved_settings
 from twosome.config.schema import TrainSettings

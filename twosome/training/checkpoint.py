@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 
-from twosome import checkpoints, files
+from twosome import checkpoint_folder, files
 from twosome.config.saved import to_yaml
 from twosome.config.schema import TrainSettings
 from twosome.errors import INVALID_CONTENT, CheckpointError, TwosomeError, brief
 from twosome.protocols import Saved, StateDict, TrainedPolicy
-from twosome.training.format_1 import state_of_format_1
+from twosome.training.checkpoint_format_1 import state_of_format_1
 
 TENSORS, STATE = "training.safetensors", "state.json"
 REFERENCE = "$tensor"
@@ -63,7 +63,7 @@ def write(folder: Path, policy: TrainedPolicy, parts: Mapping[str, Saved], cfg: 
         files.write_tensors(temporary / TENSORS, tensors)
         (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
 
-    checkpoints.save(folder, fill)
+    checkpoint_folder.save(folder, fill)
 
 
 def read(folder: Path, policy: TrainedPolicy, parts: Mapping[str, Saved]) -> None:
@@ -75,7 +75,7 @@ def read(folder: Path, policy: TrainedPolicy, parts: Mapping[str, Saved]) -> Non
     tensors = files.read_tensors(folder / TENSORS)
     state = files.read_json(folder / STATE)
     try:
-        if checkpoints.format_of(folder) == 1:
+        if checkpoint_folder.format_of(folder) == 1:
             state = state_of_format_1(state, tensors, parts)
         else:
             state = {name: _with_tensors(state[name], tensors) for name in parts}

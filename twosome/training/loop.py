@@ -11,9 +11,9 @@ from twosome.errors import NumericsError
 from twosome.monitoring.monitor import Monitor
 from twosome.rollout.collect import collect
 from twosome.training.console import Console
+from twosome.training.interrupt import Interrupt
 from twosome.training.metrics import Metrics
 from twosome.training.run_folder import Run
-from twosome.training.signals import Interrupt
 from twosome.training.state import TrainingState
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twosome import checkpoints, files
+from twosome import checkpoint_folder, files
 from twosome.config.saved import must_agree, to_yaml
 from twosome.config.schema import TrainSettings
 from twosome.errors import CheckpointError, ConfigError, EnvironmentFault
@@ -36,7 +36,7 @@ class Run:
 
     def last_good(self) -> str:
         """Where a run that stopped for a fault stands, in a sentence."""
-        found = checkpoints.checkpoints(self.folder)
+        found = checkpoint_folder.checkpoints(self.folder)
         return f"The last good checkpoint is {found[-1]}." if found else f"{self.folder} holds no checkpoint yet."
 
     def keep_fault(self, fault: EnvironmentFault) -> str:
@@ -88,7 +88,7 @@ def open_run(cfg: TrainSettings) -> Run:
     """Create the folder, or find the run in it that is to be continued. Raises `CheckpointError`, `ConfigError`."""
     path = None if cfg.resume is None else Path(cfg.resume).expanduser()
     if path is not None:
-        folder = path.parent.parent if (path / checkpoints.MANIFEST).is_file() else path
+        folder = path.parent.parent if (path / checkpoint_folder.MANIFEST).is_file() else path
         if not (folder / "config.yaml").is_file():
             raise CheckpointError(
                 f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint in one."
@@ -140,12 +140,12 @@ def _resume(path: Path, folder: Path) -> Path:
                 f"{folder} holds no usable checkpoint to resume from. Run its command line again with run_dir={folder}."
             )
         return newest
-    if path not in checkpoints.checkpoints(folder):
+    if path not in checkpoint_folder.checkpoints(folder):
         raise CheckpointError(
             f"resume={path} is not named step-<number>, as the checkpoints of a run are. Give it its name back."
         )
-    checkpoints.verify(path)
-    for later in checkpoints.checkpoints(folder):
+    checkpoint_folder.verify(path)
+    for later in checkpoint_folder.checkpoints(folder):
         if int(later.name.removeprefix("step-")) > int(path.name.removeprefix("step-")):
             _set_aside(later, "it is later than the checkpoint to continue from")
     return path
@@ -153,7 +153,7 @@ def _resume(path: Path, folder: Path) -> Path:
 
 def _good_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint; damaged newer ones are set aside, so that they are not counted among the last k."""
-    checkpoint, problems = checkpoints.newest_good(folder)
+    checkpoint, problems = checkpoint_folder.newest_good(folder)
     for damaged, problem in problems.items():
         _set_aside(damaged, problem)
     if problems:

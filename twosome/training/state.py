@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from twosome import checkpoints
+from twosome import checkpoint_folder
 from twosome.protocols import Saved
 from twosome.rollout.collect import Worlds
 from twosome.rollout.driver import Tolerance
@@ -61,7 +61,7 @@ class TrainingState:
         """Write a checkpoint, and remove those that are neither among the last nor the best."""
         run, progress = self.run, self.progress
         checkpoint.write(run.checkpoint_folder(progress.steps), self.policy, self.parts, self.cfg)
-        checkpoints.keep_last(run.folder, self.cfg.log.keep_checkpoints, run.write_best(progress.best))
+        checkpoint_folder.keep_last(run.folder, self.cfg.log.keep_checkpoints, run.write_best(progress.best))
 
     def is_saved(self) -> bool:
         """Whether there is a checkpoint of the present step."""

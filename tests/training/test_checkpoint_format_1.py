@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import twosome
 from tests.faults import forge
-from twosome import checkpoints
+from twosome import checkpoint_folder
 from twosome.config.compose import compose
 from twosome.config.saved import saved_settings
 from twosome.errors import CheckpointError, ConfigError
@@ -65,7 +65,7 @@ def rounding() -> str:
 
 def weights_of(run_dir):
     """The tensors of the newest checkpoint's policy, by file and name."""
-    paths = sorted(checkpoints.checkpoints(run_dir)[-1].rglob("*.safetensors"))
+    paths = sorted(checkpoint_folder.checkpoints(run_dir)[-1].rglob("*.safetensors"))
     pairs = [(p.stem, load_file(p)) for p in paths if p.stem != "training"]
     return {f"{stem}:{name}": tensor for stem, tensors in pairs for name, tensor in tensors.items()}
 
@@ -85,7 +85,7 @@ def assert_ended_as_then(run_dir, name):
 
 
 def ways(name, run_dir):
-    older, newest = checkpoints.checkpoints(run_dir)
+    older, newest = checkpoint_folder.checkpoints(run_dir)
     return {
         "command line": [*COMMAND_LINES[name], f"run_dir={run_dir}"],
         "folder": [f"resume={run_dir}"],
@@ -105,8 +105,8 @@ def test_a_run_of_that_time_ends_as_it_did_then(stopped, name, how):
     run_dir = stopped(name)
     train(open_run(compose(ways(name, run_dir)[how])))
     assert_ended_as_then(run_dir, name)
-    newest = checkpoints.checkpoints(run_dir)[-1]
-    assert checkpoints.format_of(newest) == 2
+    newest = checkpoint_folder.checkpoints(run_dir)[-1]
+    assert checkpoint_folder.format_of(newest) == 2
     saved_settings(newest / "config.yaml")
 
 
@@ -184,7 +184,7 @@ def test_another_command_line_is_still_refused(stopped):
 def test_a_policy_of_that_time_loads(stopped):
     run_dir = stopped("twosome")
     policy = twosome.load(run_dir)
-    newest = checkpoints.checkpoints(run_dir)[-1]
+    newest = checkpoint_folder.checkpoints(run_dir)[-1]
     saved = load_file(newest / "adapter" / "adapter_model.safetensors")
     own = {name: p for name, p in policy.lm.named_parameters() if p.requires_grad}
     assert len(own) == len(saved)
@@ -201,7 +201,7 @@ def test_a_policy_of_that_time_loads(stopped):
 def test_the_first_of_them_lack_visit_counts_and_nothing_else_may_be_missing(stopped):
     """The exploration bonus came while format 1 was in use; a checkpoint without any other part is damaged."""
     run_dir = stopped("mlp")
-    newest = checkpoints.checkpoints(run_dir)[-1]
+    newest = checkpoint_folder.checkpoints(run_dir)[-1]
     state = TrainingState(Run(run_dir, None, saved_settings(newest / "config.yaml")))
     whole = json.loads((newest / "state.json").read_text())
 
