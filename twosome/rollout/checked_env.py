@@ -172,12 +172,9 @@ class World:
         self.discounted_return, self.length = snapshot.discounted_return, snapshot.length
         self.n_actions, self.is_over = snapshot.n_actions, snapshot.is_over
         found = self._of_env("restore", snapshot.env)
-        try:
-            if not isinstance(found, tuple) or len(found) != 2:
-                raise Violation(f"gave {short(found)} from restore, expected an observation and an info")
-            self._receive(*found)
-        except Violation as violation:
-            raise self._fault(str(violation)) from violation
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise self._fault(f"gave {short(found)} from restore, expected an observation and an info")
+        self._show(*found)
         self._lines = list(snapshot.lines)
 
     @property
