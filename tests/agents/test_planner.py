@@ -178,7 +178,7 @@ def test_every_simulated_step_is_counted(name):
     assert planner.metrics()["search/simulated_steps"] == planner.cost.steps
 
 
-@pytest.mark.parametrize("name", ["Moody", "Drifting"])
+@pytest.mark.parametrize("name", ["Moody", "Drifting", "Tired"])
 def test_a_world_that_does_not_repeat_itself_is_refused_by_name(name):
     policy = Stub()
     with pytest.raises(ConfigError, match=rf"TwosomeTest/{name}-v0 does not repeat itself.*search.simulations=0"):

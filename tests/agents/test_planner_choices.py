@@ -82,7 +82,14 @@ def test_with_a_rough_critic_the_plan_is_optimal_one_by_one_and_in_batches(known
 
 def test_a_cut_off_episode_goes_on_in_its_value_and_one_that_is_over_does_not():
     critic = {f"Leave. You are in room {k}.{' You carry the key.' * key}": 1 + k for k in range(3) for key in (0, 1)}
-    policy = Stub(critic)
+    asked = []
+
+    class Watching(Stub):
+        def log_probs(self, decisions):
+            asked.extend(decisions)
+            return super().log_probs(decisions)
+
+    policy = Watching(critic)
     world = world_of(env(limit=5), policy)
     for _ in range(2):
         world.step(world.menu.phrases.index("pick up the key" if not world.actions else "go right"))
@@ -91,6 +98,7 @@ def test_a_cut_off_episode_goes_on_in_its_value_and_one_that_is_over_does_not():
     assert q["go right"] == pytest.approx(GAMMA**3 * 3)  # three steps with the key, then the clock runs out
     assert q["go left"] == pytest.approx(GAMMA**3 * 1)
     assert q["give up"] == 0.0
+    assert all(len(decision.menu) > 1 for decision in asked)  # what is over has a value and no choice
     assert GAMMA**3 * 3 != pytest.approx(GAMMA * 3) != 0.0  # the wrong variants: no duration, no value
 
 
@@ -168,7 +176,7 @@ def test_answers_that_are_no_numbers_are_counted_and_the_search_goes_on(batch):
 @BOTH
 def test_in_training_what_is_played_is_what_the_search_proposes(algorithm):
     policy = Stub()
-    world = world_of(env(), policy)
+    world = world_of(kitchen("FoodPreparation"), policy)
     rows = policy.log_probs([world.decision])
     played = []
     for is_training in (True, False):
@@ -179,6 +187,7 @@ def test_in_training_what_is_played_is_what_the_search_proposes(algorithm):
         assert choice.log_probs.shape == choice.target.shape == rows[0].shape
         played.append((choice.log_probs.exp(), choice.target))
     assert played[1][0].max() == 1.0
+    assert (played[1][1] < 1).all()
     if algorithm == "puct":
         assert torch.allclose(*played[0])
     else:

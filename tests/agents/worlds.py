@@ -111,7 +111,15 @@ class Drifting(Backwards):
         return super().restore(snapshot._replace(state=(next(Moody.days) % self.length, False)))
 
 
-for kind in (Keys, Backwards, Moody, Drifting):
+class Tired(Drifting):
+    """It drifts when it has come back often."""
+
+    def restore(self, snapshot):
+        self.times = getattr(self, "times", 0) + 1
+        return super().restore(snapshot) if self.times > 20 else Backwards.restore(self, snapshot)
+
+
+for kind in (Keys, Backwards, Moody, Drifting, Tired):
     gymnasium.register(f"TwosomeTest/{kind.__name__}-v0", kind)
 
 

@@ -47,6 +47,15 @@ HOPELESS = {
 }
 
 
+def test_a_struck_edge_can_settle_what_is_left_at_once():
+    """`in` is known when the last other way out of the hall is struck: nobody needs to go and see."""
+    game = {"start": {"in": Edge("hall", 0.1)}, "hall": {"a": won(0.5), "b": Edge("cave")}, "cave": {"c": lost()}}
+    result, _ = find(game, Model(game, {"cave": 2.0}), c=30.0)
+    assert result.root.is_solved
+    assert result.value == pytest.approx(0.1 + 0.9 * 0.5)
+    assert result.visits.tolist() == [3]  # the hall, `a`, the cave; striking took no visit, and none was needed after
+
+
 @BOTH
 @pytest.mark.parametrize("training", [False, True])
 def test_it_ends_where_all_is_a_circle_or_a_failure(algorithm, training):

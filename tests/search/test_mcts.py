@@ -174,6 +174,37 @@ def test_the_clock_is_looked_at_while_dead_ends_are_struck(monkeypatch):
     assert result.target[result.is_struck].sum() == 0
 
 
+# What is drawn, and who is due ----------------------------------------------------------------------------------------
+
+
+def test_noise_at_the_root_is_of_training_alone():
+    game = full_tree(0, 2, 5)
+    how = {"simulations": 20, "noise_share": 1.0, "prune": False}
+    visits = [
+        find(game, seed=seed, training=training, **how)[0].visits for training in (True, False) for seed in (1, 2)
+    ]
+    assert visits[0].tolist() != visits[1].tolist()
+    assert visits[2].tolist() == visits[3].tolist()
+
+
+def test_the_visits_of_gumbel_are_those_of_halving_over_the_actions_that_there_are():
+    game = full_tree(0, 3, 4)
+    result, _ = find(game, algorithm="gumbel", simulations=16, prune=False)
+    assert sorted(result.visits) == [2, 2, 6, 6]  # 4, 4, 4, 4 would be no halving
+    assert result.q[result.action] == max(result.q[result.visits == 6])
+    few, _ = find(game, algorithm="gumbel", simulations=16, prune=False, considered=2)
+    assert sorted(few.visits) == [0, 0, 8, 8]
+
+
+def test_a_state_that_is_cut_off_is_another_question_than_the_same_state_that_goes_on():
+    game = {"start": {"a": Edge("x", 0, 1, "cut"), "b": Edge("x")}, "x": {"c": won(), "d": won(0.5)}}
+    model = Model(game, priors={"x": {"c": 3.0, "d": 1.0}})
+    result, cost = find(game, model)
+    assert result.root.children[1].priors == pytest.approx([0.75, 0.25])
+    assert cost.not_finite == 0
+    assert model.leaves == ["x", "x"]
+
+
 # What the model may do wrong ------------------------------------------------------------------------------------------
 
 

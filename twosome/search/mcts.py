@@ -249,7 +249,7 @@ class Tree:
         struck, torn_down = strike(path)
         self.struck += struck
         self.torn_down += torn_down
-        self._solve(path[: len(path) - struck + 1])
+        self._solve(path[: len(path) - struck])
 
 
 def search(

@@ -173,17 +173,14 @@ def back_up(path: Path, value: float) -> None:
 
 
 def solve(path: Path) -> None:
-    """Note as exact what has become so by a leaf that is final, or by an edge struck, up the path."""
+    """Note as exact what leads to a solved node, from the last edge of a path upwards."""
     for node, action in reversed(path):
         child = node.children[action]
-        if not node.is_struck[action]:
-            if child is None or not child.is_solved:
-                return
-            node.q[action] = node.rewards[action] + node.bonuses[action] + node.discounts[action] * child.exact_value
-            node.n_open -= not node.is_exact[action]
-            node.is_exact[action] = True
-        if not node.is_solved:
+        if child is None or not child.is_solved:
             return
+        node.q[action] = node.rewards[action] + node.bonuses[action] + node.discounts[action] * child.exact_value
+        node.n_open -= not node.is_exact[action]
+        node.is_exact[action] = True
 
 
 def strike(path: Path) -> tuple[int, int]:
