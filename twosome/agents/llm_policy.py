@@ -111,7 +111,7 @@ class LLMPolicy:
         missing = [s for s in asked if s not in self._features]
         self.counts["states"] += len(states)
         self.counts["states_computed"] += len(missing)
-        with adapter_off(self.lm):
+        with adapter_off(self.lm) if missing else nullcontext():  # switching looks at every module
             fresh = dict(zip(missing, self.engine.complete(missing, self.engine.feature_passes), strict=True))
         for state, feature in fresh.items():
             if not torch.isfinite(feature).all():

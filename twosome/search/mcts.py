@@ -102,7 +102,7 @@ class Tree:
     ):
         self.simulate, self.settings, self.node, self.deadline = root.simulate, settings, Node(root.position), deadline
         self.started = self.known = self.steps = self.struck = self.torn_down = self.not_finite = 0
-        self.evaluations: dict[tuple[Hashable, bool], Evaluation] = {}
+        self.evaluations: dict[tuple[Hashable, tuple[str, ...]], Evaluation] = {}
         self.learn(([], self.node), root.evaluation)
         self.grew = False
         self.is_waiting = False
@@ -135,7 +135,7 @@ class Tree:
     def learn(self, leaf: Leaf, evaluation: Evaluation) -> None:
         """Note what the model says of a leaf, and hand its value up."""
         path, node = leaf
-        self.evaluations[node.position.key, node.position.is_final] = evaluation
+        self.evaluations[node.position.key, node.position.phrases] = evaluation
         self.not_finite += not node.expand(evaluation)
         back_up(path, node.value)
         self._solve(path)
@@ -223,7 +223,7 @@ class Tree:
 
     def _ask(self, path: Path, node: Node) -> Leaf | None:
         """The leaf that the model must evaluate; None where it did so before, on another way to the same state."""
-        evaluation = self.evaluations.get((node.position.key, node.position.is_final))
+        evaluation = self.evaluations.get((node.position.key, node.position.phrases))
         if evaluation is None:
             node.is_waiting = True
             return path, node
