@@ -101,12 +101,12 @@ class Plan:
         ax.set_xlabel("probability")
         ax.legend(frameon=False, fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.set_title(self._head(), fontsize=10, loc="left")
+        ax.set_title(self._head("\n"), fontsize=10, loc="left")
         return ax
 
-    def _head(self) -> str:
+    def _head(self, gap: str = " ") -> str:
         cost = f"{self.simulations} simulations, {self.steps} steps simulated, {self.passes} passes"
-        return f"{self.action}: value {self.value:.3f}, {cost}, {self.struck} dead ends"
+        return f"{self.action}: value {self.value:.3f},{gap}{cost}, {self.struck} dead ends"
 
     def __rich__(self) -> Tree:
         from rich.text import Text

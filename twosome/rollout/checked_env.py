@@ -102,18 +102,17 @@ class World:
         return Step(*result, self.state, episode)
 
     def adopt(self) -> None:
-        """Take up the episode that the environment is in.
-
-        Raises `ConfigError` where it has no snapshots to see it by.
-        """
+        """Take up the episode that the environment is in. Raises `ConfigError` for one without snapshots."""
         inner = self.env.unwrapped
         if not self.can_snapshot or not isinstance(inner, Restorable):
             raise ConfigError(
                 f"{self.settings.id} has no snapshot() and restore(), so the state it is in cannot be seen from "
                 "outside. Use an environment that has them (all of twosome_envs but those of third parties)."
             )
+        observation, info = inner.restore(inner.snapshot())
         self._clear()
-        self._show(*inner.restore(inner.snapshot()))
+        self.is_over = "episode" in info  # which the contract has at the end alone
+        self._show(observation, info)
 
     def recreate(self) -> None:
         """After a fault: another instance of the environment, since this one may be broken; `sealed` as it was."""

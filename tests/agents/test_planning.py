@@ -1,0 +1,58 @@
+"""`twosome.Search(policy).plan(env)`: one decision of anybody's environment, which is as it was afterwards."""
+
+import gymnasium
+import pytest
+import twosome_envs  # noqa: F401  registers the ids
+from gymnasium.wrappers import TimeLimit
+
+import twosome
+from twosome.errors import ConfigError
+from twosome.systems.baselines.random import RandomPolicy
+
+
+def world(**kwargs):
+    env = gymnasium.make("twosome/Game24-v0", hand=(2, 4, 6, 8), **kwargs)
+    env.reset()
+    return env
+
+
+def test_a_plan_solves_a_hand_and_leaves_the_environment_alone():
+    env = world()
+    before = env.unwrapped.snapshot()
+    plan = twosome.Search(RandomPolicy(), simulations=400).plan(env)
+    assert env.unwrapped.snapshot() == before
+    terminated = False
+    for phrase in plan.line:
+        _, info = env.unwrapped.restore(env.unwrapped.snapshot())
+        _, reward, terminated, _, _ = env.step(info["actions"].index(phrase))
+    assert terminated
+    assert reward == 1
+    assert plan.branches[plan.actions.index(plan.action)].visits > 0
+
+
+def test_the_index_is_that_of_the_action_space():
+    env = world()
+    plan = twosome.Search(RandomPolicy(), simulations=8).plan(env)
+    _, info = env.unwrapped.restore(env.unwrapped.snapshot())
+    assert info["actions"][plan.index] == plan.action
+
+
+def test_settings_are_checked_with_the_nearest_name():
+    with pytest.raises(ConfigError, match="Did you mean 'algorithm'"):
+        twosome.Search(RandomPolicy(), algoritm="puct")
+    with pytest.raises(ConfigError, match=r"search\.simulations=-1"):
+        twosome.Search(RandomPolicy(), simulations=-1)
+    with pytest.raises(ConfigError, match="Known: puct, gumbel"):
+        twosome.Search(RandomPolicy(), algorithm="minimax")
+
+
+def test_what_cannot_be_planned_says_why():
+    search = twosome.Search(RandomPolicy(), simulations=4)
+    with pytest.raises(ConfigError, match=r"snapshot\(\) and restore\(\)"):
+        search.plan(TimeLimit(world(), 3))  # its counter would not go back
+    env = world()
+    for _ in range(3):
+        _, info = env.unwrapped.restore(env.unwrapped.snapshot())
+        env.step(int(info["action_mask"].argmax()))
+    with pytest.raises(ConfigError, match="is over"):
+        search.plan(env)
