@@ -26,8 +26,7 @@ LARGEST_TENSORS = 64 * 2**30
 STAGED, REPLACED = ".tmp", ".old"  # suffixes of a folder being written, and of one being replaced
 
 
-# Writing
-# -------------------------------------------------------------------------------------------------------------------
+# Writing --------------------------------------------------------------------------------------------------------------
 
 
 def write_text(path: Path, text: str) -> None:
@@ -99,8 +98,7 @@ def tidy(folder: Path) -> None:
 def cannot_write(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
         f"{path} cannot be written: {error}. Free space, bring the folder back or mend its permissions, then run the "
-        "same command "
-        "again: the run continues from its last good checkpoint, which is untouched."
+        "same command again: the run continues from its last good checkpoint, which is untouched."
     )
 
 
@@ -135,8 +133,7 @@ def lock(folder: Path) -> int | None:
     return descriptor
 
 
-# Reading
-# -------------------------------------------------------------------------------------------------------------------
+# Reading --------------------------------------------------------------------------------------------------------------
 
 
 def regular_size(path: Path, largest: int) -> int:

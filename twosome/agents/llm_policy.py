@@ -263,7 +263,6 @@ class LLMPolicy:
             worst = int((~is_finite).nonzero()[0])
             raise NumericsError(
                 f"The model gives the log-probability {log_probs[worst].item()} to action {decision.menu[worst]!r} "
-                "after "
-                f"the prompt {decision.prompt!r}. {NOT_FINITE}"
+                f"after the prompt {decision.prompt!r}. {NOT_FINITE}"
             )
         return log_probs

@@ -22,10 +22,7 @@ from twosome.config.schema import TrainSettings, conf_dir
 from twosome.errors import CheckpointError, ConfigError
 
 FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
-LATER_GROUPS = (
-    "search",
-    "expert_iteration",
-)  # of conf/; older runs lack them, and take their defaults
+LATER_GROUPS = ("search", "expert_iteration")  # of conf/: older runs lack them, and take their defaults
 TRUSTED_MODULES = ("", "twosome_envs")  # that an environment's id may import without being asked for
 
 

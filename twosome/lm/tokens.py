@@ -238,8 +238,7 @@ def _check_ids(ids: Sequence[int], vocabulary: int | None) -> None:
     if vocabulary is not None and max(ids) >= vocabulary:
         raise ModelError(
             f"The tokenizer gives token id {max(ids)}, but the model knows {vocabulary} tokens: they do not belong "
-            "together. "
-            "Load the tokenizer from the model's own folder."
+            "together. Load the tokenizer from the model's own folder."
         )
 
 

@@ -263,12 +263,9 @@ class PPO:
         if self.bad_updates >= self.settings.max_bad_updates:
             raise NumericsError(
                 f"{self.bad_updates} optimiser steps met a NaN or infinity (now in the {' and the '.join(bad)}) and "
-                "were "
-                f"skipped; ppo.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them.{kept} "
-                "Lower "
-                "the learning rates (ppo.actor.learning_rate, ppo.critic.learning_rate) or use model.dtype=float32, "
-                "in a "
-                "new run_dir."
+                f"were skipped; ppo.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by "
+                f"them.{kept} Lower the learning rates (ppo.actor.learning_rate, ppo.critic.learning_rate) or use "
+                "model.dtype=float32, in a new run_dir."
             )
 
     def _keep(self, bad: list[str], batch: Batch, index: Tensor) -> str:

@@ -93,8 +93,7 @@ def _shape(settings: EnvSettings) -> tuple[torch.Tensor, int]:
         if not isinstance(observation, Dict) or "vector" not in observation.spaces or not isinstance(action, Discrete):
             raise ConfigError(
                 f"method=mlp reads numbers, and {settings.id} gives none: expected an observation space with a Box "
-                "`vector` "
-                "and a Discrete action space."
+                "`vector` and a Discrete action space."
             )
         return torch.as_tensor(observation["vector"].high), int(action.n)  # type: ignore[attr-defined]
     finally:
