@@ -25,11 +25,12 @@ RANKS = {
         bench train evaluate play retention
     """,
     "twosome_envs": """
-        arguments render
+        arguments parts render
         base
         game24 overcooked virtualhome workshop wrappers
         orders
         agent
+        split
     """,
 }
 

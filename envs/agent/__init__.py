@@ -27,8 +27,9 @@ The policy needs nothing new for them: they are phrases of the menu, and what th
 
 from typing import Any
 
-from .agent import Agent, AgentSnapshot, SealedError
+from .agent import Agent, SealedError
 from .internal_actions import AgentState, InternalAction
+from .state import AgentSnapshot
 
 __all__ = ["Agent", "AgentSnapshot", "AgentState", "InternalAction", "SealedError"]
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.error import ResetNeeded
 
-from ..base import LastStep, Menu
+from ..base import LastStep
+from .around import Around
 from .events import split
-from .inner import Pictured, discount_of, made, restorable, spaces_around, whole
+from .inner import spaces_around, whole
 from .internal_actions import AgentState, InternalAction, checked
-from .menu import index_of, joined, one_line
-from .state import AgentSnapshot, Event, Progress
+from .menu import joined, one_line
+from .state import Event, Progress
 
 NOTE = "Note: "
 """How the line of a note begins."""
@@ -27,7 +27,7 @@ class SealedError(RuntimeError):
     """An external action was taken inside a simulation."""
 
 
-class Agent(gymnasium.Env):
+class Agent(Around[Progress]):
     """A world whose menu also offers internal actions, which change the agent's notes and leave the world as it is.
 
     Menu: the world's actions under their own indices, then the slots of the internal actions, always as many.
@@ -59,9 +59,6 @@ class Agent(gymnasium.Env):
         ValueError: two actions of one name, a number out of range, `max_internal` or `gamma` missing.
     """
 
-    # Declared as gymnasium declares it; an instance has its world's.
-    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
-
     def __init__(
         self,
         world: Mapping[str, Any] | gymnasium.Env,
@@ -72,27 +69,21 @@ class Agent(gymnasium.Env):
         max_note: int = 400,
         render_mode: str | None = None,
     ):
-        self.world = made(world, render_mode)
-        inner = self.world.unwrapped
-        self._agent_inside = inner if isinstance(inner, Agent) else None
+        super().__init__(world, gamma, render_mode)
+        self._agent_inside = self.inner if isinstance(self.inner, Agent) else None
         others: tuple[InternalAction, ...] = self._agent_inside.actions if self._agent_inside else ()
         self.actions: tuple[InternalAction, ...] = checked(actions, others)
-        self.gamma = discount_of(inner, gamma)
         if self.actions and max_internal is None:
             raise ValueError(
                 "max_internal is missing: give the most internal actions of an episode, so that every episode ends."
             )
         self.max_internal = 0 if max_internal is None else whole("max_internal", max_internal, 1)
         self._max_note = whole("max_note", max_note, 16)
-        self.metadata, self.render_mode = self.world.metadata, self.world.render_mode
         # Which action each internal slot belongs to, and which of its slots it is.
         self._slots = tuple((which, slot) for which, a in enumerate(self.actions) for slot in range(a.slots))
         self._n_world, self.action_space, self.observation_space = spaces_around(
             self.world, len(self._slots), self.max_internal, self.max_internal * (1 + len(NOTE) + self._max_note)
         )
-        self._sealed = False
-        self._seen: dict[str, Any] = {}
-        self._world_menu = self._menu = Menu((), ())
         self._now = Progress((), (0,) * len(self._slots), over=True)
 
     # The gymnasium interface ------------------------------------------------------------------------------------------
@@ -124,68 +115,14 @@ class Agent(gymnasium.Env):
         `gymnasium.error.ResetNeeded` before `reset` and after the end of an episode, `SealedError` for an external
         action inside a simulation, and `RuntimeError` where actions and the events handed to `reset` do not fit.
         """
-        if self._now.over:
-            when = "after the episode has ended" if self._seen else "before the first reset()"
-            raise ResetNeeded(f"step() was called {when}. Call env.reset() first.")
-        index = index_of(action, self._menu)
+        index = self._index(action)
         return self._step_world(index) if index < self._n_world else self._step_inside(index)
-
-    def snapshot(self) -> AgentSnapshot:
-        """The whole situation as a hashable value, for `restore`.
-
-        Raises `NotImplementedError` where the world has no snapshots.
-        """
-        if not self._seen:
-            raise ResetNeeded("snapshot() was called before the first reset(). Call env.reset() first.")
-        return AgentSnapshot(restorable(self.world).snapshot(), self._now)
-
-    def restore(self, snapshot: AgentSnapshot):
-        """Go back to a snapshot of the same kind of agent; `sealed` stays as it is. Returns observation and info."""
-        if not isinstance(snapshot, AgentSnapshot):
-            raise TypeError(f"restore() takes what snapshot() returned, got {type(snapshot).__name__}.")
-        n, here = len(snapshot.own.counts), len(self._slots)
-        if n != here:
-            raise ValueError(f"The snapshot has {n} internal slots, this agent {here}: it is of another agent.")
-        observation, info = restorable(self.world).restore(snapshot.inner)
-        self._now = snapshot.own
-        self._see(observation, info)
-        return self._shown({"duration": 1, "success": False} if self._now.was_internal else info)
-
-    @property
-    def sealed(self) -> bool:
-        """True while somebody simulates: external actions then raise `SealedError`, and the menu stays as it is.
-
-        Set it on `env.unwrapped`: a gymnasium wrapper keeps what is set on it to itself.
-        """
-        return self._sealed
-
-    @sealed.setter
-    def sealed(self, value: bool) -> None:
-        self._sealed = bool(value)
-        if self._agent_inside is not None:
-            self._agent_inside.sealed = value
 
     def render(self):
         """As the world does, with the notes below and the last action if it was internal."""
         if not self._now.notes and not self._now.was_internal:
             return self.world.render()
-        scene, last = self._scene(), self._now.last
-        if self.render_mode == "ansi":
-            return f"{self.world.render()}{scene}\n> {last.phrase}   reward {last.reward:+.4g}\n"
-        if self.render_mode == "rgb_array" and isinstance(self.world.unwrapped, Pictured):
-            from ..render import captioned
-
-            return captioned(self.picture(), scene, last.phrase, last.reward)
-        return self.world.render()
-
-    def picture(self) -> np.ndarray:
-        """The world's present state, without the caption where it can do so."""
-        inner = self.world.unwrapped
-        picture: Any = inner.picture() if isinstance(inner, Pictured) else self.world.render()
-        return picture
-
-    def close(self):
-        self.world.close()
+        return self._captioned(self._scene())
 
     # The two kinds of step --------------------------------------------------------------------------------------------
 
@@ -256,19 +193,10 @@ class Agent(gymnasium.Env):
         value = now.discounted_return + self.gamma**now.steps * last.reward
         return now._replace(steps=now.steps + last.duration, discounted_return=value, last=last)
 
-    def _see(self, observation: dict[str, Any], info: dict[str, Any]) -> None:
-        """Keep what the world shows: internal actions leave it as it is."""
-        missing = [key for key in ("actions", "action_mask", "duration", "success") if key not in info]
-        if missing:
-            raise ValueError(
-                f"{self.world} gave an info without {', '.join(missing)}, which a world of menus has. "
-                "twosome_envs.wrappers.menu.MenuWrapper gives any environment a menu."
-            )
-        menu = Menu(tuple(info["actions"]), tuple(map(bool, info["action_mask"])))
-        if not len(menu.actions) == len(menu.is_legal) == self._n_world:
-            n = f"{len(menu.actions)} phrases and a mask of {len(menu.is_legal)}"
-            raise ValueError(f"{self.world} gave {n}, expected {self._n_world} of each, one per action.")
-        self._seen, self._world_menu = observation, menu
+    def _check_own(self, own: Any) -> None:
+        n, here = len(own.counts) if isinstance(own, Progress) else 0, len(self._slots)
+        if n != here:
+            raise ValueError(f"The snapshot has {n} internal slots, this agent {here}: it is of another agent.")
 
     def _shown(self, info: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Observation and info of this moment; `info` holds what is known of the last action."""

@@ -32,6 +32,14 @@ class Pictured(Protocol):
         """The present state, uint8 [height, width, 3]."""
 
 
+@runtime_checkable
+class Cached(Protocol):
+    """A world that keeps results that it computed."""
+
+    def clear_cache(self) -> None:
+        """Drop all of them."""
+
+
 def made(world: Mapping[str, Any] | gymnasium.Env, render_mode: str | None) -> gymnasium.Env:
     """The world that the argument describes, without the wrappers that only check the order of calls.
 

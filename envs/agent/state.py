@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from ..base import NO_STEP, LastStep
+
+
+class Own(Protocol):
+    """What an environment around a world keeps of its own; immutable and hashable."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode has ended."""
+
+    @property
+    def last(self) -> LastStep:
+        """The last action."""
+
+    @property
+    def was_internal(self) -> bool:
+        """Whether that was an internal one."""
+
+    @property
+    def state(self) -> Hashable:
+        """What picture and menu depend on, step counters left out."""
 
 
 class Event(NamedTuple):
@@ -35,14 +55,22 @@ class Progress(NamedTuple):
     was_internal: bool = False
     events: tuple[Event, ...] = ()
 
+    @property
+    def state(self) -> Hashable:
+        """Notes and counts."""
+        return self.notes, self.counts
 
-class AgentSnapshot(NamedTuple):
+
+OwnT = TypeVar("OwnT", bound=Own)
+
+
+class AgentSnapshot(NamedTuple, Generic[OwnT]):
     """Everything that `restore` needs; hashable if the inner world's snapshot is."""
 
     inner: Hashable
-    own: Progress
+    own: OwnT
 
     @property
     def state(self) -> Hashable:
         """What the present picture and menu depend on."""
-        return getattr(self.inner, "state", self.inner), self.own.notes, self.own.counts
+        return getattr(self.inner, "state", self.inner), self.own.state

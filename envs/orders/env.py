@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..overcooked.env import OvercookedEnv
 from ..overcooked.layouts import RECIPES
 from ..overcooked.state import NONE, Action, Kitchen
 from ..overcooked.state import State as KitchenState
+from ..parts import Part, PartPath
 
 
 class State(NamedTuple):
@@ -32,6 +33,8 @@ class OrdersEnv(MenuEnv[State]):
     what was chopped ahead is still there. Chopping a food pays if an open order needs it.
 
     The vector is that of the kitchen, its one-hot of the recipe replaced by how many orders of each recipe are open.
+
+    The parts of the goal are the dishes (`twosome_envs.parts`); who works on one sees what `OvercookedEnv` shows of it.
 
     Args:
         orders: the dishes, keys of `overcooked.layouts.RECIPES`; one may come twice.
@@ -61,11 +64,43 @@ class OrdersEnv(MenuEnv[State]):
             if not isinstance(dish, str) or dish not in RECIPES:
                 raise ValueError(unknown("order", dish, RECIPES))
         self.orders = tuple(orders)
-        self._one_dish = OvercookedEnv(world, orders[0], map, rewards, view_radius)
+        self._dishes = {dish: OvercookedEnv(world, dish, map, rewards, view_radius) for dish in self.orders}
+        self._one_dish = self._dishes[self.orders[0]]
         self.kitchen: Kitchen = self._one_dish.kitchen
         highest = self._one_dish._highest()
         highest[-len(RECIPES) :] = len(orders)
         super().__init__(len(self.kitchen.actions), highest, render_mode)
+
+    def parts(self, path: PartPath = ()) -> tuple[Part, ...]:
+        """The dishes served and, of equal ones, the next to be served; a dish has no parts."""
+        still_open = self._current("parts()").open
+        if path:
+            return ()
+        found = []
+        for dish in self._dishes:
+            n, n_open = self.orders.count(dish), still_open.count(dish)
+            found += [Part(_numbered(dish, k + 1), k < n - n_open) for k in range(min(n, n - n_open + 1))]
+        return tuple(found)
+
+    def observe(self, path: PartPath = ()) -> dict[str, Any]:
+        """What `OvercookedEnv` shows of the dish that the path names, where the kitchen is as here.
+
+        Raises `ValueError` for a path that names no dish.
+        """
+        state = self._current("observe()")
+        if not path:
+            return self._observation_and_info(state)[0]
+        names = {_numbered(dish, k + 1): dish for dish in self._dishes for k in range(self.orders.count(dish))}
+        if len(path) > 1 or path[0] not in names:
+            raise ValueError(f"There is no part {path!r} here; the parts are {', '.join(map(repr, names))}.")
+        seen = self._dishes[names[path[0]]]._view(state.kitchen)
+        return {"scene": seen.scene, "goal": seen.goal, "vector": seen.vector.copy()}
+
+    def clear_cache(self) -> None:
+        """As `MenuEnv.clear_cache`, the dishes included."""
+        super().clear_cache()
+        for dish in self._dishes.values():
+            dish.clear_cache()
 
     def _start(self) -> State:
         return State(self.kitchen.start, self.orders)
@@ -133,3 +168,8 @@ class OrdersEnv(MenuEnv[State]):
 def _counts(dishes: tuple[str, ...]) -> list[int]:
     """How often each recipe is among some dishes."""
     return [dishes.count(recipe) for recipe in RECIPES]
+
+
+def _numbered(dish: str, k: int) -> str:
+    """The name of the k-th of equal dishes."""
+    return dish if k == 1 else f"{dish}, number {k}"

@@ -16,6 +16,7 @@ class Optimum(NamedTuple):
     value: float
     actions: int
     primitive_steps: int
+    plan: tuple[int, ...]
 
 
 def explore(env):
@@ -51,11 +52,12 @@ def solve(env) -> Optimum:
         for i in reversed(range(len(moves))):
             best = max(map(worth, moves[i]))
             change, values[i] = max(change, abs(best - values[i])), best
-    at, actions, steps = 0, 0, 0
-    while at is not None and actions < 100:
-        at, _, duration = max(moves[at], key=worth)
-        actions, steps = actions + 1, steps + duration
-    return Optimum(len(moves), values[0], actions, steps)
+    at, plan, steps = 0, [], 0
+    while at is not None and len(plan) < 100:
+        best = max(moves[at], key=worth)
+        plan.append(moves[at].index(best))
+        at, steps = best[0], steps + best[2]
+    return Optimum(len(moves), values[0], len(plan), steps, tuple(plan))
 
 
 FIGURES = [

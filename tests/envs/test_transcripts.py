@@ -3,6 +3,7 @@
 Regenerate them with `python tests/envs/test_transcripts.py`.
 """
 
+import copy
 import itertools
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 import twosome_envs
+from twosome_envs.split.env import Split
 
 FOLDER = Path(__file__).parents[1] / "transcripts"
 SEED = 0
@@ -33,6 +35,17 @@ def shortest_plan(env) -> list[int]:
                 plans[after.state] = plan
                 queue.append((after._replace(steps=0, over=False), info["action_mask"]))
     return []
+
+
+def split_plan(env):
+    """The first of the shortest plans of the world inside, a part taken up wherever the world's actions are masked."""
+    mask = env.restore(env.snapshot())[1]["action_mask"]
+    for action in shortest_plan(copy.deepcopy(env.inner)):
+        while not mask[action]:
+            yield int(np.flatnonzero(mask)[0])
+            mask = env.restore(env.snapshot())[1]["action_mask"]
+        yield action
+        mask = env.restore(env.snapshot())[1]["action_mask"]
 
 
 def random_plan(env):
@@ -78,7 +91,8 @@ def transcript(id: str) -> str:
     head += [f"Goal: {observation['goal']}"]
     play = itertools.islice(random_plan(env), RANDOM_ACTIONS)
     lines = [*head, "", f"== {RANDOM_ACTIONS} legal actions at random ==", *playthrough(env, play)]
-    lines += ["", "== A shortest way to the goal ==", *playthrough(env, shortest_plan(env))]
+    plan = split_plan(env) if isinstance(env, Split) else shortest_plan(env)
+    lines += ["", "== A shortest way to the goal ==", *playthrough(env, plan)]
     return "\n".join(lines) + "\n"
 
 
