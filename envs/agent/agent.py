@@ -30,7 +30,8 @@ class SealedError(RuntimeError):
 class Agent(Around[Progress]):
     """A world whose menu also offers internal actions, which change the agent's notes and leave the world as it is.
 
-    Menu: the world's actions under their own indices, then the slots of the internal actions, always as many.
+    Menu: the world's actions under their own indices, then the slots of the internal actions, always as many. Where the
+    world's menu is shorter than its action space, they follow sooner.
     Observation: the world's, with a line per note below the scene, and in `vector` one number more per internal slot:
     how often it was taken in this episode.
 
@@ -116,7 +117,7 @@ class Agent(Around[Progress]):
         action inside a simulation, and `RuntimeError` where actions and the events handed to `reset` do not fit.
         """
         index = self._index(action)
-        return self._step_world(index) if index < self._n_world else self._step_inside(index)
+        return self._step_world(index) if index < self._n_here else self._step_inside(index)
 
     def render(self):
         """As the world does, with the notes below and the last action if it was internal."""
@@ -142,7 +143,7 @@ class Agent(Around[Progress]):
         return observation, reward, terminated, truncated, info
 
     def _step_inside(self, index: int):
-        k = index - self._n_world
+        k = index - self._n_here
         which, slot = self._slots[k]
         phrase, reward = self._menu.actions[index], 0.0
         events: tuple[dict[str, Any], ...] = ()

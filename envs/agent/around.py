@@ -103,6 +103,11 @@ class Around(gymnasium.Env, Generic[OwnT]):
         """Observation and info of this moment; `info` holds what is known of the last action."""
         raise NotImplementedError
 
+    @property
+    def _n_here(self) -> int:
+        """How many actions the world's menu has in this state, legal or not; `_n_world` at most."""
+        return len(self._world_menu.actions)
+
     def _index(self, action: object) -> int:
         """The index that an argument of `step` names, if there is an episode to step."""
         if self._now.over:
@@ -112,16 +117,17 @@ class Around(gymnasium.Env, Generic[OwnT]):
 
     def _see(self, observation: dict[str, Any], info: dict[str, Any]) -> None:
         """Keep what the world shows: internal actions leave it as it is."""
-        missing = [key for key in ("actions", "action_mask", "duration", "success") if key not in info]
+        missing = [key for key in ("actions", "duration", "success") if key not in info]
         if missing:
             raise ValueError(
                 f"{self.world} gave an info without {', '.join(missing)}, which a world of menus has. "
                 "twosome_envs.wrappers.menu.MenuWrapper gives any environment a menu."
             )
-        menu = Menu(tuple(info["actions"]), tuple(map(bool, info["action_mask"])))
-        if not len(menu.actions) == len(menu.is_legal) == self._n_world:
+        phrases = tuple(info["actions"])
+        menu = Menu(phrases, tuple(map(bool, info.get("action_mask", (True,) * len(phrases)))))
+        if not 1 <= len(menu.actions) == len(menu.is_legal) <= self._n_world:
             n = f"{len(menu.actions)} phrases and a mask of {len(menu.is_legal)}"
-            raise ValueError(f"{self.world} gave {n}, expected {self._n_world} of each, one per action.")
+            raise ValueError(f"{self.world} gave {n}, expected 1 to {self._n_world}, and as many of both.")
         self._seen, self._world_menu = observation, menu
 
     def _captioned(self, scene: str) -> Any:

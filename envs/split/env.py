@@ -133,7 +133,7 @@ class Split(Around[Progress]):
         """
         index = self._index(action)
         is_legal, phrase = self._menu.is_legal[index], self._menu.actions[index]
-        if index < self._n_world and (is_legal or not self._world_menu.is_legal[index]):
+        if index < self._n_here and (is_legal or not self._world_menu.is_legal[index]):
             return self._step_world(index, phrase)
         return self._step_inside(index, phrase, is_legal)
 
@@ -160,7 +160,7 @@ class Split(Around[Progress]):
     def _step_inside(self, index: int, phrase: str, is_legal: bool):
         frames, reward = self._now.frames, 0.0
         if is_legal:
-            is_push = index < self._n_world + self.slots
+            is_push = index < self._n_here + self.slots
             frames = stack.pushed(frames, phrase.removeprefix(WORK_ON)) if is_push else stack.given_up(frames)
             reward = 0.0 - self.cost
         self._now = self._after(LastStep(phrase, reward, 1, False), frames, was_internal=True)
@@ -216,7 +216,7 @@ class Split(Around[Progress]):
                 f"{self.inner} has {len(names)} parts on offer, {', '.join(names)}, and slots={self.slots}: give "
                 f"slots={len(names)}."
             )
-        world, n = self._world_menu, self._n_world
+        world, n = self._world_menu, self._n_here
         phrases = [WORK_ON + name for name in names]
         phrases += [f"(unused {n + k})" for k in range(len(names), self.slots)]
         phrases.append(GIVE_UP + path[-1] if path else f"(unused {n + self.slots})")

@@ -39,7 +39,8 @@ class MenuWrapper(ThirdPartyEnv):
         env: the environment; a time limit that `gymnasium.make` put around it stays in force.
         describe: its observation -> the scene in words.
         goal: a text, or its observation -> the goal in words.
-        phrases: one phrase per action, or its observation -> those phrases; no two alike.
+        phrases: one phrase per action, or its observation -> those phrases; no two alike. A state may have fewer of
+            them than there are actions: those of the first indices.
         legal: its observation -> one bool per action, True = legal; default: `info["action_mask"]` where the
             environment gives one, otherwise all are legal.
         vector: its observation -> the numbers, float32 [size]; default: gymnasium's own flattening.
@@ -51,7 +52,7 @@ class MenuWrapper(ThirdPartyEnv):
 
     Raises:
         TypeError: the action space is not `Discrete` or does not start at 0.
-        ValueError: the number of phrases differs from the number of actions, or two phrases are equal.
+        ValueError: not one phrase per action, in a state more phrases than actions or none, or two phrases are equal.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class MenuWrapper(ThirdPartyEnv):
         assert vector_space is not None
         super().__init__(int(space.n), vector_space, gamma=gamma, max_text=max_text, render_mode=env.render_mode)
         if not callable(phrases):
-            self._check(tuple(phrases))
+            self._check(tuple(phrases), self.n_actions)
 
     def render(self) -> Any:
         """Whatever the wrapped environment renders."""
@@ -120,10 +121,12 @@ class MenuWrapper(ThirdPartyEnv):
 
     def _menu(self, raw: Raw) -> Menu:
         phrases = tuple(self._phrases_of(raw))
-        self._check(phrases)
+        self._check(phrases, 1)
         is_legal: Sequence[bool] | None = self._legal_of(raw) if self._legal_of else self._mask
         if is_legal is None:
             is_legal = (True,) * len(phrases)
+        elif self._legal_of is None:
+            is_legal = is_legal[: len(phrases)]
         if len(is_legal) != len(phrases):
             raise ValueError(f"legal gave {len(is_legal)} answers for {len(phrases)} actions.")
         return Menu(phrases, tuple(bool(x) for x in is_legal))
@@ -134,11 +137,12 @@ class MenuWrapper(ThirdPartyEnv):
     def _flatten(self, raw: Raw) -> np.ndarray:
         return np.ravel(np.asarray(flatten(self.env.observation_space, raw)))
 
-    def _check(self, phrases: tuple[str, ...]) -> None:
-        """Raise ValueError unless there is one phrase per action, no two alike."""
+    def _check(self, phrases: tuple[str, ...], least: int) -> None:
+        """Raise ValueError unless there are `least` phrases at least, at most one per action, no two alike."""
         n = self.n_actions
-        if len(phrases) != n:
-            raise ValueError(f"Expected {n} phrases, one per action, got {len(phrases)}: {phrases}.")
+        if not least <= len(phrases) <= n:
+            expected = f"{n} phrases, one per action" if least == n else f"{least} to {n} phrases"
+            raise ValueError(f"Expected {expected}, got {len(phrases)}: {phrases}.")
         duplicates = sorted({p for p in phrases if phrases.count(p) > 1})
         if duplicates:
             raise ValueError(f"Two actions have the same phrase, so they cannot be told apart: {duplicates}.")

@@ -78,7 +78,7 @@ class MixtureSnapshot(NamedTuple):
 
 
 class Mixture(gymnasium.Env[dict[str, Any], SupportsIndex]):
-    """Worlds with equal numbers of actions and equal sizes of the vector; everything else may differ.
+    """Worlds with equal sizes of the vector; everything else may differ, the number of actions too.
 
     A time limit that `gymnasium.make` puts around a world is dropped: the worlds truncate their episodes themselves.
 
@@ -87,8 +87,8 @@ class Mixture(gymnasium.Env[dict[str, Any], SupportsIndex]):
         render_mode: passed on to every world.
 
     Raises:
-        ValueError: no world, an entry of another form, a world without a menu and a vector, or worlds whose numbers of
-            actions or sizes of the vector differ.
+        ValueError: no world, an entry of another form, a world without a menu and a vector, or worlds whose sizes of
+            the vector differ.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
@@ -103,15 +103,15 @@ class Mixture(gymnasium.Env[dict[str, Any], SupportsIndex]):
         self.worlds = [_make(entry, render_mode) for entry in worlds]
         first = self.worlds[0]
         for world in self.worlds[1:]:
-            for what, got, expected in (
-                ("actions", world.action_space.n, first.action_space.n),
-                ("numbers in the vector", *(_vector_space(w).low.size for w in (world, first))),
-            ):
-                if got != expected:
-                    raise ValueError(
-                        f"{world} has {got} {what}, {first} has {expected}: the worlds of a mixture must agree in both."
-                    )
-        self.action_space = first.action_space
+            got, expected = (_vector_space(w).low.size for w in (world, first))
+            if got != expected:
+                raise ValueError(
+                    f"{world} has {got} numbers in the vector, {first} has {expected}: the worlds of a mixture must "
+                    "agree in that."
+                )
+        spaces: list[Discrete] = [_actions(world) for world in self.worlds]
+        largest = max(spaces, key=lambda space: int(space.n))
+        self.action_space = largest
         vectors = [_vector_space(world) for world in self.worlds]
         low, high = np.min([v.low for v in vectors], axis=0), np.max([v.high for v in vectors], axis=0)
         scene, goal = (_longest([world.observation_space[name] for world in self.worlds]) for name in ("scene", "goal"))
@@ -208,6 +208,12 @@ def _make(entry: object, render_mode: str | None) -> InnerWorld:
 def _vector_space(world: InnerWorld) -> Box:
     space = world.observation_space["vector"]
     assert isinstance(space, Box)
+    return space
+
+
+def _actions(world: InnerWorld) -> Discrete:
+    space = world.action_space
+    assert isinstance(space, Discrete)
     return space
 
 

@@ -59,7 +59,7 @@ class ThirdPartyEnv(gymnasium.Env[dict[str, Any], SupportsIndex]):
     `_vector`, which read its raw observation. Every action lasts one primitive step.
 
     Args:
-        n_actions: size A of the action space; every menu has A phrases.
+        n_actions: size A of the action space; a menu has A phrases at most.
         vector: the space of `observation["vector"]`, float32 [size].
         gamma: discount per step, for `info["episode"]["r"]`.
         max_text: longest scene and goal, in characters.

@@ -2,10 +2,13 @@
 
 import csv
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
 from twosome.cli.evaluate import main
+from twosome.cli.inspect import main as inspect
 from twosome.cli.train import main as train
 from twosome.config.compose import compose
 
@@ -52,6 +55,64 @@ def test_a_run_brings_its_world_and_what_is_known_of_it(short_run):
     assert (short_run / f"report_{short_run.name}_own.html").is_file()
 
 
+def test_a_world_of_ones_own_and_plain_settings_of_the_model(short_run, tmp_path, monkeypatch):
+    """`env=own env.id=...` from the folder of its module, and `model.device=cpu` as it is written for training."""
+    monkeypatch.chdir(Path(__file__).parents[2] / "notebooks")
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(Path.cwd()))])
+    prompt = "policy.prompt='Aim, \\'{goal}\\': {scene} Do:'"
+    own = ["env=own", "env.id=own_environment:Balcony-v0", "env.kwargs={gamma: 0.9}", "env.gamma=0.9"]
+    for source in (short_run, "tiny"):
+        main([f"checkpoint={source}", *own, "episodes=1", "model.device=cpu", prompt, f"out={tmp_path}"])
+        [result] = json.loads((tmp_path / "eval.json").read_text())["results"]
+        assert (result["environment"], result["env_id"]) == ("Balcony-v0", "Balcony-v0")
+    inspect([f"checkpoint={short_run}", *own[:2], "model.device=cpu"])
+    inspect(own[:2])
+
+
+@pytest.mark.parametrize("command", [main, inspect], ids=["eval", "inspect"])
+def test_a_plain_setting_of_the_model_is_not_ignored(command, short_run, capsys):
+    with pytest.raises(SystemExit):
+        command([f"checkpoint={short_run}", "model.device=cuda:7"])
+    assert "cuda:7" in capsys.readouterr().err
+
+
+def test_a_mistake_of_a_world_is_told_before_anything_is_loaded(monkeypatch, capsys):
+    monkeypatch.setattr("twosome.lm.loading.load_lm", lambda *_: pytest.fail("a model was loaded"))
+    for command, argv in ((main, ["checkpoint=tiny"]), (inspect, []), (train, QUICK)):
+        with pytest.raises(SystemExit) as stop:
+            command([*argv, "env=own", "env.id=CartPole-v1"])
+        assert stop.value.code == 1
+        assert "wrappers.menu.MenuWrapper" in capsys.readouterr().err
+
+
+def test_the_best_checkpoint_is_the_one_and_a_worse_newest_is_said(tmp_path, capsys):
+    run = tmp_path / "run"
+    words = ["log.eval_interval=1", "log.eval_episodes=1", "log.checkpoint_interval=1", "log.keep_checkpoints=9"]
+    train([*QUICK, "env=food_preparation", f"run_dir={run}", *words])
+    first, *_, last = sorted((run / "checkpoints").iterdir())
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    (run / "best.json").write_text(json.dumps({"checkpoint": first.name, "step": 64, "greedy": 0.5, "sampled": 0.4}))
+    asked = []
+    import twosome.systems.load as load
+
+    verify = load.verify
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(load, "verify", lambda path: asked.append(path) or verify(path))
+    for which, taken in (([], first), (["which=newest"], last)):
+        main([f"checkpoint={run}", "episodes=1", f"out={tmp_path}", *which])
+        said = " ".join(capsys.readouterr().out.split())
+        assert "has become worse after its best checkpoint (step 64, 0.5000): at step 128" in said
+        assert asked.pop() == taken
+    lines[-1]["eval/greedy_return"] = 0.5
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    main([f"checkpoint={run}", "episodes=1", f"out={tmp_path}"])
+    assert "worse" not in capsys.readouterr().out
+    (run / "best.json").unlink()
+    main([f"checkpoint={run}", "episodes=1", f"out={tmp_path}"])
+    assert "names no best checkpoint" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.undo()
+
+
 def test_worlds_of_one_name_each_have_their_own_random_play(tmp_path):
     """Two runs in one environment with other arguments: chance is not the same in both."""
     runs = [tmp_path / name for name in ("tomato_salad_w3", "lettuce_onion_tomato_salad")]
@@ -77,6 +138,8 @@ def test_worlds_of_one_name_each_have_their_own_random_play(tmp_path):
         (["checkpoint=tiny", "report_episodes=0"], "report_episodes=0"),
         (["checkpoint=tiny", "seed=-1"], "seed=-1"),
         (["checkpoint=tiny", "episodez=3"], "Did you mean 'episodes'"),
+        (["checkpoint=tiny", "env=[own,cheese]", "env.id=x"], "env.id=x is for one world"),
+        (["checkpoint=tiny", "model.device=cpu", "overrides=cpu"], "overrides=cpu cannot work: expected a list"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_loaded(argv, said, capsys, monkeypatch):

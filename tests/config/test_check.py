@@ -8,7 +8,7 @@ import typing
 
 import pytest
 
-from twosome.config.check import check_eval, check_inspect, check_play, check_template, check_train
+from twosome.config.check import advice, check_eval, check_inspect, check_play, check_template, check_train
 from twosome.config.compose import compose, compose_command
 from twosome.config.constraints import Constraint, check_fields
 from twosome.config.schema import SCHEMAS, nested_schema
@@ -235,8 +235,6 @@ def test_a_command_line_is_told_the_same(override: str, said: str):
         ({"ppo.actor.minibatch": 512}, "is more than the num_envs x rollout_steps = 8 x 32 = 256"),
         ({"ppo.critic.minibatch": 96}, "Take 64 or 128"),
         ({"ppo.advantage_normalization": "minibatch", "ppo.actor.minibatch": 1}, "2 or more"),
-        ({"log.stop_at": 0.9, "env.optimum": None}, "is a share of env.optimum, which is not known"),
-        ({"log.stop_at": 0.9, "log.eval_interval": 0}, "log.eval_interval=0 makes none"),
     ],
 )
 def test_settings_that_cannot_work_together(settings, changes: dict[str, object], said: str):
@@ -281,3 +279,26 @@ def test_null_passes_where_it_may_be():
     check_fields(Settings())
     with pytest.raises(ConfigError, match="x=3 cannot work: expected never"):
         check_fields(Settings(3))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "learns"),
+    [
+        (["total_steps=1024"], False),
+        (["total_steps=1025"], True),
+        (["total_steps=1024", "ppo.actor.warmup_updates=3"], True),
+        (["total_steps=1024", "method=search"], True),  # has no such warm-up
+        (["total_steps=1024", "method=tabular"], True),
+        (["total_steps=1024", "method=mlp_full"], False),
+    ],
+)
+def test_a_run_that_ends_within_the_warm_up_is_warned_of(overrides: list[str], learns: bool):
+    said = advice(compose(overrides))
+    assert [("learn nothing" in s and "warmup_updates=0" in s and "Give more than 1024" in s) for s in said] == (
+        [] if learns else [True]
+    )
+
+
+def test_a_shipped_goal_is_silent_where_the_optimum_is_unknown():
+    assert compose(["env=babyai"]).log.stop_at == compose([]).log.stop_at == 0.99
+    assert compose(["log.eval_interval=0"]).log.stop_at == 0.99

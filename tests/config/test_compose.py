@@ -92,6 +92,7 @@ def test_what_is_plain_is_checked():
         (["model.lora=3"], "rank, alpha, dropout, targets"),
         (["ppo.actor.minibatch=96"], "does not divide"),
         (["log.stop_at=0.9", "log.eval_interval=0"], "log.eval_interval=0 makes none"),
+        (["env=salads", "log.stop_at=0.9"], "is a share of env.optimum, which is not known"),
         (["model=hf"], "model.name is missing"),
         (["resume=somewhere", "run_dir=elsewhere"], "contradict"),
         (["resume=/nowhere"], "neither a run folder"),

@@ -733,7 +733,7 @@ def test_a_menu_that_is_none_is_named(menu, message):
     ("wrong", "message"),
     [
         (lambda info: info.pop("duration"), "gave an info without duration"),
-        (lambda info: info.update(actions=info["actions"][1:]), "gave 4 phrases and a mask of 5, expected 5 of each"),
+        (lambda info: info.update(actions=info["actions"][1:]), "gave 4 phrases and a mask of 5, expected 1 to 5"),
     ],
 )
 def test_a_world_without_its_menu_is_named(wrong, message):

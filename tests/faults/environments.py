@@ -87,10 +87,7 @@ FAULTS: dict[str, Callable[[Outcome], Any]] = {
     "mask a number": lambda o: _info(o, action_mask=1),
     "mask two-dimensional": lambda o: _info(o, action_mask=np.ones((3, 2), bool)),
 }
-ONLY_IN_STEP: dict[str, Callable[[Outcome], Any]] = {
-    "one action more": lambda o: _info(o, actions=(*MENU, "sing"), action_mask=np.ones(4, bool)),
-    "one action less": lambda o: _info(o, actions=MENU[:2], action_mask=np.ones(2, bool)),
-}
+ONLY_IN_STEP: dict[str, Callable[[Outcome], Any]] = {}
 NUMBERS = (
     float("nan"),
     float("inf"),

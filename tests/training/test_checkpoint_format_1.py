@@ -28,7 +28,7 @@ from twosome.types import Decision
 
 DATA = Path(__file__).parents[1] / "data" / "format_1"
 DIGESTS = json.loads((DATA / "finished" / "digests.json").read_text(encoding="utf-8"))
-COMMON = ["experiment=debug", "env=tomato_salad", "log.tensorboard=false", "log.keep_checkpoints=1"]
+COMMON = ["log.stop_at=null", "experiment=debug", "env=tomato_salad", "log.tensorboard=false", "log.keep_checkpoints=1"]
 COMMON += ["log.probe_states=3", "log.probe_interval=2", "ppo.actor.epochs=2"]
 LM = ["model.lora.rank=1", "model.lora.alpha=2", "model.lora.dropout=0.1", "model.lora.targets=[q_proj]"]
 LINEAR = "model.value_head.kind=linear"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from twosome import files
 from twosome.cli import command
 from twosome.config.check import listed
+from twosome.config.names import key_of
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings, EvalSettings
+
+OWN = "own"  # the name of a world that conf/env does not have
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,15 +29,20 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
     """Evaluate every checkpoint in every environment. Returns what `eval.json` holds under `results`."""
     from twosome.cli.evaluate_output import write_results
     from twosome.config.compose import compose
+    from twosome.rollout.first_look import first_look
 
-    worlds = {str(name): compose([f"env={name}"]).env for name in listed(cfg.envs)}  # an unknown name costs nothing
+    of_world = [o for o in cfg.overrides if key_of(o).startswith("env.")] if cfg.envs is not None else []
+    worlds = {str(name): compose([f"env={name}", *of_world]).env for name in listed(cfg.envs)}  # mistakes cost nothing
+    for world in worlds.values():
+        first_look(world, cfg.seed)
+    cfg.overrides = [o for o in cfg.overrides if o not in of_world]
     sources = [str(c) for c in listed(cfg.checkpoint)]
     out = Path(cfg.out).expanduser() if cfg.out else _default_out(sources[0])
     chance: dict[str, dict[str, Any]] = {}  # what random play comes to, by environment
     results = [
         _evaluate_one(cfg, source, world, out, chance)
         for source in sources
-        for world in (worlds.items() or [("own", None)])
+        for world in (worlds.items() or [(OWN, None)])
     ]
     write_results(out, results)
     return results
@@ -48,9 +57,12 @@ def _evaluate_one(
     from twosome.config.saved import must_be_trusted
     from twosome.rollout.evaluate import evaluate, run_episodes, summarize
     from twosome.systems.baselines.random import RandomPolicy
-    from twosome.systems.load import load_with_settings
+    from twosome.systems.load import choose_checkpoint, load_with_settings
 
-    policy, settings = load_with_settings(source, checkpoint=cfg.which, overrides=cfg.overrides)
+    which, said = choose_checkpoint(source, cfg.which)
+    if said:
+        print(said)
+    policy, settings = load_with_settings(source, checkpoint=which, overrides=cfg.overrides)
     name, env = world
     if env is None:
         must_be_trusted(settings, cfg.overrides, f"The saved settings of {source}", runs_environment=True)
@@ -75,7 +87,8 @@ def _evaluate_one(
         print(f"Report: {page}")
     return {
         "checkpoint": source,
-        "environment": env.id.split("/")[-1] if world[1] is None else name,
+        "which": which,
+        "environment": name if world[1] is not None and name != OWN else re.split("[/:]", env.id)[-1],
         "env_id": env.id.split(":")[-1],
         "trained_on": settings.env.id.split(":")[-1],
         "model": settings.model.name,

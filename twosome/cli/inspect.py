@@ -28,10 +28,13 @@ def main(argv: list[str] | None = None) -> None:
 
 def job(cfg: InspectSettings) -> None:
     """One look at one state."""
+    from twosome.rollout.first_look import first_look
     from twosome.systems.build import build_policy
     from twosome.systems.load import load_with_settings
 
     steps = parse_state(cfg.state)
+    if cfg.env is not None:
+        first_look(cfg.env, cfg.seed)
     if cfg.checkpoint is None:
         if cfg.env is None:
             raise ConfigError("env=... is missing: a name of conf/env such as env=tomato_salad, or checkpoint=RUN.")

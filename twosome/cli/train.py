@@ -18,17 +18,15 @@ def main(argv: list[str] | None = None) -> None:
 
 def job(cfg: TrainSettings) -> dict[str, Any] | None:
     """One training run. Returns its summary; None where only the plan was asked for."""
-    from twosome.lm.footprint import footprint, must_fit
-    from twosome.training.loop import train
-    from twosome.training.run_folder import open_run
+    from twosome.training.start import start
 
     if cfg.plan:
+        from twosome.lm.footprint import footprint
+
         made = footprint(cfg)
         print(made.table() if made else f"method={cfg.method} loads no language model: nothing to plan.")
         return None
-    if cfg.resume is None and (made := must_fit(cfg)):
-        print(made)
-    return train(open_run(cfg))
+    return start(cfg).summary
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from twosome.config.constraints import check_fields, refuse
-from twosome.config.names import flat, near
+from twosome.config.names import flat, key_of, near
 from twosome.config.schema import (
     EnvSettings,
     EvalSettings,
@@ -42,7 +43,6 @@ def check_train(cfg: TrainSettings) -> None:
     if cfg.method != "search":
         _check_batches(cfg)
     _check_search(cfg)
-    _check_stop(cfg)
 
 
 def check_inspect(cfg: InspectSettings) -> None:
@@ -61,6 +61,9 @@ def check_eval(cfg: EvalSettings) -> None:
         raise ConfigError(
             "checkpoint=... is missing: a run folder, a checkpoint folder, or `tiny` for the untrained model."
         )
+    worlds = listed(cfg.envs)
+    if len(worlds) > 1 and (asked := [o for o in cfg.overrides if key_of(o).startswith("env.")]):
+        raise ConfigError(f"{asked[0]} is for one world, and env={worlds} are several. Evaluate that one alone.")
     for key, value in (("checkpoint", cfg.checkpoint), ("env", cfg.envs)):
         if any(isinstance(name, (dict, list)) or not str(name or "").strip() for name in listed(value)):
             refuse(key, value, "a name, or a list of names such as [a,b]")
@@ -150,9 +153,12 @@ def _check_search(cfg: TrainSettings) -> None:
         )
 
 
-def _check_stop(cfg: TrainSettings) -> None:
-    """A goal that is never known, or never looked at."""
-    if cfg.log.stop_at is None:
+def check_asked(cfg: TrainSettings, asked: Collection[str]) -> None:
+    """Refuse what a command line asks for by name and the run could never do. Raises `ConfigError`.
+
+    `asked`: its keys. The shipped `log.stop_at` ends a run whose optimum is known, and is silent about others.
+    """
+    if cfg.log.stop_at is None or "log.stop_at" not in asked:
         return
     if cfg.env.optimum is None:
         raise ConfigError(
@@ -164,3 +170,16 @@ def _check_stop(cfg: TrainSettings) -> None:
             f"log.stop_at={cfg.log.stop_at} looks at evaluations, but log.eval_interval=0 makes none. "
             "Set one of the two otherwise."
         )
+
+
+def advice(cfg: TrainSettings) -> list[str]:
+    """What can work and is probably not meant, in sentences for a warning."""
+    samples, warmup = cfg.num_envs * cfg.rollout_steps, cfg.ppo.actor.warmup_updates
+    if cfg.method in ("twosome", "mlp") and cfg.total_steps <= warmup * samples:
+        return [
+            f"This run will learn nothing: its total_steps={cfg.total_steps} end within the actor's warm-up of "
+            f"ppo.actor.warmup_updates={warmup} updates (of num_envs x rollout_steps = {cfg.num_envs} x "
+            f"{cfg.rollout_steps} = {samples} steps each). Give more than {warmup * samples} steps, or "
+            "ppo.actor.warmup_updates=0."
+        ]
+    return []

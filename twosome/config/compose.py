@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from twosome.config.check import check_eval, check_inspect, check_known, check_play, check_train
+from twosome.config.check import check_asked, check_eval, check_inspect, check_known, check_play, check_train
 from twosome.config.hydra_errors import check_override, explain
-from twosome.config.names import renamed_overrides
+from twosome.config.names import key_of, renamed_overrides
 from twosome.config.saved import continued
 from twosome.config.schema import SCHEMAS, TrainSettings, conf_dir
 from twosome.errors import ConfigError
@@ -87,8 +89,49 @@ def prepared(overrides: list[str], config_name: str) -> list[str]:
     overrides = renamed_overrides(overrides)
     if config_name == "eval":  # any number of worlds; to Hydra `env=` would be the choice of one file
         overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
+    if config_name == "eval" or (config_name == "inspect" and any(key_of(o) == "checkpoint" for o in overrides)):
+        overrides = with_plain_overrides(overrides, ("model.", "policy.", *(["env."] if config_name == "eval" else [])))
     is_open = ("env.kwargs.", "env.kwargs={")  # a mapping to which any key may be added
     return [f"++{o}" if o.startswith(is_open) else o for o in overrides]
+
+
+def with_plain_overrides(overrides: list[str], groups: tuple[str, ...]) -> list[str]:
+    """`model.device=cpu` beside a checkpoint means `overrides=[model.device=cpu]`: a change of its saved settings.
+
+    Raises `ConfigError` for a list of overrides that is none.
+
+    >>> with_plain_overrides(["checkpoint=RUN", "model.device=cpu", "overrides=[model.threads=2]"], ("model.",))
+    ['checkpoint=RUN', 'overrides=[model.threads=2,\'model.device="cpu"\']']
+    """
+    plain = [o for o in overrides if key_of(o).startswith(groups)]
+    if not plain:
+        return overrides
+    kept = [o for o in overrides if o not in plain and key_of(o) != "overrides"]
+    given = [o.partition("=")[2].strip() for o in overrides if key_of(o) == "overrides"]
+    if any(not (text.startswith("[") and text.endswith("]")) for text in given):
+        raise ConfigError(f"overrides={given[-1]} cannot work: expected a list such as [model.device=cpu].")
+    entries = [text[1:-1].strip() for text in given]
+    return [*kept, f"overrides=[{','.join([*filter(None, entries), *map(_entry, plain)])}]"]
+
+
+def _entry(override: str) -> str:
+    """An override as an entry of a list, quoted by Hydra's rules, its value as JSON, which is YAML.
+
+    One of a world stays as it is: it may be composed with `env=NAME` once more.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException as error:
+        raise ConfigError(explain(error, [override])) from None
+    if parsed.is_sweep_override():
+        raise ConfigError(f"{override} gives several values, expected one.")
+    is_of_world = key_of(override).startswith("env.")
+    value = override.partition("=")[2] if is_of_world else json.dumps(parsed.value(), ensure_ascii=False)
+    text = f"{key_of(override)}={value}"
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + (m[2] and "\\'"), text) + "'"
 
 
 def checked(cfg: DictConfig, overrides: list[str], config_name: str) -> Any:
@@ -102,8 +145,9 @@ def checked(cfg: DictConfig, overrides: list[str], config_name: str) -> Any:
     check_known(OmegaConf.to_container(cfg, resolve=True), config_name)  # `to_object` drops what `+name=` has added
     made = OmegaConf.to_object(cfg)
     CHECKS[config_name](made)
-    if isinstance(made, TrainSettings) and made.resume is not None:
-        return _resumed(made, overrides)
+    if isinstance(made, TrainSettings):
+        made = made if made.resume is None else _resumed(made, overrides)
+        check_asked(made, {key_of(o) for o in overrides})
     return made
 
 

@@ -13,7 +13,6 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import gymnasium
-import numpy as np
 
 from twosome.config.schema import EnvSettings
 from twosome.errors import ConfigError, EnvironmentFault, TwosomeError, counter
@@ -40,6 +39,7 @@ from twosome.rollout.situation import (
     WorldSnapshot,
     Wrap,
     environment_fault,
+    episode_seed,
 )
 from twosome.types import Episode
 
@@ -68,7 +68,6 @@ class World:
         self.events: list[Any] = []
         self._lines: list[str] = []  # the episode as a transcript
         self.discounted_return, self.length = 0.0, 0
-        self.n_actions: int | None = None
         self.is_over = False
         self.menu = AFTER_THE_END
         self._has_begun = env is not None
@@ -128,7 +127,7 @@ class World:
 
     @property
     def episode_seed(self) -> int:
-        return int(np.random.SeedSequence([self.seed, self.index, max(self.episode, 0)]).generate_state(1)[0])
+        return episode_seed(self.seed, self.index, max(self.episode, 0))
 
     @property
     def state(self) -> str:
@@ -152,7 +151,6 @@ class World:
             lines=tuple(self._lines),
             discounted_return=self.discounted_return,
             length=self.length,
-            n_actions=self.n_actions,
             is_over=self.is_over,
         )
 
@@ -169,7 +167,7 @@ class World:
             self._begin()
         self.actions, self.events, self._lines = list(snapshot.actions), events, list(snapshot.lines)
         self.discounted_return, self.length = snapshot.discounted_return, snapshot.length
-        self.n_actions, self.is_over = snapshot.n_actions, snapshot.is_over
+        self.is_over = snapshot.is_over
         found = self._of_env("restore", snapshot.env)
         if not isinstance(found, tuple) or len(found) != 2:
             raise self._fault(f"gave {short(found)} from restore, expected an observation and an info")
@@ -250,7 +248,7 @@ class World:
     def _clear(self) -> None:
         self.actions, self.events, self._lines = [], [], []
         self.discounted_return, self.length = 0.0, 0
-        self.n_actions, self.is_over, self.menu = None, False, AFTER_THE_END
+        self.is_over, self.menu = False, AFTER_THE_END
 
     def _begin(self, options: dict[str, Any] | None = None) -> None:
         self._clear()
@@ -281,7 +279,7 @@ class World:
         if self.is_over:
             self.menu = AFTER_THE_END
         else:
-            self.menu, self.n_actions = check_menu(self.info, self.n_actions)
+            self.menu = check_menu(self.info)
             self._lines.append(transcript.menu_lines(self.menu))
         try:
             self.decision = self.policy.decide(self.observation, self.menu)

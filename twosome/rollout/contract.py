@@ -55,7 +55,10 @@ def check_observation(observation: Any) -> Observation:
         isinstance(observation.get(key), str) for key in ("scene", "goal")
     )
     if not is_text:
-        raise Violation("gave an observation without text: expected a dict with str `scene` and `goal`")
+        raise Violation(
+            "gave an observation without text: expected a dict with str `scene` and `goal`. An environment of numbers "
+            "is described in words by twosome_envs.wrappers.menu.MenuWrapper (notebooks/own_environment.py is one)"
+        )
     for key in ("scene", "goal"):
         if len(observation[key]) > LONGEST_TEXT:
             raise Violation(f"gave a {key} of {len(observation[key])} characters, more than the {LONGEST_TEXT} allowed")
@@ -83,14 +86,12 @@ def check_step(reward: Any, terminated: Any, truncated: Any, info: Mapping[str, 
     return StepResult(float(reward), int(duration), bool(terminated), bool(truncated and not terminated))
 
 
-def check_menu(info: Mapping[str, Any], n_before: int | None) -> tuple[Menu, int]:
-    """The legal actions, and how many actions there are. `n_before`: how many there were, None at the start."""
+def check_menu(info: Mapping[str, Any]) -> Menu:
+    """The legal actions. Their number may change from state to state; an index counts in `info["actions"]` as it is."""
     actions, mask = info.get("actions"), info.get("action_mask")
     if not isinstance(actions, (tuple, list)) or not actions:
         raise Violation(f"gave info['actions']={short(actions)}, expected a tuple with the phrase of every action")
     n = len(actions)
-    if n_before not in (None, n):
-        raise Violation(f"gave {n} actions after {n_before}; their number must not change in an episode")
     if n > MOST_ACTIONS:
         raise Violation(f"gave {n} actions, more than the {MOST_ACTIONS} allowed")
     try:
@@ -106,7 +107,7 @@ def check_menu(info: Mapping[str, Any], n_before: int | None) -> tuple[Menu, int
     is_text = all(isinstance(phrase, str) and phrase.strip() for phrase in phrases)
     if not is_text or len({" ".join(phrase.split()) for phrase in phrases}) < len(phrases):
         raise Violation(f"gave the menu {short(phrases)}, expected distinct, non-empty phrases")
-    return Menu(phrases, indices), n
+    return Menu(phrases, indices)
 
 
 def check_events(info: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -6,8 +6,6 @@ Knows environments only through their contract (a text observation, a menu in `i
 from __future__ import annotations
 
 import difflib
-import os
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,13 +112,9 @@ class Session:
     def _see(self, observation: Any, info: Any) -> None:
         try:
             shown = check_observation(observation)
-            menu, _ = check_menu(check_info(info), None)
+            menu = check_menu(check_info(info))
         except Violation as violation:
-            raise ConfigError(
-                f"{self.settings.id} {violation}. It is no text environment with a menu: expected an observation with "
-                "'scene' and 'goal' and an info with 'actions' and 'action_mask'. "
-                "twosome_envs.wrappers.menu.MenuWrapper describes another environment in words."
-            ) from None
+            raise ConfigError(f"{self.settings.id} {violation}.") from None
         self.scene, self.goal = shown["scene"], shown["goal"]
         self.success = bool(info.get("success", False))
         self.menu = dict(zip(menu.indices, menu.phrases, strict=True))
@@ -130,8 +124,6 @@ def make_drawing_env(settings: EnvSettings) -> gymnasium.Env:
     """The environment of an entry of `conf/env`, drawing in characters where it can. Raises `ConfigError`."""
     if not settings.id:
         raise ConfigError("env.id is empty: expected a gymnasium id, e.g. env=own env.id=my_module:MyWorld-v0.")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # so that a module beside the person is found, as with `python -m`
     env = make_env(settings)
     if env.render_mode is None and "ansi" in (env.unwrapped.metadata.get("render_modes") or ()):
         try:

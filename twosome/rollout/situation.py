@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import gymnasium
+import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from twosome.config.schema import EnvSettings
@@ -44,7 +45,6 @@ class WorldSnapshot(NamedTuple):
     lines: tuple[str, ...]
     discounted_return: float
     length: int
-    n_actions: int | None
     is_over: bool
 
 
@@ -56,6 +56,11 @@ class Place(NamedTuple):
     world: int
     episode: int
     episode_seed: int
+
+
+def episode_seed(seed: int, world: int, episode: int) -> int:
+    """The seed of an episode of a world; `seed` is the run's."""
+    return int(np.random.SeedSequence([seed, world, episode]).generate_state(1)[0])
 
 
 def environment_fault(what: str, place: Place, actions: Sequence[int], lines: Sequence[str]) -> EnvironmentFault:

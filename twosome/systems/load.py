@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twosome import files
 from twosome.agents.llm_policy import LLMPolicy
@@ -83,6 +83,45 @@ def checkpoint_of(run_dir: Path, which: str) -> Path:
     for problem in problems.values():
         log.warning("Using %s instead of a newer, damaged one: %s", newest, problem)
     return newest
+
+
+class Chosen(NamedTuple):
+    """A checkpoint of a run and what there is to know of the choice, in a sentence."""
+
+    which: str
+    said: str
+
+
+def choose_checkpoint(path_or_name: str | Path, which: str) -> Chosen:
+    """What `which=best` comes to: the newest where none is named best; and whether the newest has become worse.
+
+    Anything but a run folder has nothing to choose from. Raises `CheckpointError` as `checkpoint_of` does.
+    """
+    run = Path(path_or_name).expanduser()
+    if not (run / "checkpoints").is_dir():
+        return Chosen(which, "")
+    if not (run / "best.json").is_file():
+        why = f"{run} names no best checkpoint (it had no evaluation); this is the newest." if which == "best" else ""
+        return Chosen("newest", why)
+    best = files.read_json(run / "best.json")
+    last = next((r for r in reversed(_evaluations(run))), None)
+    step, greedy = (best.get(key) if isinstance(best, dict) else None for key in ("step", "greedy"))
+    if last is None or not isinstance(greedy, (int, float)) or round(last["eval/greedy_return"], 9) >= greedy:
+        return Chosen(which, "")
+    now = f"at step {last['step']:,} its greedy return was {last['eval/greedy_return']:.4f}"
+    other = "newest" if which == "best" else "best"
+    return Chosen(
+        which,
+        f"{run} has become worse after its best checkpoint (step {step:,}, {greedy:.4f}): {now}. This is the {which}; "
+        f"which={other} takes the other.",
+    )
+
+
+def _evaluations(run: Path) -> list[dict[str, Any]]:
+    """The records of a run's metrics that hold a greedy evaluation."""
+    path = run / "metrics.jsonl"
+    records = files.read_lines(path) if path.is_file() else []
+    return [r for r in records if isinstance(r.get("eval/greedy_return"), float) and isinstance(r.get("step"), int)]
 
 
 def initial_checkpoint(path_or_run: str) -> Path:

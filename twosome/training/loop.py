@@ -17,23 +17,23 @@ from twosome.training.run_folder import Run
 from twosome.training.state import TrainingState
 
 
-def train(run: Run) -> dict[str, Any]:
+def train(run: Run, console: Console | None = None) -> dict[str, Any]:
     """One training run, from its last checkpoint where it has one. Returns what `summary.json` holds."""
     try:
         with Interrupt(run.folder) as interrupt:
-            return _train(run, interrupt)
+            return _train(run, console or Console(run.cfg), interrupt)
     except NumericsError as error:
         raise NumericsError(f"{error} {run.last_good()}") from error
     finally:
         run.close()
 
 
-def _train(run: Run, interrupt: Interrupt) -> dict[str, Any]:
-    cfg, console, state = run.cfg, Console(run), TrainingState(run)
+def _train(run: Run, console: Console, interrupt: Interrupt) -> dict[str, Any]:
+    cfg, state = run.cfg, TrainingState(run)
     policy, progress = state.policy, state.progress
     if run.checkpoint is None:
         progress.eval_before = state.evaluate(cfg.log.eval_episodes_final)
-    console.begin(progress, is_resumed=run.checkpoint is not None)
+    console.begin(run.folder, progress, is_resumed=run.checkpoint is not None)
     metrics = Metrics(run.folder, cfg.log.tensorboard, progress.steps)
     monitor = Monitor(run.folder, cfg, policy, metrics.writer, progress.steps)
     progress.tick()
@@ -59,7 +59,7 @@ def _train(run: Run, interrupt: Interrupt) -> dict[str, Any]:
         summary = progress.summary(policy.describe_scorer())
         monitor.finish(summary)
     files.write_json(run.folder / "summary.json", summary)
-    console.after(summary)
+    console.after(run.folder, summary)
     return summary
 
 

@@ -64,6 +64,11 @@ class Progress:
         """How much of the run is over, 0 to 1."""
         return self.steps / self.cfg.total_steps
 
+    @property
+    def warms_up(self) -> bool:
+        """Whether the actor does not learn yet."""
+        return self.cfg.method in ("twosome", "mlp") and self.updates <= self.cfg.ppo.actor.warmup_updates
+
     def tick(self) -> None:
         """Add the time since the last tick to the run's wall time, to which a resumed run adds its own."""
         now = time.perf_counter()
@@ -124,14 +129,18 @@ class Progress:
             self.is_new_best = True
 
     def is_over(self) -> bool:
-        """Whether the steps are used up, or the last greedy evaluation came to `log.stop_at` of the known optimum."""
+        """Whether the steps are used up, or the last greedy evaluation came to `log.stop_at` of the known optimum.
+
+        Below zero it may fall short of the optimum by the same share of its size.
+        """
         return self.steps >= self.cfg.total_steps or self._reached()
 
     def _reached(self) -> bool:
         stop_at, optimum = self.cfg.log.stop_at, self.cfg.env.optimum
         if stop_at is None or optimum is None or self.last_evaluation is None:
             return False
-        return bool(self.last_evaluation["greedy"]["return_mean"] >= stop_at * optimum)
+        goal = optimum * (stop_at if optimum >= 0 else 2 - stop_at)
+        return bool(self.last_evaluation["greedy"]["return_mean"] >= goal)
 
     def state_dict(self) -> StateDict:
         """Everything of this object that a resumed run needs."""

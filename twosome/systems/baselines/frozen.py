@@ -12,6 +12,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from twosome.protocols import Identified
+
 
 class Affordance(gymnasium.Wrapper):
     """Marks as illegal every action that would leave the state as it is, unless nothing else is left."""
@@ -27,9 +29,15 @@ class Affordance(gymnasium.Wrapper):
     def _filter(self, info: dict[str, Any]) -> dict[str, Any]:
         world: Any = self.unwrapped
         here = world.snapshot()
-        changes = np.zeros_like(info["action_mask"])
-        for action in np.flatnonzero(info["action_mask"]):
+        is_legal = np.asarray(info.get("action_mask", [True] * len(info["actions"])), bool)
+        changes = np.zeros_like(is_legal)
+        for action in np.flatnonzero(is_legal):
             world.step(int(action))
-            changes[action] = world.snapshot().state != here.state
+            changes[action] = _state(world.snapshot()) != _state(here)
             world.restore(here)
-        return info | {"action_mask": changes if changes.any() else info["action_mask"]}
+        return info | {"action_mask": changes if changes.any() else is_legal}
+
+
+def _state(snapshot: Any) -> Any:
+    """What is compared: the state itself where a snapshot tells it from step counters."""
+    return snapshot.state if isinstance(snapshot, Identified) else snapshot

@@ -44,7 +44,11 @@ class MLPPolicy(Baseline):
             menus = [torch.tensor([int(a) for a in d.menu]) for d in decisions]
             rows = [row[menu].log_softmax(0) for row, menu in zip(logits, menus, strict=True)]
         except (ValueError, IndexError, RuntimeError) as error:
-            raise MenuError(f"A menu holds no action indices below {logits.shape[1]}: {brief(error)}.") from error
+            raise MenuError(
+                f"A menu holds no action indices below {logits.shape[1]}, the size of the environment's action space "
+                f"({brief(error)}). method=mlp has one output per index: give the environment a Discrete action space "
+                "as large as its longest menu, in which an index keeps its meaning."
+            ) from error
         padded = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-torch.inf)
         yield list(range(len(decisions))), padded
 

@@ -1,0 +1,75 @@
+"""A first look at a world: one reset and one step, checked, so that its mistakes are told before a model is loaded.
+
+Starts without torch. What it meets is the first episode of a run's first world, which the run then begins again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import gymnasium
+
+from twosome.config.schema import EnvSettings
+from twosome.rollout.contract import (
+    Violation,
+    check_events,
+    check_info,
+    check_menu,
+    check_observation,
+    check_step,
+    make_env,
+    said,
+)
+from twosome.rollout.situation import Place, environment_fault, episode_seed
+from twosome.rollout.transcript import action_line, goal_line, menu_lines, scene_lines
+
+
+def first_look(settings: EnvSettings, seed: int, *, play: bool = True) -> None:
+    """Make the world of a run, begin its first episode and take the first legal action there.
+
+    `seed`: the run's; `play`: False only makes it, for a run that tolerates faults. Raises `ConfigError` where it
+    cannot be made, `EnvironmentFault` for what breaks the contract.
+    """
+    env = make_env(settings)
+    actions: list[int] = []
+    lines: list[str] = []
+    try:
+        if play:
+            _play(env, episode_seed(seed, 0, 0), actions, lines)
+    except Violation as violation:
+        place = Place(settings, seed, 0, 0, episode_seed(seed, 0, 0))
+        raise environment_fault(str(violation), place, actions, lines) from violation
+    finally:
+        with contextlib.suppress(Exception):  # one that fails while it closes harms nobody
+            env.close()
+
+
+def _play(env: gymnasium.Env, seed: int, actions: list[int], lines: list[str]) -> None:
+    observation, info = _pair(_tried("in reset", env.reset, seed=seed), "reset", 2)
+    shown, info = check_observation(observation), check_info(info)
+    menu = check_menu(info)
+    lines += [goal_line(shown["goal"]), scene_lines(shown["scene"]), menu_lines(menu)]
+    lines.append(action_line(menu.indices[0], menu.phrases[0]))
+    actions.append(menu.indices[0])
+    observation, reward, terminated, truncated, info = _pair(_tried("", env.step, menu.indices[0]), "step", 5)
+    result = check_step(reward, terminated, truncated, check_info(info))
+    check_events(info)
+    check_observation(observation)
+    if not (result.terminated or result.truncated):
+        check_menu(info)
+
+
+def _tried(where: str, call: Any, *arguments: Any, **named: Any) -> Any:
+    try:
+        return call(*arguments, **named)
+    except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
+        raise Violation(f"raised {type(error).__name__}{where and ' ' + where}: {said(error)}") from error
+
+
+def _pair(given: Any, name: str, size: int) -> Any:
+    if not isinstance(given, (tuple, list)) or len(given) != size:
+        what = f"{len(given)} values" if isinstance(given, (tuple, list)) else f"a {type(given).__name__}"
+        expected = "observation, info" if size == 2 else "observation, reward, terminated, truncated, info"
+        raise Violation(f"gave {what} from {name}, expected {size}: {expected}")
+    return given

@@ -1,0 +1,43 @@
+"""A training run from its settings, in the order that tells mistakes soonest: settings, world, memory, model.
+
+Starts without torch, so that the first line is there at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from twosome.config.check import advice
+from twosome.rollout.first_look import first_look
+from twosome.training.console import Console
+
+if TYPE_CHECKING:
+    from twosome.config.schema import TrainSettings
+
+log = logging.getLogger(__name__)
+
+
+class Finished(NamedTuple):
+    """A finished run: its folder, and what its `summary.json` holds."""
+
+    folder: Path
+    summary: dict[str, Any]
+
+
+def start(cfg: TrainSettings) -> Finished:
+    """One training run, new or continued. Raises `TwosomeError` with the remedy, before the model where it can."""
+    console = Console(cfg)
+    console.opening()
+    for sentence in advice(cfg):
+        log.warning(sentence)
+    first_look(cfg.env, cfg.seed, play=cfg.log.max_failed_episodes == 0)
+    from twosome.lm.footprint import must_fit
+    from twosome.training.loop import train
+    from twosome.training.run_folder import open_run
+
+    if cfg.resume is None and (made := must_fit(cfg)):
+        print(made)
+    run = open_run(cfg)
+    return Finished(run.folder, train(run, console))
