@@ -137,7 +137,8 @@ def _run(name, arguments, tmp_path):
 @pytest.mark.parametrize(
     "program", [text for language, text in BLOCKS if language == "python"], ids=lambda t: t.split("\n")[0][:40]
 )
-def test_program(program, run_folder):
+def test_program(program, run_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     from twosome import tiny
 
     exec(compile(filled(program, run_folder), "README.md", "exec"), {"base": str(tiny.path()), "__name__": "readme"})

@@ -7,7 +7,7 @@ equal decisions of a batch are one, and the features of the frozen backbone are 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,13 +19,15 @@ from twosome import files
 from twosome.agents.caches import Cache, WeightsVersion
 from twosome.agents.prompts import Prompter
 from twosome.agents.recall import Recall
-from twosome.errors import INVALID_CONTENT, CheckpointError, NumericsError, brief
+from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, NumericsError, brief
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
 from twosome.lm.engine import Engine, check_bias
 from twosome.lm.scorers import Forward, forward_at
 from twosome.lm.value_head import ValueHead
 from twosome.protocols import StateDict
+from twosome.rollout.contract import Violation, check_info, check_menu, check_observation
+from twosome.rollout.driver import choose
 from twosome.types import Decision, LanguageModel, Menu, Observation, Tokenizer
 
 if TYPE_CHECKING:
@@ -177,6 +179,23 @@ class LLMPolicy:
     @property
     def device(self) -> torch.device:
         return next(self.value_head.parameters()).device
+
+    def act(
+        self, observation: Observation, info: Mapping[str, Any], *, generator: torch.Generator | None = None
+    ) -> int:
+        """The action of a state, as `env.step` takes it: the most probable, or with a `generator` a sampled one.
+
+        `observation`, `info`: as an environment of texts and menus gives them. Raises `MenuError` where it does not.
+
+        >>> action = policy.act(observation, info)  # doctest: +SKIP
+        """
+        try:
+            menu = check_menu(check_info(info))
+            decision = self.decide(check_observation(observation), menu)
+        except Violation as violation:
+            raise MenuError(f"The environment {violation}.") from None
+        [position] = choose(self.log_probs([decision]), generator)
+        return menu.indices[position]
 
     # Looking ----------------------------------------------------------------------------------------------------------
 

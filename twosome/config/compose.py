@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twosome.config.check import check_asked, check_eval, check_inspect, check_known, check_play, check_train
 from twosome.config.hydra_errors import check_override, explain
 from twosome.config.names import key_of, renamed_overrides
+from twosome.config.python import quoted
 from twosome.config.saved import continued
 from twosome.config.schema import SCHEMAS, TrainSettings, conf_dir
 from twosome.errors import ConfigError
@@ -131,7 +131,7 @@ def _entry(override: str) -> str:
     is_of_world = key_of(override).startswith("env.")
     value = override.partition("=")[2] if is_of_world else json.dumps(parsed.value(), ensure_ascii=False)
     text = f"{key_of(override)}={value}"
-    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + (m[2] and "\\'"), text) + "'"
+    return quoted(text)
 
 
 def checked(cfg: DictConfig, overrides: list[str], config_name: str) -> Any:

@@ -1,0 +1,131 @@
+"""Training from Python: keyword arguments are settings, errors are raised, the run can be looked at."""
+
+import importlib
+import inspect
+import pydoc
+import subprocess
+import sys
+
+import gymnasium
+import pytest
+
+import twosome
+from twosome.config.compose import compose
+from twosome.config.python import as_overrides, literal
+from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, MenuError, TwosomeError
+
+QUICK = {"experiment": "debug", "log": {"tensorboard": False, "eval_interval": 1, "checkpoint_interval": 1}}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("api") / "it's a run"
+    return twosome.train("tomato_salad", "tiny", total_steps=192, seed=3, run_dir=folder, **QUICK)
+
+
+def test_a_run_has_its_policy_its_metrics_and_its_curve(run):
+    assert run.settings.seed == 3
+    assert run.summary["env_steps"] == 192
+    assert [r["step"] for r in run.metrics] == [64, 128, 192]
+    assert run.policy is run.policy
+    [axes] = run.plot().axes
+    assert {line.get_label() for line in axes.lines} >= {"evaluation, greedy", "optimum"}
+    again = twosome.TrainedRun(run.folder)
+    assert again.summary == run.summary
+    assert str(run.folder) in repr(again)
+
+
+def test_a_policy_acts_in_an_environment(run):
+    import torch
+
+    env = gymnasium.make("twosome_envs:twosome/TomatoSalad-v0")
+    observation, info = env.reset(seed=0)
+    likely = run.policy.act(observation, info)
+    decision = twosome.inspect_state(run.policy, observation, info)
+    assert info["actions"][likely] == decision.actions[int(decision.probs.argmax())]
+    generator = torch.Generator().manual_seed(0)
+    assert len({run.policy.act(observation, info, generator=generator) for _ in range(40)}) > 1
+    mask = info["action_mask"] & (info["action_mask"].cumsum() > 2)
+    assert run.policy.act(observation, info | {"action_mask": mask}) >= 2, "an index of the world's actions"
+    with pytest.raises(MenuError, match="without text"):
+        run.policy.act([0.0], info)
+    with pytest.raises(MenuError, match=r"info\['actions'\]"):
+        run.policy.act(observation, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"env": "tomato_sald"}, "Did you mean 'tomato_salad'"),
+        ({"sed": 3}, "Did you mean 'seed'"),
+        ({"ppo": {"clip": -1}}, "ppo.clip=-1.0 cannot work"),
+        ({"seed": object()}, "no value of a setting"),
+        ({"total_steps": "many"}, "expected a whole number"),
+    ],
+)
+def test_a_mistake_is_raised_and_not_an_exit(settings, said):
+    with pytest.raises(ConfigError) as caught:
+        twosome.train(**settings)
+    assert said in str(caught.value)
+
+
+def test_a_fault_of_the_world_is_raised():
+    with pytest.raises(EnvironmentFault, match="MenuWrapper"):
+        twosome.train(env="CartPole-v1")
+
+
+def test_what_holds_no_run_says_so(tmp_path):
+    with pytest.raises(CheckpointError, match="holds no run"):
+        twosome.TrainedRun(tmp_path)
+
+
+def test_a_baseline_has_no_policy_of_a_language_model(tmp_path):
+    run = twosome.train(env="tomato_salad", method="mlp", total_steps=64, run_dir=tmp_path / "run", **QUICK)
+    with pytest.raises(ConfigError, match="method=mlp trains no language model"):
+        _ = run.policy
+
+
+@pytest.mark.parametrize(
+    "value", [1, 0.5, None, True, "tiny", "null", "a b", "it's", "back\\'s\\", "x=1,y", "", [1, "a,b"]]
+)
+def test_a_value_comes_through_as_it_is(value):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    assert OverridesParser.create().parse_override(f"key={literal(value)}").value() == value
+
+
+def test_settings_of_python_are_those_of_the_command_line():
+    ours = {
+        "env": {"id": "x:Y-v0", "kwargs": {"size": 3}},
+        "policy": {"prompt": "It's\n{goal}, {scene}:"},
+        "ppo": "published",
+    }
+    ours |= {"ppo.actor.minibatch": 32, "model": "some/model", "log": {"stop_at": None}}
+    cfg = compose(as_overrides(ours))
+    assert (cfg.env.id, cfg.env.kwargs, cfg.model.name) == ("x:Y-v0", {"size": 3}, "some/model")
+    assert (cfg.policy.prompt, cfg.log.stop_at) == ("It's\n{goal}, {scene}:", None)
+    assert (cfg.ppo.truncation, cfg.ppo.actor.minibatch) == ("death", 32)
+    assert as_overrides({"env": "salads"}) == ["env=salads"]
+    assert as_overrides({"env": "mine:Own-v3"}) == ["env=own", "env.id='mine:Own-v3'"]
+
+
+def test_the_public_names_are_listed_and_explained():
+    assert set(twosome.__all__) <= set(dir(twosome))
+    told = pydoc.render_doc(twosome, renderer=pydoc.plaintext)
+    for name in twosome.__all__:
+        assert getattr(twosome, name).__doc__
+        assert name in told
+    assert "class LLMPolicy" in told
+    assert "score_actions(" in told
+
+
+def test_the_function_bears_the_name_of_a_module_and_both_work():
+    """In whatever order they are asked for: `import twosome.train` sets the package's attribute."""
+    assert importlib.import_module("twosome.train") is twosome.train
+    assert callable(twosome.train.main)
+    assert list(inspect.signature(twosome.train).parameters) == ["env", "model", "overrides", "settings"]
+    for first in ("import twosome.train", "from twosome import train", "pass"):
+        code = f"{first}\nimport twosome\ntry: twosome.train(sed=1)\nexcept twosome.TwosomeError: print('raised')"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+        assert done.stdout.strip() == "raised"
+    assert issubclass(ConfigError, TwosomeError)

@@ -1,0 +1,72 @@
+"""Settings as Python writes them: keyword arguments -> a command line, so that both are checked by the same rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from twosome.config.schema import conf_dir
+from twosome.errors import ConfigError
+
+PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")
+CONSTANTS = ("null", "true", "false", "nan", "inf")  # texts of these names need quotes
+
+
+def as_overrides(settings: Mapping[str, Any]) -> list[str]:
+    """`{"seed": 1, "ppo": {"clip": 0.1}}` -> `["seed=1", "ppo.clip=0.1"]`.
+
+    A group such as `env` or `model` takes the name of a file of `conf/`; an `env` that is none is a gymnasium id, a
+    `model` that is none a folder or a hub name. Raises `ConfigError` for a value that no setting can have.
+
+    >>> as_overrides({"env": "my_module:MyWorld-v0", "model": "tiny", "log": {"stop_at": None}})
+    ['env=own', 'env.id=my_module:MyWorld-v0', 'model=tiny', 'log.stop_at=null']
+    """
+    found: list[str] = []
+    for key, value in settings.items():
+        value = str(value) if isinstance(value, Path) else value
+        if key == "env" and isinstance(value, Mapping):
+            found += ["env=own", *_nested(key, value)]
+        elif key == "env" and isinstance(value, str) and not _is_file(key, value):
+            found += ["env=own", f"env.id={literal(value)}"] if re.search(r"[:/]|-v\d+$", value) else [f"env={value}"]
+        elif key == "model" and isinstance(value, str) and not _is_file(key, value):
+            found += ["model=hf", f"model.name={literal(value)}"]
+        else:
+            found += _nested(key, value)
+    return found
+
+
+def literal(value: Any) -> str:
+    """A value as Hydra's command line spells it. Raises `ConfigError` for one that no setting can have.
+
+    >>> literal([1, None, "it's"])
+    "[1,null,'it\\\\'s']"
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (str, Path)):
+        text = str(value)
+        return text if PLAIN.fullmatch(text) and text.lower() not in CONSTANTS else quoted(text)
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{literal(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ",".join(map(literal, value)) + "]"
+    raise ConfigError(f"{value!r} is no value of a setting: expected a number, text, true or false, None, or a list.")
+
+
+def quoted(text: str) -> str:
+    """A text in single quotes, as Hydra reads it back: a quote takes a backslash, and so do those before one."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + (m[2] and "\\'"), text) + "'"
+
+
+def _nested(key: str, value: Any) -> list[str]:
+    if isinstance(value, Mapping) and not key.startswith("env.kwargs"):
+        return [line for name, entry in value.items() for line in _nested(f"{key}.{name}", entry)]
+    return [f"{key}={literal(value)}"]
+
+
+def _is_file(group: str, name: str) -> bool:
+    return re.fullmatch(r"\w+", name) is not None and (conf_dir() / group / f"{name}.yaml").is_file()
