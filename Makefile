@@ -36,7 +36,7 @@ weights: .venv/.installed
 	$(BIN)/python -m twosome.tiny.train
 
 docs: .venv/.installed-dev
-	$(BIN)/python -m pdoc -o docs twosome twosome_envs
+	$(BIN)/python -c "import pdoc, pathlib, twosome; all(map(twosome.__getattr__, twosome.__all__)); pdoc.pdoc('twosome', 'twosome_envs', output_directory=pathlib.Path('docs'))"
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

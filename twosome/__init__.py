@@ -60,7 +60,8 @@ def __getattr__(name: str) -> Any:
     if name == "train":  # a module that can be called: it bears the name of its function
         return importlib.import_module("twosome.train")
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return value
     raise AttributeError(f"module 'twosome' has no attribute {name!r}")
 
 

@@ -3,8 +3,10 @@
 import importlib
 import inspect
 import pydoc
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium
 import pytest
@@ -129,3 +131,16 @@ def test_the_function_bears_the_name_of_a_module_and_both_work():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
         assert done.stdout.strip() == "raised"
     assert issubclass(ConfigError, TwosomeError)
+
+
+def test_the_pages_of_the_api_show_signatures_and_docstrings(tmp_path):
+    """By the command of `make docs`, for the trainer alone."""
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    [code] = re.findall(r'python -c "(import pdoc.*)"', makefile)
+    code = code.replace("'docs'", repr(str(tmp_path))).replace(", 'twosome_envs'", "")
+    subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=300, check=True)
+    page = (tmp_path / "twosome.html").read_text(encoding="utf-8")
+    for name in twosome.__all__:
+        assert f'id="{name}"' in page or (tmp_path / "twosome" / f"{name}.html").is_file()
+    assert "log-probability of each action" in page.lower() or "softmaxed" in page
+    assert "normalization" in page
