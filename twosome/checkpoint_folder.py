@@ -21,6 +21,7 @@ from twosome.errors import CheckpointError, brief
 MANIFEST = "manifest.json"
 FORMATS = (1, 2)  # that can be read; the last is written
 MOST_FILES = 256
+NAME = re.compile(r"step-\d{1,18}")
 
 
 def save(folder: Path, write: Callable[[Path], None]) -> None:
@@ -36,18 +37,38 @@ def save(folder: Path, write: Callable[[Path], None]) -> None:
         temporary.mkdir()
         write(temporary)
         paths = sorted(p for p in temporary.rglob("*") if p.is_file())
+        _must_be_readable(folder, temporary, paths)
         listed = {
             p.relative_to(temporary).as_posix(): {"size": p.stat().st_size, "sha256": files.digest(p)} for p in paths
         }
-        (temporary / MANIFEST).write_text(
-            json.dumps({"format": FORMATS[-1], "files": listed}, indent=1), encoding="utf-8"
-        )
+        manifest = json.dumps({"format": FORMATS[-1], "files": listed}, indent=1)
+        (temporary / MANIFEST).write_text(manifest, encoding="utf-8")
+        _must_be_readable(folder, temporary, [temporary / MANIFEST])
         for path in [*paths, temporary / MANIFEST, *(p for p in temporary.rglob("*") if p.is_dir()), temporary]:
             files.sync(path)
         files.put_in_place(temporary, folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise error if isinstance(error, CheckpointError) else files.cannot_write(folder, error) from error
+
+
+def largest(name: str) -> int:
+    """The bytes that a file of a checkpoint may have, by its name: what is larger is neither written nor read."""
+    kinds = {".safetensors": files.LARGEST_TENSORS, ".json": files.LARGEST_JSON}
+    return files.LARGEST_YAML if name == MANIFEST else kinds.get(Path(name).suffix, files.LARGEST_YAML)
+
+
+def _must_be_readable(folder: Path, temporary: Path, paths: list[Path]) -> None:
+    """Refuse to put a checkpoint in place that `verify` would refuse. Raises `CheckpointError`."""
+    odd = f"{len(paths)} files, of which {MOST_FILES} can be read" if len(paths) > MOST_FILES else ""
+    for path in paths:
+        if (size := path.stat().st_size) > largest(path.name):
+            odd = f"{path.relative_to(temporary)} of {size} bytes, of which {largest(path.name)} can be read"
+    if odd:
+        raise CheckpointError(
+            f"The checkpoint {folder} would hold {odd}; it is not written, and those before it are untouched. Lower "
+            "what a checkpoint keeps: policy.reuse_capacity, ppo.self_imitation.rollouts, expert_iteration.rollouts."
+        )
 
 
 def verify(folder: Path) -> None:
@@ -67,7 +88,7 @@ def verify(folder: Path) -> None:
         shown = ", ".join(brief(repr(name)) for name in odd)
         raise CheckpointError(f"Checkpoint {folder} does not hold the files of its manifest; they differ in {shown}.")
     for name, expected in named.items():
-        size = files.regular_size(folder / name, files.LARGEST_TENSORS)
+        size = files.regular_size(folder / name, largest(name))
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
             raise CheckpointError(f"Checkpoint {folder} names {name!r}, which leads out of its folder; refused.")
         if (
@@ -101,7 +122,7 @@ def format_of(folder: Path) -> int:
 
 def checkpoints(run_dir: Path) -> list[Path]:
     """The checkpoint folders of a run, oldest first."""
-    found = [p for p in (run_dir / "checkpoints").glob("step-*") if re.fullmatch(r"step-\d{1,18}", p.name)]
+    found = [p for p in (run_dir / "checkpoints").glob("step-*") if NAME.fullmatch(p.name) and not p.is_symlink()]
     return sorted(found, key=lambda p: int(p.name.removeprefix("step-")))
 
 

@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from twosome.errors import CheckpointError, brief
+from twosome.errors import CheckpointError, ConfigError, brief
 
 if TYPE_CHECKING:
     import torch
@@ -29,15 +31,16 @@ STAGED, REPLACED = ".tmp", ".old"  # suffixes of a folder being written, and of 
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
-def write_text(path: Path, text: str) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file in one step: after a kill at any instant it is the old one or the new one.
 
-    Raises `CheckpointError`.
+    A link of that name is replaced, not followed. Raises `CheckpointError`.
     """
     temporary = path.with_name(f".{path.name}{STAGED}")
     try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:  # x: what has the name by now is an error, be it a link
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -48,9 +51,24 @@ def write_text(path: Path, text: str) -> None:
         raise cannot_write(path, error) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """The same for a text, as UTF-8, its line ends as they are."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
 def write_json(path: Path, value: Any) -> None:
     """The same for a value as JSON."""
     write_text(path, json.dumps(value, indent=1))
+
+
+def open_to_append(path: Path) -> IO[str]:
+    """A text file to which lines are added. Raises `OSError` where a link, a pipe or a device has the name."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is not a regular file")
+    return open(descriptor, "a", encoding="utf-8", newline="\n")
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
@@ -83,22 +101,52 @@ def remove(folder: Path) -> None:
     shutil.rmtree(doomed, ignore_errors=True)
 
 
-def tidy(folder: Path) -> None:
-    """Clear what a kill left behind: half-written files and folders.
+def tidy(folder: Path, is_ours: re.Pattern[str]) -> None:
+    """Clear what a kill left behind of files and folders whose whole name is ours; nobody else's are touched.
 
     A folder whose replacement never came gets its name back.
     """
-    for path in folder.glob(f".*{STAGED}"):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    for path in folder.glob(f".*{REPLACED}"):
-        original = path.with_name(path.name[1 : -len(REPLACED)])
-        shutil.rmtree(path, ignore_errors=True) if original.exists() else path.rename(original)
+    for path in sorted(folder.iterdir()):
+        name, _, kind = path.name.removeprefix(".").rpartition(".")
+        if not path.name.startswith(".") or not is_ours.fullmatch(name):
+            continue
+        original = path.with_name(name)
+        if f".{kind}" == REPLACED and not original.exists():
+            path.rename(original)
+        elif f".{kind}" in (STAGED, REPLACED):
+            is_folder = path.is_dir() and not path.is_symlink()
+            shutil.rmtree(path, ignore_errors=True) if is_folder else path.unlink(missing_ok=True)
+
+
+def must_hold_no_links(folder: Path) -> None:
+    """Refuse a folder in which a symbolic link leads elsewhere: what is written there would be written outside.
+
+    Raises `CheckpointError`.
+    """
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            if (path := Path(parent) / name).is_symlink():
+                raise CheckpointError(
+                    f"{path} is a symbolic link, and a run folder holds none: what the run writes could land anywhere. "
+                    "Remove it, or put the files themselves in its place."
+                )
+
+
+def user_path(text: str, key: str) -> Path:
+    """A path as a person writes it, with `~`, and absolute: what it names stays, wherever a world may go.
+
+    Raises `ConfigError`.
+    """
+    try:
+        return Path(os.path.abspath(Path(text).expanduser()))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ConfigError(f"{key}={brief(text)} is no path: {brief(error)}") from error
 
 
 def cannot_write(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
         f"{path} cannot be written: {error}. Free space, bring the folder back or mend its permissions, then run the "
-        "same command again: the run continues from its last good checkpoint, which is untouched."
+        "same command again: a run continues from its last good checkpoint, which is untouched."
     )
 
 
@@ -110,8 +158,11 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+_held: set[int] = set()  # descriptors of the folders that this process holds
+
+
 def lock(folder: Path) -> int | None:
-    """Hold a folder for this process until it ends or the descriptor is closed.
+    """Hold a folder for this process until it ends or `unlock`; a process that it forks does not hold it too.
 
     Raises `CheckpointError` if another has it.
     """
@@ -130,7 +181,24 @@ def lock(folder: Path) -> int | None:
     except OSError:  # a file system without locks
         os.close(descriptor)
         return None
+    _held.add(descriptor)
     return descriptor
+
+
+def unlock(descriptor: int) -> None:
+    """Release a folder that `lock` holds."""
+    _held.discard(descriptor)
+    os.close(descriptor)
+
+
+def _let_go() -> None:
+    """In a forked process, which would keep the lock beyond the life of its parent."""
+    while _held:
+        os.close(_held.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
@@ -194,25 +262,32 @@ def must_be_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a file of JSON lines; a last line that was cut off by a kill is left out."""
-    records = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            break
-        if not isinstance(record, dict):
-            break
-        records.append(record)
-    return records
+    """The records of a file of JSON lines; a line that is damaged or was cut off by a kill is left out."""
+    return [record for _, record in _records(path)]
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Line and record, one by one."""
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        for line in file:
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict):
+                yield line.rstrip("\n"), record
 
 
 def cut_lines(path: Path, step: int) -> None:
     """Drop the records after the checkpoint that a run continues from: they will be written again."""
-    if path.exists():
+    if path.exists() or path.is_symlink():
         regular_size(path, LARGEST_TENSORS)
-        kept = [record for record in read_lines(path) if isinstance(record.get("step"), int) and record["step"] <= step]
-        write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+        kept = [line for line, record in _records(path) if _is_up_to(record, step)]
+        write_text(path, "".join(f"{line}\n" for line in kept))
+
+
+def _is_up_to(record: dict[str, Any], step: int) -> bool:
+    return isinstance(record.get("step"), int) and record["step"] <= step
 
 
 def digest(path: Path) -> str:

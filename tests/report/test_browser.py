@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from twosome import report
+from twosome.report.record import Recording, Step
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +133,15 @@ def test_texts_cannot_break_out_of_the_page(browser, untrained, lamps, nasty, tm
     assert browser.execute_script("return window.hacked") is None
     assert browser.execute_script("return document.getElementById('picture').hidden")
     assert [e for e in browser.get_log("browser") if e["level"] == "SEVERE"] == []
+
+
+def test_numbers_that_are_none_are_shown_as_such(browser, tmp_path):
+    nan = float("nan")
+    step = Step("<!--<script>", ("a", "b"), (nan, nan), 0, 0.5, 1, nan, nan, None)
+    made = Recording(goal="g", greedy=True, steps=[step], discounted_return=nan, last_scene="end")
+    title = {"env": "x", "model": "", "gamma": 0.9, "optimum": None}
+    (tmp_path / "page.html").write_text(report.render([made], title), encoding="utf-8")
+    browser.get(f"file://{tmp_path / 'page.html'}")
+    assert [e for e in browser.get_log("browser") if e["level"] in ("SEVERE", "WARNING")] == []
+    assert browser.execute_script("return document.getElementById('scene').textContent") == "<!--<script>"
+    assert "not finite" in browser.execute_script("return document.getElementById('numbers').innerText")

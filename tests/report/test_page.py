@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from twosome import report
+from twosome.report.record import Recording, Step
 
 
-def data_of(page: str) -> dict:
-    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+def data_of(page: str, **how) -> dict:
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1], **how)
 
 
 def test_the_page_is_one_file_that_asks_the_network_for_nothing(written):
@@ -63,3 +64,26 @@ def test_no_pictures_no_gif(untrained, lamps, tmp_path):
     assert not (tmp_path / "lamps.gif").exists()
     with pytest.raises(ValueError, match="does not draw itself"):
         report.write_gif(tmp_path / "x.gif", r)
+
+
+@pytest.mark.parametrize("text", ["<!--<script>", "<!--", "</script>", "<script>", "]]>", "\u2028", "&lt;"])
+def test_no_text_blanks_the_page(text):
+    """`<!--<script>` makes the end tag of the page's data a part of them."""
+    step = Step(text, (text, "wait"), (0.5, 0.5), 0, 0.0, 1, 0.0, 0.0, None)
+    recording = Recording(goal=text, greedy=True, steps=[step], last_scene=text)
+    page = report.render([recording], {"env": text, "model": text, "gamma": 0.9, "optimum": None})
+    inside = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1]
+    assert "<" not in inside
+    data = json.loads(inside)
+    assert data["env"] == data["episodes"][0]["goal"] == data["episodes"][0]["steps"][0]["menu"][0] == text
+
+
+def test_numbers_that_are_none_leave_valid_data():
+    nan = float("nan")
+    step = Step("s", ("a", "b"), (nan, nan), 0, 0.5, 1, nan, float("inf"), None, search=(nan, 1.0))
+    recording = Recording(goal="g", greedy=True, steps=[step], discounted_return=nan)
+    page = report.render([recording], {"env": "x", "model": "", "gamma": 0.9, "optimum": None})
+    [shown] = data_of(page, parse_constant=pytest.fail)["episodes"]
+    assert shown["return"] is None
+    assert [shown["steps"][0][key] for key in ("value", "advantage", "entropy")] == [None] * 3
+    assert shown["steps"][0]["reward"] == 0.5

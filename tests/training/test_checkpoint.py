@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import types
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.faults import forge, paragraph
-from twosome import checkpoint_folder
+from twosome import checkpoint_folder, files
 from twosome.config.compose import compose
 from twosome.errors import CheckpointError
 from twosome.training import checkpoint
@@ -245,3 +246,47 @@ def test_moments_that_no_optimiser_has_are_refused(run_of, tmp_path, name, value
     with pytest.raises(CheckpointError, match=rf"{name} of parameter 0 is .*{said}") as caught:
         checkpoint.read(folder, state.policy, state.parts)
     assert paragraph(str(caught.value)) is None
+
+
+def test_long_texts_are_kept_where_there_is_room(tmp_path, monkeypatch):
+    """Thousands of long prompts would make a state file beyond what is read again."""
+    monkeypatch.setattr(files, "LARGEST_JSON", 20_000)
+    texts = [f"{k} {'über ' * 500}" for k in range(20)] + ["half a surrogate \ud800 " + "x" * 3000, "short"]
+    part = Part({"states": texts, "again": texts[0], "$text": {"$tensor": torch.ones(2)}, "x": [[texts[1], None]]})
+    folder = tmp_path / "step-00000001"
+    nothing = types.SimpleNamespace(save_weights=lambda place: None, load_weights=lambda place: None)
+    checkpoint.write(folder, nothing, {"part": part}, compose(COMMON))
+    checkpoint_folder.verify(folder)
+    fresh = Part(None)
+    checkpoint.read(folder, nothing, {"part": fresh})
+    assert_same(fresh.state, part.state)
+
+
+@pytest.mark.parametrize("number", [-1, 1, "0", None, 0.5, True])
+def test_a_long_text_that_is_not_there_is_refused(tmp_path, number):
+    part, folder = Part("x" * 5000), tmp_path / "step-00000001"
+    nothing = types.SimpleNamespace(save_weights=lambda place: None, load_weights=lambda place: None)
+    checkpoint.write(folder, nothing, {"part": part}, compose(COMMON))
+    (folder / "state.json").write_text(json.dumps({"part": {"$text": number}}))
+    with pytest.raises(CheckpointError, match="cannot be used"):
+        checkpoint.read(folder, nothing, {"part": part})
+
+
+@pytest.mark.parametrize("name", ["state.json", "config.yaml", "manifest.json", "adapter/README.md"])
+def test_what_could_not_be_read_again_is_not_written(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(files, "LARGEST_JSON", 3000)
+    monkeypatch.setattr(files, "LARGEST_YAML", 2000)
+    folder = tmp_path / "step-00000001"
+    checkpoint_folder.save(folder, lambda place: files.write_text(place / "state.json", "[]"))
+
+    def fill(place):
+        (place / "adapter").mkdir()
+        for k in range(40 if name == "manifest.json" else 0):
+            (place / f"{k}.json").write_text("{}")
+        (place / name).write_text("x" * 4000) if name != "manifest.json" else None
+
+    with pytest.raises(CheckpointError, match="can be read; it is not written") as caught:
+        checkpoint_folder.save(folder, fill)
+    assert paragraph(str(caught.value)) is None
+    checkpoint_folder.verify(folder)
+    assert (folder / "state.json").read_text() == "[]"

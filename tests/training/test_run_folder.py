@@ -1,10 +1,14 @@
 """A run's folder: new, finished, held by another, in the way; and what a kill leaves in it."""
 
+import json
 import os
 import shutil
+import signal
+import time
 
 import pytest
 
+from tests.faults import paragraph
 from tests.training.small_run import SMALL
 from twosome import checkpoint_folder, files
 from twosome.config.compose import compose
@@ -82,3 +86,150 @@ def test_saving_over_a_checkpoint_never_leaves_a_gap(tmp_path):
     checkpoint_folder.save(folder, lambda place: files.write_text(place / "a.json", "2"))
     assert (folder / "a.json").read_text() == "2"
     assert os.listdir(tmp_path) == ["step-00000001"]
+
+
+def everything(folder):
+    """All files below a folder with their bytes, and all folders."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A folder of somebody's, who forgot to name one for the run."""
+    folder = tmp_path / "home"
+    (folder / ".backup.tmp").mkdir(parents=True)
+    (folder / "checkpoints" / "step-00000001").mkdir(parents=True)
+    for name in (".notes.tmp", ".env.old", "thesis.tex", ".backup.tmp/x", "checkpoints/step-00000001/weights.bin"):
+        (folder / name).write_text("years of work")
+    return folder
+
+
+@pytest.mark.parametrize("config", [None, "lr: 3\n", "seed: 1\n", "not yaml: ["])
+@pytest.mark.parametrize("holds_checkpoints", [True, False])
+def test_a_folder_that_is_no_run_is_refused_and_left_as_it_is(home, config, holds_checkpoints):
+    if config is not None:
+        (home / "config.yaml").write_text(config)
+    if not holds_checkpoints:
+        shutil.rmtree(home / "checkpoints")
+    before = everything(home)
+    with pytest.raises((ConfigError, CheckpointError)) as caught:
+        open_run(same(home))
+    assert paragraph(str(caught.value)) is None
+    assert everything(home) == before
+
+
+def test_only_our_own_leftovers_are_cleared(unfinished):
+    theirs = [".notes.tmp", ".backup.tmp", ".env.old", "checkpoints/.mine.old", "checkpoints/.step-x.tmp"]
+    for name in theirs:
+        (unfinished / name).write_text("theirs")
+    ours = [".best.json.tmp", ".metrics.jsonl.tmp", "checkpoints/.step-00000001.tmp"]
+    for name in ours:
+        (unfinished / name).write_text("{")
+    open_run(same(unfinished)).close()
+    assert all((unfinished / name).read_text() == "theirs" for name in theirs)
+    assert not any((unfinished / name).exists() for name in ours)
+
+
+def test_checkpoints_whose_settings_are_gone_are_kept(unfinished):
+    (unfinished / "config.yaml").unlink()
+    before = everything(unfinished)
+    with pytest.raises(CheckpointError, match=r"no config\.yaml.*has a copy: .*step-"):
+        open_run(same(unfinished))
+    assert everything(unfinished) == before
+
+
+@pytest.mark.parametrize("left", [[], ["checkpoints"], ["environment.json"], [".config.yaml.tmp", "output.txt"]])
+def test_a_run_that_was_killed_before_it_began_begins(tmp_path, left):
+    for name in left:
+        (tmp_path / name).mkdir() if name == "checkpoints" else (tmp_path / name).write_text("{")
+    run = open_run(same(tmp_path))
+    assert run.checkpoint is None
+    assert (tmp_path / "config.yaml").is_file()
+    run.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["metrics.jsonl", "decisions.jsonl", "tensorboard", "checkpoints/step-00000001", "faults", ".best.json.tmp", "x/y"],
+)
+@pytest.mark.parametrize("how", ["command line", "resume"])
+def test_links_that_lead_out_of_a_run_are_refused(unfinished, tmp_path, name, how):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "diary").write_text("dear diary")
+    place = unfinished / name
+    if place.is_file():
+        place.unlink()
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(outside / "diary" if "json" in name else outside)
+    with pytest.raises(CheckpointError, match="is a symbolic link"):
+        open_run(same(unfinished) if how == "command line" else compose([f"resume={unfinished}"]))
+    assert everything(outside) == {"diary": b"dear diary"}
+
+
+def test_what_is_written_replaces_a_link_and_does_not_follow_it(tmp_path):
+    target = tmp_path / "target"
+    target.write_text("theirs")
+    for name in ("a.json", ".b.json.tmp"):
+        (tmp_path / name).symlink_to(target)
+    files.write_text(tmp_path / "a.json", "ours")
+    files.write_text(tmp_path / "b.json", "ours")
+    assert target.read_text() == "theirs"
+    (tmp_path / "c.jsonl").symlink_to(target)
+    with pytest.raises(OSError, match=r"c\.jsonl"):
+        files.open_to_append(tmp_path / "c.jsonl")
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_forked_process_does_not_hold_the_folder(tmp_path):
+    """An environment may fork; what it leaves running must not keep the next run out."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:  # the run
+        try:
+            held, left = files.lock(tmp_path), os.fork()
+            if left:
+                os.write(write, f"{held is not None} {left}".encode())
+            else:  # the environment's
+                time.sleep(20)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    held, left = os.read(read, 100).decode().split()
+    try:
+        assert held == "True"
+        descriptor = files.lock(tmp_path)
+        assert descriptor is not None
+        files.unlock(descriptor)
+    finally:
+        os.kill(int(left), signal.SIGKILL)
+
+
+def test_a_relative_folder_stays_where_it_was(tmp_path, monkeypatch):
+    """An environment may change the working directory."""
+    monkeypatch.chdir(tmp_path)
+    run = open_run(same("run"))
+    monkeypatch.chdir("/")
+    assert run.folder == tmp_path / "run"
+    run.close()
+
+
+def test_a_home_that_is_none_is_a_mistake_of_the_settings():
+    with pytest.raises(ConfigError, match=r"run_dir=~nobody-at-all/x is no path"):
+        open_run(same("'~nobody-at-all/x'"))
+
+
+@pytest.mark.parametrize("damage", ["{", "", "3", "\x00", '{"step": "x"}', '{"step": 2, "x": 1} trailing'])
+def test_a_damaged_line_costs_that_line_alone(tmp_path, damage):
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"step": step, "return/mean": 0.1 * step}) for step in range(1, 7)]
+    path.write_text("\n".join([lines[0], damage, *lines[1:]]) + "\n")
+    files.cut_lines(path, 5)
+    assert path.read_text().splitlines() == lines[:5]
+
+
+def test_settings_that_could_not_be_read_again_are_refused(tmp_path):
+    cfg = same(tmp_path / "run")
+    cfg.env.kwargs = {"text": "x" * 2**20}
+    with pytest.raises(ConfigError, match="can be read again"):
+        open_run(cfg)

@@ -54,7 +54,7 @@ def _evaluate_one(
     """One checkpoint in one environment, by default the one it was trained on, beside uniformly random play."""
     from twosome import report
     from twosome.agents.planner import Planner
-    from twosome.config.saved import must_be_trusted
+    from twosome.config.trust import must_be_trusted
     from twosome.rollout.evaluate import evaluate, run_episodes, summarize
     from twosome.systems.baselines.random import RandomPolicy
     from twosome.systems.load import choose_checkpoint, load_with_settings
@@ -65,7 +65,7 @@ def _evaluate_one(
     policy, settings = load_with_settings(source, checkpoint=which, overrides=cfg.overrides)
     name, env = world
     if env is None:
-        must_be_trusted(settings, cfg.overrides, f"The saved settings of {source}", runs_environment=True)
+        must_be_trusted(settings, cfg.overrides, files.user_path(source, "checkpoint"), runs_environment=True)
         env = settings.env
     planner = Planner(policy, cfg.search, cfg.seed) if cfg.search.simulations else None
     evaluation = evaluate(policy, env, cfg.episodes, cfg.seed, deliberate=planner)

@@ -8,8 +8,9 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from twosome import files
 from twosome.cli import command
-from twosome.config.saved import must_be_trusted
+from twosome.config.trust import must_be_trusted
 from twosome.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def job(cfg: InspectSettings) -> None:
     else:
         policy, saved = load_with_settings(cfg.checkpoint, checkpoint=cfg.which, overrides=cfg.overrides)
         if cfg.env is None:
-            who = f"The saved settings of {cfg.checkpoint}"
-            must_be_trusted(saved, cfg.overrides, who, runs_environment=True)
+            place = files.user_path(cfg.checkpoint, "checkpoint")
+            must_be_trusted(saved, cfg.overrides, place, runs_environment=True)
         env = cfg.env or saved.env
     show(policy, reach(env, policy, cfg.seed, steps), cfg)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import gymnasium
 from rich.console import Console
 
+from twosome import files
 from twosome.cli import command
 from twosome.config.names import near
 from twosome.config.schema import conf_dir
@@ -30,7 +31,8 @@ USAGE = """Play an environment in the terminal.
   twosome-play env=NAME [seed=0] [transcript=PATH]
   twosome-play env=own env.id=MODULE:ID ['env.kwargs={name: value}']
   twosome-play env=NAME hint=search [checkpoint=RUN] [search.simulations=32]     h asks what a tree search would do
-  twosome-play replay=PATH     play a transcript again and say where the environment answers otherwise
+  twosome-play replay=PATH     play a transcript again and say where the environment answers otherwise; where it needs
+                               a module of others: twosome-play replay=PATH env=own env.id=MODULE:ID
 """
 KEYS = "a number or the words of an action; u undo, r restart, h hint (with hint=search), q quit, ? help"
 HINT_SIMULATIONS = 32  # of a hint, where search.simulations is not given
@@ -151,10 +153,10 @@ def picture_of(env: gymnasium.Env, scene: str) -> str:
 def job(cfg: PlaySettings) -> None:
     """One sitting."""
     if cfg.replay is not None:
-        raise SystemExit(replay(Path(cfg.replay)))
-    keep = None if cfg.transcript is None else Path(cfg.transcript)
-    if keep is not None and (keep.is_dir() or not keep.absolute().parent.is_dir()):
-        raise ConfigError(f"transcript={keep} cannot be written: expected a file in a folder that exists.")
+        raise SystemExit(replay(Path(cfg.replay), cfg.env))
+    keep = None if cfg.transcript is None else files.user_path(cfg.transcript, "transcript")
+    if keep is not None and (keep.is_dir() or not keep.parent.is_dir()):
+        raise ConfigError(f"transcript={cfg.transcript} cannot be written: expected a file in a folder that exists.")
     session = Session(make_drawing_env(cfg.env), cfg.env, cfg.seed)
     try:
         Table(session, _hint(cfg) if cfg.hint else None).play()
@@ -162,8 +164,8 @@ def job(cfg: PlaySettings) -> None:
         session.env.close()
     print(session.ending().capitalize() + ".")
     if keep is not None:
-        keep.write_text(session.transcript(), encoding="utf-8")
-        print(f"Transcript: {keep}")
+        files.write_text(keep, session.transcript())
+        print(f"Transcript: {cfg.transcript}")
 
 
 def _hint(cfg: PlaySettings) -> Hint:

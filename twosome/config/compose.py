@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twosome.config.check import check_asked, check_eval, check_inspect, check_known, check_play, check_train
 from twosome.config.hydra_errors import check_override, explain
-from twosome.config.names import key_of, renamed_overrides
+from twosome.config.names import key_of, quoted_entries, renamed_overrides
 from twosome.config.python import quoted
 from twosome.config.saved import continued
 from twosome.config.schema import SCHEMAS, TrainSettings, conf_dir
@@ -86,7 +86,7 @@ def prepared(overrides: list[str], config_name: str) -> list[str]:
     for override in overrides:
         if problem := check_override(override, config_name):
             raise ConfigError(problem)
-    overrides = renamed_overrides(overrides)
+    overrides = renamed_overrides([quoted_entries(o) if o.startswith("overrides=") else o for o in overrides])
     if config_name == "eval":  # any number of worlds; to Hydra `env=` would be the choice of one file
         overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
     if config_name == "eval" or (config_name == "inspect" and any(key_of(o) == "checkpoint" for o in overrides)):

@@ -19,11 +19,11 @@ from twosome.config.check import check_known, check_train
 from twosome.config.hydra_errors import explain
 from twosome.config.names import flat, key_of, renamed_overrides, renamed_settings
 from twosome.config.schema import TrainSettings, conf_dir
+from twosome.config.trust import must_be_trusted
 from twosome.errors import CheckpointError, ConfigError
 
 FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
 LATER_GROUPS = ("search", "expert_iteration")  # of conf/: older runs lack them, and take their defaults
-TRUSTED_MODULES = ("", "twosome_envs")  # that an environment's id may import without being asked for
 
 
 def to_yaml(cfg: TrainSettings) -> str:
@@ -49,36 +49,14 @@ def saved_settings(path: Path, overrides: Sequence[str] = (), *, runs_environmen
         check_train(cfg)
     except (OmegaConfBaseException, ConfigError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"The settings in {path} cannot be used: {explain(error, [])}") from error
-    must_be_trusted(cfg, overrides, f"The saved settings {path}", runs_environment=runs_environment)
-    if not overrides:
-        return cfg
-    try:
-        cfg = _typed(data, renamed_overrides(overrides))
-    except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(explain(error, list(overrides))) from None
-    check_train(cfg)
+    if overrides:
+        try:
+            cfg = _typed(data, renamed_overrides(overrides))
+        except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(explain(error, list(overrides))) from None
+        check_train(cfg)
+    must_be_trusted(cfg, overrides, path, runs_environment=runs_environment)
     return cfg
-
-
-def must_be_trusted(cfg: TrainSettings, overrides: Sequence[str], who: str, *, runs_environment: bool) -> None:
-    """Refuse settings that would run code of others, unless the user's own `overrides` name them.
-
-    Raises `CheckpointError`.
-    """
-    asked = {key_of(o) for o in overrides}
-    if cfg.model.trust_remote_code and "model.trust_remote_code" not in asked:
-        raise CheckpointError(
-            f"{who} ask to run Python files that come with the model {cfg.model.name!r} "
-            "(model.trust_remote_code=true). If you trust their author, say so yourself: add "
-            "model.trust_remote_code=true."
-        )
-    module = cfg.env.id.rpartition(":")[0]
-    if runs_environment and module not in TRUSTED_MODULES and not asked & {"env.id", "env"}:
-        raise CheckpointError(
-            f"{who} ask to import the Python module {module!r} for their environment. If you trust it, say so "
-            f"yourself: add env.id={cfg.env.id} (in twosome-eval and twosome-inspect: "
-            f"'overrides=[env.id={cfg.env.id}]')."
-        )
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -134,7 +112,7 @@ def continued(cfg: TrainSettings, usual: TrainSettings, overrides: Sequence[str]
             f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint (manifest.json) in "
             "one."
         )
-    trusting = [o for o in overrides if key_of(o) in ("model.trust_remote_code", "env.id")]
+    trusting = [o for o in overrides if key_of(o).startswith(("model.trust_remote_code", "env.id", "env.kwargs"))]
     saved = saved_settings(place, trusting, runs_environment=True)
     asked, empty, old = (flat(asdict(c)) for c in (cfg, usual, saved))
     explicit = {key_of(o) for o in overrides}

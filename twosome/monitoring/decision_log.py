@@ -14,6 +14,7 @@ import torch
 
 from twosome import files
 from twosome.protocols import Policy, Samples
+from twosome.rollout.driver import ask
 from twosome.types import Decision, Rollout
 
 FIELDS: dict[str, str] = {
@@ -21,7 +22,7 @@ FIELDS: dict[str, str] = {
     "world": "which of the worlds stepped together was asked",
     "prompt": "what the policy read",
     "menu": "phrases of the legal actions",
-    "log_probs": "their log-probabilities when it acted, in the menu's order",
+    "log_probs": "their log-probabilities when it acted, in the menu's order; nulls where the model gave no numbers",
     "action": "the phrase it took",
     "chosen": "its position in the menu",
     "reward": "reward of the step",
@@ -60,7 +61,7 @@ class DecisionLog:
                 "world": b,
                 "prompt": decision.prompt,
                 "menu": list(decision.menu),
-                "log_probs": [_number(x) for x in policy.log_probs([decision])[0].tolist()],
+                "log_probs": [_number(x) for x in ask(policy, [decision])[0].tolist()],
                 "action": decision.menu[chosen],
                 "chosen": chosen,
                 "reward": _number(rollout.rewards[t, b].item()),
@@ -78,7 +79,7 @@ class DecisionLog:
             numbers = {key: _number(float(known[key])) if key in known else None for key in ("value", "advantage")}
             lines.append(json.dumps({"step": step, **record, **numbers}) + "\n")
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            with files.open_to_append(self.path) as file:
                 file.writelines(lines)
         except OSError as error:
             raise files.cannot_write(self.path, error) from error

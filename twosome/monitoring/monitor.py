@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twosome.config.schema import TrainSettings
-from twosome.errors import TwosomeError
+from twosome.errors import brief
 from twosome.monitoring import tensorboard
 from twosome.monitoring.decision_log import DecisionLog
 from twosome.monitoring.tracked_states import TrackedStates
@@ -60,7 +60,7 @@ class Monitor:
         """The `update`-th is done: write the decisions, record the tracked states now and then."""
         self.decisions.write(step, samples)
         if self.tracked.complete(samples):
-            self._show(0)
+            self._show(self.tracked.history[-1]["step"])
         if self.tracked.decisions and update % self.cfg.log.tracked_interval == 0:
             with _uncounted(self.policy.counts):
                 self.tracked.record(step, self.policy)
@@ -68,28 +68,38 @@ class Monitor:
 
     def finish(self, summary: dict[str, Any]) -> None:
         """At the end: a greedy episode in pictures, and the settings beside the final numbers."""
-        if self.writer is None:
+        writer = self.writer
+        if writer is None:
             return
-        tensorboard.hyperparameters(self.writer, self.cfg, summary)
+        with _never_fatal("the settings"):
+            tensorboard.hyperparameters(writer, self.cfg, summary)
         if self.policy.reads != "text":
             return
-        try:
-            with _uncounted(self.policy.counts):
-                [episode] = record(self.policy, self.cfg.env, 1, seed=self.cfg.seed, max_steps=EPISODE_STEPS)
-        except TwosomeError as error:
-            log.warning("TensorBoard shows no episode: %s", error)
-            return
-        tensorboard.episode(self.writer, episode, summary["env_steps"])
+        with _never_fatal("an episode"), _uncounted(self.policy.counts):
+            [episode] = record(self.policy, self.cfg.env, 1, seed=self.cfg.seed, max_steps=EPISODE_STEPS)
+            tensorboard.episode(writer, episode, summary["env_steps"])
 
     def _show(self, step: int) -> None:
         if self.writer is not None:
-            tensorboard.tracked_states(self.writer, self.tracked, step)
+            with _never_fatal("the tracked states"):
+                tensorboard.tracked_states(self.writer, self.tracked, step)
+
+
+@contextmanager
+def _never_fatal(what: str) -> Iterator[None]:
+    """A picture that cannot be drawn costs that picture alone: worlds may draw anything, of any size."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # the run and its numbers are worth more
+        log.warning("TensorBoard does not show %s: %s: %s", what, type(error).__name__, brief(error))
 
 
 @contextmanager
 def _uncounted(counts: Counter[str]) -> Iterator[None]:
     """What is asked inside does not enter the run's counts of computed and cached decisions."""
     before = counts.copy()
-    yield
-    counts.clear()
-    counts.update(before)
+    try:
+        yield
+    finally:
+        counts.clear()
+        counts.update(before)

@@ -24,6 +24,9 @@ PAPER, INK, FAINT, BAR, EMPTY = "#ffffff", "#222222", "#555555", "#3a6ea5", "#ee
 WIDTH, MARGIN, GAP = 440, 12, 8  # pixels; TensorBoard shows pictures about this wide
 SIZE, LEADING, TALL = 17, 21, 26  # of the letters, from line to line, of a bar at 100 %
 SHEET = (4, 3)  # columns and rows of an episode's contact sheet
+SHOWN = 30  # actions of a menu, the most probable ones: a picture of ten thousand takes gigabytes
+LINES = 40  # of a prompt above them
+TALLEST = 3  # a picture of an episode, as a multiple of its width, and the other way round; others are made to fit
 SETTINGS = (  # beginnings of their names
     "env.id",
     "method",
@@ -44,31 +47,38 @@ SETTINGS = (  # beginnings of their names
 def tracked_states(writer: SummaryWriter, tracked: TrackedStates, step: int) -> None:
     """For each tracked state its distribution over time as a picture, and its present one as text."""
     for k, decision in enumerate(tracked.decisions):
-        history = np.array([entry["probs"][k] for entry in tracked.history])  # [records, A]
-        value = tracked.history[-1]["values"][k]
+        history = np.array([entry["probs"][k] for entry in tracked.history], float)  # [records, A]; null becomes NaN
+        value = np.array(tracked.history[-1]["values"][k], float)
         picture = history_picture(decision.prompt, decision.menu, history, tracked.history[-1]["step"])
         writer.add_image(f"tracked_states/{k + 1}", picture, step, dataformats="HWC")
         order = np.argsort(-history[-1], kind="stable")
-        rows = "\n".join(f"| {decision.menu[i]} | {100 * history[-1][i]:.1f} % |" for i in order)
+        rows = "\n".join(f"| {decision.menu[i]} | {100 * history[-1][i]:.1f} % |" for i in order[:SHOWN])
+        rows += f"\n| {_others(len(order))} | |" if len(order) > SHOWN else ""
         prompt = decision.prompt.replace("\n", "\n    ")
         text = f"    {prompt}\n\n| action | probability |\n|---|---:|\n{rows}\n\nvalue {value:.3f}"
         writer.add_text(f"tracked_states/{k + 1}", text, step)
 
 
 def history_picture(prompt: str, menu: tuple[str, ...], history: np.ndarray, last_step: int) -> np.ndarray:
-    """A row per action: its phrase, its probability over time in columns, and now. uint8 [H, W, 3]."""
+    """A row per action, the `SHOWN` most probable ones: its phrase, its probability over time in columns, and now.
+
+    uint8 [H, W, 3].
+    """
     font = ImageFont.load_default(SIZE)
     lines = [line for part in prompt.splitlines() for line in _wrapped(part, font, WIDTH - 2 * MARGIN)]
+    lines = lines if len(lines) <= LINES else ["...", *lines[-LINES:]]  # what changes comes last in a prompt
+    shown = sorted(np.argsort(-history[-1], kind="stable")[:SHOWN].tolist())
     top = 2 * MARGIN + LEADING * len(lines)
-    image = Image.new("RGB", (WIDTH, top + (LEADING + TALL + GAP) * len(menu) + LEADING + MARGIN), PAPER)
+    rest = LEADING if len(menu) > SHOWN else 0
+    image = Image.new("RGB", (WIDTH, top + (LEADING + TALL + GAP) * len(shown) + rest + LEADING + MARGIN), PAPER)
     draw = ImageDraw.Draw(image)
     for k, line in enumerate(lines):
         draw.text((MARGIN, MARGIN + k * LEADING), line, FAINT, font)
     left, right = MARGIN, WIDTH - MARGIN
     edges = np.linspace(left, right, len(history) + 1)
-    for a, phrase in enumerate(menu):
-        y = top + a * (LEADING + TALL + GAP)
-        draw.text((left, y), _cut(phrase, font, right - left - 80), INK, font)
+    for row, a in enumerate(shown):
+        y = top + row * (LEADING + TALL + GAP)
+        draw.text((left, y), _cut(menu[a], font, right - left - 80), INK, font)
         draw.text((right, y), f"{100 * history[-1, a]:.1f} %", INK, font, anchor="ra")
         floor = y + LEADING + TALL
         draw.rectangle((left, floor - TALL, right, floor), EMPTY)
@@ -76,6 +86,8 @@ def history_picture(prompt: str, menu: tuple[str, ...], history: np.ndarray, las
             high = TALL * float(p)
             if high >= 0.5:
                 draw.rectangle((edges[t], floor - high, max(edges[t], edges[t + 1] - 1), floor), BAR)
+    if rest:
+        draw.text((left, top + len(shown) * (LEADING + TALL + GAP)), _others(len(menu)), FAINT, font)
     draw.text((left, image.height - MARGIN), "start", FAINT, font, anchor="ls")
     draw.text((right, image.height - MARGIN), f"step {last_step:,}", FAINT, font, anchor="rs")
     return np.asarray(image)
@@ -102,7 +114,7 @@ def contact_sheet(recording: Recording, width: int = 300) -> np.ndarray | None:
         return None
     columns, rows = SHEET
     shown = [f.convert("RGB") for f in frames(recording, columns * rows - 1)]
-    height = round(width * shown[0].height / shown[0].width)
+    height = min(max(round(width * shown[0].height / shown[0].width), width // TALLEST), TALLEST * width)
     used = -(-len(shown) // columns)
     sheet = Image.new("RGB", (columns * width, used * height), PAPER)
     for k, frame in enumerate(shown):
@@ -126,6 +138,11 @@ def hyperparameters(writer: SummaryWriter, cfg: TrainSettings, summary: dict[str
     writer.add_hparams(settings, final, run_name=".")
 
 
+def _others(n: int) -> str:
+    """What is said of the actions that are not shown, of `n`."""
+    return f"and {n - SHOWN:,} less probable actions"
+
+
 def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> list[str]:
     lines = [""]
     for word in text.split():
@@ -139,6 +156,7 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, widt
 
 def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     """A phrase that fits, its end replaced by dots where it does not."""
+    text = text[: max(1, int(width))]  # a letter is a pixel wide at least
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "...") > width:

@@ -2,17 +2,24 @@
 
 {"decisions": [{"prompt": ..., "menu": [...]}, ...],
  "history": [{"step": ..., "probs": [[...], ...], "values": [...]}, ...]}        one entry per record
+
+A number is null where the model gave none.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 from pathlib import Path
 from typing import Any
 
 from twosome import files
-from twosome.errors import INVALID_CONTENT, CheckpointError, brief, counter
+from twosome.errors import INVALID_CONTENT, CheckpointError, NumericsError, brief, counter
 from twosome.protocols import Policy, Samples
+from twosome.rollout.driver import ask
 from twosome.types import Decision, Rollout
+
+log = logging.getLogger(__name__)
 
 FORMER_NAME = "probes.json"  # of the file, in runs from before 2026-11-25
 
@@ -24,7 +31,7 @@ class TrackedStates:
     """
 
     def __init__(self, path: Path, n: int, resume_step: int = 0):
-        self.path, self.n = path, n
+        self.path, self.n, self.step = path, n, resume_step
         self.decisions: list[Decision] = []
         self.history: list[dict[str, Any]] = []
         known = next((p for p in (path, path.with_name(FORMER_NAME)) if p.exists()), None)
@@ -50,25 +57,29 @@ class TrackedStates:
         met = list(dict.fromkeys(d for row in rollout.decisions for d in row if len(d.menu) > 1))
         count = min(self.n, len(met))
         self.decisions = [met[i * len(met) // count] for i in range(count)]
-        self.history = [{"step": 0, "probs": self._probs(policy), "values": None}] if count else []
+        self.history = [{"step": self.step, "probs": self._probs(policy), "values": None}] if count else []
 
     def complete(self, samples: Samples | None) -> bool:
         """After the first update: the values that its samples had. Returns whether there was something to complete."""
         if not self.history or self.history[-1]["values"] is not None:
             return False
         known = {} if samples is None else dict(zip(samples.decisions, samples.values.tolist(), strict=True))
-        self.history[-1]["values"] = [round(known.get(d, 0.0), 6) for d in self.decisions]
+        self.history[-1]["values"] = [_number(known.get(d, 0.0)) for d in self.decisions]
         self._write()
         return True
 
     def record(self, step: int, policy: Policy) -> None:
         """What the policy would do in each of them now."""
-        values = [round(v, 6) for v in policy.values([d.state for d in self.decisions]).tolist()]
-        self.history.append({"step": step, "probs": self._probs(policy), "values": values})
+        try:
+            values = policy.values([d.state for d in self.decisions]).tolist()
+        except NumericsError as error:
+            log.warning("The tracked states have no values at step %d: %s", step, error)
+            values = [math.nan] * len(self.decisions)
+        self.history.append({"step": step, "probs": self._probs(policy), "values": [_number(v) for v in values]})
         self._write()
 
-    def _probs(self, policy: Policy) -> list[list[float]]:
-        return [[round(p, 6) for p in row.exp().tolist()] for row in policy.log_probs(self.decisions)]
+    def _probs(self, policy: Policy) -> list[list[float | None]]:
+        return [[_number(p) for p in row.exp().tolist()] for row in ask(policy, self.decisions)]
 
     def _write(self) -> None:
         decisions = [
@@ -76,6 +87,10 @@ class TrackedStates:
             for d in self.decisions
         ]
         files.write_json(self.path, {"decisions": decisions, "history": self.history})
+
+
+def _number(x: float) -> float | None:
+    return round(x, 6) if math.isfinite(x) else None
 
 
 def _decision(state: str, prompt: str, menu: list[str]) -> Decision:

@@ -7,10 +7,12 @@ policy in its head forbids everything else. Arrow keys and clicks move through i
 from __future__ import annotations
 
 import json
+import math
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
+from twosome import files
 from twosome.config.schema import EnvSettings
 from twosome.protocols import Policy
 from twosome.report.gif import write_gif
@@ -43,7 +45,7 @@ def write(
     title = {"env": env.id.split("/")[-1], "model": model, "gamma": env.gamma, "optimum": env.optimum}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(recordings, title, max_pictures), encoding="utf-8")
+    files.write_text(path, render(recordings, title, max_pictures))
     shown = next((r for r in recordings if r.success), recordings[0])
     if shown.last_picture is not None:
         write_gif(path.with_suffix(".gif"), shown)
@@ -54,8 +56,8 @@ def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int
     """The page as text. `title`: env, model, gamma, optimum."""
     here = Path(__file__).parent
     page, style, script = ((here / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    # "</" would end the script element, whatever a scene or a phrase holds.
-    data = json.dumps(_data(recordings, title, max_pictures), separators=(",", ":")).replace("</", "<\\/")
+    data = json.dumps(_data(recordings, title, max_pictures), separators=(",", ":"), allow_nan=False)
+    data = data.replace("<", "\\u003c")  # no text of a scene or a phrase can begin or end anything in the page
     return page.replace("/*STYLE*/", style).replace("/*SCRIPT*/", script).replace("/*DATA*/", data)
 
 
@@ -83,14 +85,14 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
             {
                 "scene": s.scene,
                 "menu": s.menu,
-                "probs": [round(p, 4) for p in s.probs],
-                "search": None if s.search is None else [round(p, 4) for p in s.search],
+                "probs": [_rounded(p, 4) for p in s.probs],
+                "search": None if s.search is None else [_rounded(p, 4) for p in s.search],
                 "chosen": s.chosen,
-                "reward": round(s.reward, 5),
+                "reward": _rounded(s.reward, 5),
                 "duration": s.duration,
-                "value": round(s.value, 4),
-                "advantage": round(s.advantage, 4),
-                "entropy": round(s.entropy, 4),
+                "value": _rounded(s.value, 4),
+                "advantage": _rounded(s.advantage, 4),
+                "entropy": _rounded(s.entropy, 4),
                 "picture": number(s.picture),
             }
             for s in r.steps
@@ -101,10 +103,15 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
                 "greedy": r.greedy,
                 "success": r.success,
                 "truncated": r.truncated,
-                "return": round(r.discounted_return, 5),
+                "return": _rounded(r.discounted_return, 5),
                 "length": r.length,
                 "steps": steps,
                 "end": {"scene": r.last_scene, "picture": number(r.last_picture)},
             }
         )
     return {**title, "episodes": episodes, "pictures": pictures, "left_out": left_out}
+
+
+def _rounded(x: float, digits: int) -> float | None:
+    """None for what is no number in JSON: a NaN or an infinity, which a diverged critic may give."""
+    return round(x, digits) if math.isfinite(x) else None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from twosome import files
 from twosome.report.record import Recording, Step
 
 PAPER, INK, FAINT, BAR = "#fdfcf9", "#222222", "#666666", "#3a6ea5"
@@ -21,7 +22,9 @@ def write_gif(path: Path | str, recording: Recording, *, seconds: float = 1.2, m
     """
     first, *others = frames(recording, max_frames)
     durations = [int(1000 * seconds)] * len(others) + [int(3000 * seconds)]
-    first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
+    out = io.BytesIO()
+    first.save(out, "gif", save_all=True, append_images=others, duration=durations, loop=0)
+    files.write_bytes(Path(path), out.getvalue())
 
 
 def frames(recording: Recording, most: int) -> list[Image.Image]:

@@ -25,8 +25,9 @@ function element(tag, attributes, ...children) {
   return node;
 }
 
-const signed = (x, digits) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(digits);
-const percent = (p) => (p > 0 && p < 0.0005 ? "<0.1" : (100 * p).toFixed(p === 1 || p === 0 ? 0 : 1)) + " %";
+const fixed = (x, digits) => (x === null ? "not finite" : x.toFixed(digits));
+const signed = (x, digits) => x === null ? fixed(x) : (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(digits);
+const percent = (p) => p === null ? fixed(p) : (p > 0 && p < 0.0005 ? "<0.1" : (100 * p).toFixed(p === 1 || p === 0 ? 0 : 1)) + " %";
 const outcome = (episode) => (episode.success ? "\u2713 reached" : episode.truncated ? "\u2717 time is up" : "\u2717 failed");
 
 function wanted(episode) {
@@ -55,9 +56,9 @@ function list() {
   const shown = new Set(visible.map((d) => `${d.e},${d.t}`));
   const rows = data.episodes.map((episode, e) => {
     if (!wanted(episode)) return "";
-    const name = `${e + 1}. ${outcome(episode)}, ${episode.return.toFixed(3)}${episode.greedy ? " (greedy)" : ""}`;
+    const name = `${e + 1}. ${outcome(episode)}, ${fixed(episode.return, 3)}${episode.greedy ? " (greedy)" : ""}`;
     const marks = episode.steps.map((step, t) => {
-      const label = `episode ${e + 1}, decision ${t + 1}: ${step.menu[step.chosen]}, entropy ${step.entropy.toFixed(2)}`;
+      const label = `episode ${e + 1}, decision ${t + 1}: ${step.menu[step.chosen]}, entropy ${fixed(step.entropy, 2)}`;
       const mark = element("button", { class: "mark", title: label, "aria-label": label, "data-at": `${e},${t}`, onclick: () => go({ e, t }) });
       mark.append(element("i", {}));
       mark.firstChild.style.height = `${Math.max(4, (100 * step.entropy) / highest)}%`;
@@ -98,8 +99,8 @@ function show() {
   }
   $("where").textContent = `episode ${here.e + 1}, ` + (atEnd ? "the end" : `decision ${here.t + 1} of ${episode.steps.length}`);
   menu(atEnd ? null : step);
-  numbers(atEnd ? { outcome: outcome(episode), "discounted return": episode.return.toFixed(4), steps: episode.length }
-    : { reward: signed(step.reward, 3), value: step.value.toFixed(3), advantage: signed(step.advantage, 3), entropy: `${step.entropy.toFixed(2)} nats`, takes: `${step.duration} step${step.duration === 1 ? "" : "s"}` });
+  numbers(atEnd ? { outcome: outcome(episode), "discounted return": fixed(episode.return, 4), steps: episode.length }
+    : { reward: signed(step.reward, 3), value: fixed(step.value, 3), advantage: signed(step.advantage, 3), entropy: `${fixed(step.entropy, 2)} nats`, takes: `${step.duration} step${step.duration === 1 ? "" : "s"}` });
   mark();
   history.replaceState(null, "", `#${here.e + 1}.${here.t + 1}`);
 }

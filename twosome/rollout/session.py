@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from twosome.config.schema import EnvSettings
+from twosome.config.trust import is_signed, must_be_named
 from twosome.errors import ConfigError
 from twosome.protocols import Restorable
 from twosome.rollout import transcript
@@ -135,13 +136,19 @@ def make_drawing_env(settings: EnvSettings) -> gymnasium.Env:
     return env
 
 
-def replay(path: Path) -> int:
-    """Play a transcript again. Returns 0 where the environment answers exactly as it did, 1 where not."""
+def replay(path: Path, named: EnvSettings | None = None) -> int:
+    """Play a transcript again. Returns 0 where the environment answers exactly as it did, 1 where not.
+
+    `named`: an environment that the user names beside it; what a stranger's transcript imports must be there too.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")  # line ends as they are: a scene may hold any
     except (OSError, ValueError) as error:
         raise ConfigError(f"replay={path} cannot be read: {error}") from error
     script = transcript.parse(text, f"replay={path}")
+    if not is_signed(path, script.settings):
+        said = [] if named is None else [f"env.id={named.id}", f"env.kwargs={named.kwargs}"]
+        must_be_named(script.settings, said, f"The first line of {path}", "add env=own {0}")
     session = Session(make_drawing_env(script.settings), script.settings, script.seed)
     for action in script.actions:
         if session.over or action not in session.menu:

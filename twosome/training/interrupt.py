@@ -64,7 +64,9 @@ class Interrupt:
     def _leave(self) -> None:
         assert self.requested is not None
         how = ""
-        if self.folder is not None and any((self.folder / "checkpoints").glob("step-*")):
+        if self.folder is not None and (self.folder / "summary.json").exists():
+            how = " The run is finished and saved."
+        elif self.folder is not None and any((self.folder / "checkpoints").glob("step-*")):
             by_folder = f"the same command line and run_dir={self.folder}"
             how = f" Saved. Continue with {by_folder}, or with: twosome-train resume={self.folder}"
         elif self.folder is not None:

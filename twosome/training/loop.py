@@ -57,8 +57,8 @@ def _train(run: Run, console: Console, interrupt: Interrupt) -> dict[str, Any]:
         interrupt.leave_if_asked()
         progress.eval_after = state.evaluate(cfg.log.eval_episodes_final)
         summary = progress.summary(policy.describe_scorer())
+        files.write_json(run.folder / "summary.json", summary)
         monitor.finish(summary)
-    files.write_json(run.folder / "summary.json", summary)
     console.after(run.folder, summary)
     return summary
 

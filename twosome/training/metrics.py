@@ -35,7 +35,7 @@ class Metrics:
         self.writer: SummaryWriter | None = None
         try:
             files.cut_lines(self.path, resume_step)
-            self.file = self.path.open("a", encoding="utf-8")
+            self.file = files.open_to_append(self.path)
             if tensorboard:
                 from torch.utils.tensorboard import SummaryWriter
 

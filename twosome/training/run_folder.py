@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any
 from twosome import checkpoint_folder, files
 from twosome.config.saved import must_agree, to_yaml
 from twosome.config.schema import TrainSettings
-from twosome.errors import CheckpointError, ConfigError, EnvironmentFault
+from twosome.config.trust import sign
+from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, brief
 from twosome.versions import versions
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+CONFIG = "config.yaml"
+OURS = re.compile(  # files of a run that are replaced as a whole, and so may be left half-written
+    r"config\.yaml|environment\.json|metrics\.jsonl|decisions\.jsonl|tracked_states\.json|best\.json|summary\.json|made_here"
+)
+BEFORE_CONFIG = re.compile(r"environment\.json|made_here|output\.txt|\.(environment\.json|made_here|config\.yaml)\.tmp")
 MOST_FAULTS = 100  # transcripts kept of a run's environment faults
 MOST_BAD_BATCHES = 8  # batches kept that met a NaN or an infinity
 
@@ -80,25 +86,26 @@ class Run:
     def close(self) -> None:
         """Release the folder."""
         if self._lock is not None:
-            os.close(self._lock)
+            files.unlock(self._lock)
             self._lock = None
 
 
 def open_run(cfg: TrainSettings) -> Run:
-    """Create the folder, or find the run in it that is to be continued. Raises `CheckpointError`, `ConfigError`."""
-    path = None if cfg.resume is None else Path(cfg.resume).expanduser()
+    """Create the folder, or find the run in it that is to be continued. Raises `CheckpointError`, `ConfigError`.
+
+    A folder that is no run's is left as it is.
+    """
+    path = None if cfg.resume is None else files.user_path(cfg.resume, "resume")
     if path is not None:
         folder = path.parent.parent if (path / checkpoint_folder.MANIFEST).is_file() else path
-        if not (folder / "config.yaml").is_file():
+        if not (folder / CONFIG).is_file():
             raise CheckpointError(
                 f"resume={path} is neither a run folder (config.yaml, checkpoints/) nor a checkpoint in one."
             )
     else:
-        folder = Path(cfg.run_dir).expanduser() if cfg.run_dir is not None else _new_folder(cfg)
-    if (folder / "summary.json").exists():
-        raise ConfigError(
-            f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again."
-        )
+        folder = files.user_path(str(cfg.run_dir or _new_folder(cfg)), "run_dir")
+    asked = None if path is not None else cfg
+    has_agreed = _must_be_ours(folder, asked)
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         lock = files.lock(folder)
@@ -111,8 +118,9 @@ def open_run(cfg: TrainSettings) -> Run:
         ) from error
     run = Run(folder, None, cfg, lock)
     try:
-        files.tidy(folder)
-        files.tidy(folder / "checkpoints")
+        _must_be_ours(folder, None if has_agreed else asked)  # another run may have begun or ended meanwhile
+        files.tidy(folder, OURS)
+        files.tidy(folder / "checkpoints", checkpoint_folder.NAME)
         run.checkpoint = _start(folder, cfg) if path is None else _resume(path, folder)
     except BaseException:
         run.close()
@@ -121,13 +129,56 @@ def open_run(cfg: TrainSettings) -> Run:
     return run
 
 
+def _must_be_ours(folder: Path, cfg: TrainSettings | None) -> bool:
+    """Refuse a folder that is neither new nor that of an unfinished run with these settings. Returns whether it is one.
+
+    `cfg`: None where the run brings its own. Raises `CheckpointError`, `ConfigError`.
+    """
+    if not folder.is_dir():
+        return False
+    files.must_hold_no_links(folder)
+    if (folder / CONFIG).exists():
+        if (folder / "summary.json").exists():
+            raise ConfigError(
+                f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again."
+            )
+        if cfg is not None:
+            must_agree(folder, cfg)
+        return True
+    if found := checkpoint_folder.checkpoints(folder):
+        raise CheckpointError(
+            f"{folder} holds checkpoints and no {CONFIG}, so it cannot be known what they are of. Put it back (each "
+            f"checkpoint has a copy: {found[-1] / CONFIG}), or choose another run_dir."
+        )
+    foreign = sorted(
+        brief(p.name) for p in folder.iterdir() if not BEFORE_CONFIG.fullmatch(p.name) and not _is_empty(p)
+    )
+    if foreign:
+        raise ConfigError(
+            f"run_dir={folder} is not empty and no run of ours: it holds no {CONFIG}, but {', '.join(foreign[:3])}"
+            f"{', ...' if len(foreign) > 3 else ''}. Choose a new or an empty folder."
+        )
+    return False
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether it is the folder `checkpoints` of a run that was stopped before it began."""
+    return path.name == "checkpoints" and path.is_dir() and not any(path.iterdir())
+
+
 def _start(folder: Path, cfg: TrainSettings) -> Path | None:
     """A run by its command line: the checkpoint to continue from, None where it begins."""
-    if (folder / "config.yaml").exists():
-        must_agree(folder, cfg)
+    if (folder / CONFIG).exists():
         return _good_checkpoint(folder)
+    text = to_yaml(cfg)
+    if len(text.encode()) > files.LARGEST_YAML:
+        raise ConfigError(
+            f"The settings take {len(text.encode())} bytes, of which {files.LARGEST_YAML} can be read again. Give what "
+            "is long (env.kwargs?) to the environment as a file."
+        )
     files.write_json(folder / "environment.json", versions())
-    files.write_text(folder / "config.yaml", to_yaml(cfg))
+    sign(folder, cfg.env)
+    files.write_text(folder / CONFIG, text)
     return None
 
 

@@ -1,0 +1,209 @@
+"""What a stranger's settings ask for is done only after the user has named it, or in a run of the user's own."""
+
+import dataclasses
+import os
+import shutil
+import sys
+import textwrap
+
+import pytest
+
+from tests.faults import paragraph
+from tests.training.small_run import SMALL
+from twosome.cli.play import main as play
+from twosome.config import trust
+from twosome.config.compose import compose, compose_command
+from twosome.config.names import quoted_entries
+from twosome.config.saved import saved_settings, to_yaml
+from twosome.config.schema import EnvSettings
+from twosome.errors import CheckpointError
+from twosome.rollout.session import replay
+from twosome.training.run_folder import open_run
+
+EVIL = "antigravity_of_a_stranger"
+MIXTURE = "twosome_envs:twosome/Mixture-v0"
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch, tmp_path):
+    """A home of its own, so that no test reads or writes the user's."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def canary(tmp_path, monkeypatch):
+    """A module of a stranger beside the user; the file that its import makes."""
+    path = tmp_path / "canary"
+    code = f"""
+        import pathlib, gymnasium, twosome_envs
+        pathlib.Path({str(path)!r}).touch()
+        gymnasium.register("World-of-a-Stranger-v0", entry_point=lambda **k: gymnasium.make("twosome/TomatoSalad-v0"))
+    """
+    (tmp_path / f"{EVIL}.py").write_text(textwrap.dedent(code))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield path
+    sys.modules.pop(EVIL, None)
+
+
+def saved(tmp_path, **env):
+    """The config of a run as a stranger could write it."""
+    cfg = compose(["method=tabular"])
+    cfg.env = dataclasses.replace(cfg.env, **env)
+    (tmp_path / "config.yaml").write_text(to_yaml(cfg))
+    return tmp_path / "config.yaml"
+
+
+NESTED = [
+    {"id": f"{EVIL}:World-v0"},
+    {"id": MIXTURE, "kwargs": {"worlds": [f"{EVIL}:World-v0"]}},
+    {"id": MIXTURE, "kwargs": {"worlds": [{"id": f"{EVIL}:World-v0"}]}},
+    {
+        "id": "twosome_envs:twosome/Agent-v0",
+        "kwargs": {"world": {"id": MIXTURE, "kwargs": {"worlds": [f"{EVIL}:W-v0"]}}},
+    },
+    {"id": "GymV26Environment-v0", "kwargs": {"env_id": f"{EVIL}:World-v0"}},
+    {"id": MIXTURE, "kwargs": {f"{EVIL}:x": 1}},
+]
+
+
+@pytest.mark.parametrize("env", NESTED)
+def test_a_module_anywhere_in_the_settings_of_an_environment_needs_the_users_word(tmp_path, env):
+    path = saved(tmp_path, **env)
+    with pytest.raises(CheckpointError, match=f"to import the Python module '{EVIL}'") as caught:
+        saved_settings(path, runs_environment=True)
+    assert paragraph(str(caught.value)) is None
+    other = ["env.id=twosome_envs:twosome/Mixture-v0", f"env.kwargs.note='the_{EVIL}:x'"]
+    with pytest.raises(CheckpointError, match="to import"):  # a word about something else is none about this
+        saved_settings(path, other[1:], runs_environment=True)
+    saved_settings(path, [f"env.kwargs.note={EVIL}:x"], runs_environment=True)
+    saved_settings(path)  # makes no environment
+
+
+def test_a_folder_that_an_environment_would_write_needs_the_users_word(tmp_path):
+    path = saved(tmp_path, id="twosome_envs:twosome/TextWorld-v0", kwargs={"folder": "/somewhere/else"})
+    with pytest.raises(CheckpointError, match="to write into the folder '/somewhere/else'"):
+        saved_settings(path, runs_environment=True)
+    saved_settings(path, ["env.kwargs.folder=/somewhere/else"], runs_environment=True)
+
+
+def test_the_shipped_environments_ask_for_nothing():
+    from twosome.config.schema import conf_dir
+
+    names = [path.stem for path in (conf_dir() / "env").glob("*.yaml") if path.stem != "own"]
+    assert len(names) > 20
+    assert not [name for name in names if trust.requests(compose([f"env={name}"]).env)]
+
+
+# What the refusal tells to write, works -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("overrides=[env.id=a:B]", "overrides=['env.id=a:B']"),
+        ("overrides=['env.id=a:B']", "overrides=['env.id=a:B']"),
+        ("overrides=[env.id=a:B, model.device=cpu]", "overrides=['env.id=a:B','model.device=cpu']"),
+        (
+            "overrides=[policy.reuse=[features,decisions],'a=b,c']",
+            "overrides=['policy.reuse=[features,decisions]','a=b,c']",
+        ),
+        ("overrides=[env.kwargs={a: 1, b: [2]}]", "overrides=['env.kwargs={a: 1, b: [2]}']"),
+        ("overrides=[]", "overrides=[]"),
+        ("overrides=3", "overrides=3"),
+    ],
+)
+def test_overrides_need_no_quotes(given, meant):
+    assert quoted_entries(given) == meant
+
+
+@pytest.mark.parametrize("command", ["eval", "inspect"])
+def test_the_remedy_of_a_refusal_parses(tmp_path, command):
+    path = saved(tmp_path, id=f"{EVIL}:World-v0", kwargs={})
+    with pytest.raises(CheckpointError) as caught:
+        saved_settings(path, runs_environment=True)
+    remedy = str(caught.value).rpartition("(in twosome-eval and twosome-inspect: ")[2].rpartition(")")[0]
+    assert remedy == f"overrides=[env.id={EVIL}:World-v0]"
+    cfg = compose_command([f"checkpoint={tmp_path}", remedy], command)
+    assert saved_settings(path, cfg.overrides, runs_environment=True).env.id == f"{EVIL}:World-v0"
+
+
+# A run of one's own ---------------------------------------------------------------------------------------------------
+
+OWN = [*SMALL, "env=own", f"env.id={EVIL}:World-of-a-Stranger-v0", "method=tabular"]
+
+
+def test_a_run_that_the_user_began_here_needs_no_second_word(tmp_path, home):
+    open_run(compose([*OWN, f"run_dir={tmp_path / 'run'}"])).close()
+    assert saved_settings(tmp_path / "run" / "config.yaml", runs_environment=True).env.id.startswith(EVIL)
+    moved = tmp_path / "elsewhere"
+    shutil.move(tmp_path / "run", moved)
+    saved_settings(moved / "config.yaml", runs_environment=True)
+    assert (home / "twosome" / "key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("change", ["other settings", "other user", "open key", "no key", "no signature", "a link"])
+def test_a_signature_that_is_not_the_users_is_none(tmp_path, home, change):
+    run, key = tmp_path / "run", home / "twosome" / "key"
+    open_run(compose([*OWN, f"run_dir={run}"])).close()
+    config = run / "config.yaml"
+    if change == "other settings":
+        config.write_text(config.read_text().replace("World-of-a-Stranger", "Another-World"))
+    elif change == "other user":
+        key.write_bytes(bytes(32))
+    elif change == "open key":
+        key.chmod(0o644)
+    elif change == "no key":
+        key.unlink()
+    elif change == "no signature":
+        (run / "made_here").unlink()
+    else:
+        key.rename(tmp_path / "key")
+        key.symlink_to(tmp_path / "key")
+    with pytest.raises(CheckpointError, match="to import"):
+        saved_settings(config, runs_environment=True)
+
+
+def test_a_home_that_cannot_be_written_costs_the_signature_alone(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    open_run(compose([*OWN, f"run_dir={tmp_path / 'run'}"])).close()
+    with pytest.raises(CheckpointError, match="to import"):
+        saved_settings(tmp_path / "run" / "config.yaml", runs_environment=True)
+
+
+def test_a_run_of_the_shipped_environments_writes_no_key(tmp_path, home):
+    open_run(compose([*SMALL, f"run_dir={tmp_path / 'run'}"])).close()
+    assert not home.exists()
+    assert not (tmp_path / "run" / "made_here").exists()
+
+
+# Transcripts ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_transcript_of_a_stranger_imports_nothing(tmp_path, canary, capsys):
+    kwargs = '{"id": "%s", "kwargs": %s, "gamma": 0.99, "optimum": null}'
+    path = tmp_path / "game.txt"
+    for line in (
+        kwargs % (f"{EVIL}:World-of-a-Stranger-v0", "{}"),
+        kwargs % (MIXTURE, f'{{"worlds": ["{EVIL}:W-v0"]}}'),
+    ):
+        path.write_text(f"env: {line}\nseed: 3\n")
+        with pytest.raises(SystemExit) as left:
+            play([f"replay={path}"])
+        said = capsys.readouterr().err
+        assert left.value.code == 1
+        assert f"to import the Python module '{EVIL}'" in said
+        assert paragraph(said) is None
+        assert not canary.exists()
+    with pytest.raises(CheckpointError):
+        replay(path, EnvSettings(id="other:x", kwargs={}, gamma=0.99, optimum=None))
+    path.write_text(f"env: {kwargs % (f'{EVIL}:World-of-a-Stranger-v0', '{}')}\nseed: 3\n")
+    with pytest.raises(SystemExit):  # the user names it
+        play([f"replay={path}", "env=own", f"env.id={EVIL}:World-of-a-Stranger-v0"])
+    assert canary.exists()
+
+
+def test_no_environment_variable_of_a_test_reaches_the_user():
+    assert "pytest" in os.environ["XDG_STATE_HOME"]
