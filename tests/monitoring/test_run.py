@@ -1,6 +1,5 @@
 """What a run leaves to read: sampled decisions, tracked states, TensorBoard's pages. Monitoring changes no number."""
 
-import itertools
 import json
 import math
 import zlib
