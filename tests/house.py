@@ -14,7 +14,7 @@ RANKS = {
     "twosome": """
         errors types versions
         protocols files tiny
-        config checkpoint_folder
+        config checkpoint_folder tensor_files
         lm rl rollout search inspection
         agents
         systems

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from twosome import files
@@ -139,10 +139,10 @@ def newest_good(run_dir: Path) -> tuple[Path | None, dict[Path, str]]:
     return None, problems
 
 
-def keep_last(run_dir: Path, k: int, best: Path | None) -> None:
-    """Remove all but the last `k` checkpoints and the best. Raises `CheckpointError`."""
+def keep_last(run_dir: Path, k: int, others: Collection[Path | None]) -> None:
+    """Remove all but the last `k` checkpoints and some `others`. Raises `CheckpointError`."""
     for folder in checkpoints(run_dir)[:-k]:
-        if folder != best:
+        if folder not in others:
             try:
                 files.remove(folder)
             except OSError as error:

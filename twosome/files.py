@@ -15,12 +15,9 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from twosome.errors import CheckpointError, ConfigError, brief
-
-if TYPE_CHECKING:
-    import torch
 
 LARGEST_JSON = 256 * 2**20  # bytes; a JSON file beyond this is refused unread
 LARGEST_YAML = 2**20
@@ -69,17 +66,6 @@ def open_to_append(path: Path) -> IO[str]:
         os.close(descriptor)
         raise OSError(f"{path} is not a regular file")
     return open(descriptor, "a", encoding="utf-8", newline="\n")
-
-
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Tensors as safetensors, inside a folder that is put in place as a whole. Raises `CheckpointError`."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    try:
-        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, str(path))
-    except (OSError, SafetensorError) as error:
-        raise cannot_write(path, error) from error
 
 
 def put_in_place(temporary: Path, folder: Path) -> None:
@@ -232,33 +218,6 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
         return json.loads(read_text(path, largest))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON that can be read: {error}.") from error
-
-
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file. Raises `CheckpointError`."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    regular_size(path, LARGEST_TENSORS)
-    try:
-        return load_file(str(path))
-    except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} cannot be read as safetensors: {brief(error)}.") from error
-
-
-def read_finite_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The same, all of them finite. Raises `CheckpointError`."""
-    tensors = read_tensors(path)
-    must_be_finite(path, tensors)
-    return tensors
-
-
-def must_be_finite(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Raise `CheckpointError` for tensors of `path` that hold a NaN, an infinity or complex numbers."""
-    for name, tensor in tensors.items():
-        real = tensor.float() if tensor.is_floating_point() and tensor.element_size() == 1 else tensor  # of 8 bits
-        if real.is_complex() or not real.isfinite().all():
-            raise CheckpointError(f"{path} holds numbers that are not finite, in {brief(repr(name))}; refused.")
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -130,14 +130,14 @@ EDGES = {  # setting of a training run -> (allowed at the edge, refused beyond i
     "rollout_steps": ((1, 2**20), (0, 2**20 + 1)),
     "env.gamma": ((0.0, 1.0), (-0.001, 1.001)),
     "env.optimum": ((None, -5.0, 0.0, 100.0), ()),
-    "model.threads": ((None, 1), (0,)),
+    "model.threads": ((None, 1, 2**10), (0, 2**10 + 1)),
     "model.lora.rank": ((1, 2**14), (0, 2**14 + 1)),
     "model.lora.alpha": ((1,), (0,)),
     "model.lora.dropout": ((0.0, 0.999), (-0.001, 1.0)),
-    "model.value_head.widths": (([1], [2**20, 1]), ([0], [8, -1], [2**20 + 1])),
+    "model.value_head.widths": (([1], [2**16, 1]), ([0], [8, -1], [2**16 + 1])),
     "policy.token_budget": ((64, 2**24), (63, 2**24 + 1)),
-    "policy.menus_per_row": ((1,), (0,)),
-    "policy.reuse_capacity": ((1,), (0,)),
+    "policy.menus_per_row": ((1, 2**20), (0, 2**20 + 1)),
+    "policy.reuse_capacity": ((1, 2**26), (0, 2**26 + 1)),
     "policy.temperature": ((1e-3, 10.0), (0.0, -1.0)),
     "ppo.actor.learning_rate": ((1e-12,), (0.0,)),
     "ppo.actor.weight_decay": ((0.0,), (-0.01,)),
@@ -145,8 +145,8 @@ EDGES = {  # setting of a training run -> (allowed at the edge, refused beyond i
     "ppo.actor.minibatch": ((1,), (0,)),
     "ppo.critic.warmup_updates": ((0,), (-1,)),
     "ppo.self_imitation.weight": ((0.0, 1e6), (-1.0, 1e7)),
-    "ppo.self_imitation.rollouts": ((1,), (0,)),
-    "ppo.self_imitation.samples": ((1,), (0, -1)),
+    "ppo.self_imitation.rollouts": ((1, 2**20), (0, 2**20 + 1)),
+    "ppo.self_imitation.samples": ((1, 2**20), (0, -1, 2**20 + 1)),
     "ppo.count_bonus": ((0.0, 1e6), (-1.0, 1e7)),
     "ppo.accumulation": ((1,), (0,)),
     "ppo.advantage_floor": ((1e-12,), (0.0,)),
@@ -161,7 +161,7 @@ EDGES = {  # setting of a training run -> (allowed at the edge, refused beyond i
     "ppo.learning_rate_end": ((0.0,), (-0.1,)),
     "ppo.adam_eps": ((1e-12,), (0.0,)),
     "ppo.max_bad_updates": ((1,), (0,)),
-    "baseline.widths": (([1],), ([0],)),
+    "baseline.widths": (([1], [2**16]), ([0], [2**16 + 1])),
     "baseline.step_size": ((0.001, 1.0), (0.0, 1.001)),
     "baseline.epsilon": ((0.0, 1.0), (-0.001, 1.001)),
     "baseline.epsilon_end": ((0.0, 1.0), (-0.001, 1.001)),
@@ -302,3 +302,34 @@ def test_a_run_that_ends_within_the_warm_up_is_warned_of(overrides: list[str], l
 def test_a_shipped_goal_is_silent_where_the_optimum_is_unknown():
     assert compose(["env=babyai"]).log.stop_at == compose([]).log.stop_at == 0.99
     assert compose(["log.eval_interval=0"]).log.stop_at == 0.99
+
+
+@pytest.mark.parametrize(
+    "template", ["{scene:1000000000}", "{scene!r}", "{scene!a:>9}", "{scene.x}", "{scene[0]}", "{}"]
+)
+def test_nothing_but_the_names_may_stand_in_the_braces_of_a_template(template: str):
+    """A width makes a text of gigabytes of every scene."""
+    with pytest.raises(ConfigError, match="cannot be filled"):
+        check_template(f"{template} {{scene}}")
+
+
+@pytest.mark.parametrize("targets", ["(a+)+$", ".*", "q_proj", ["(a|a)*b"], ["q proj"], ["x" * 201], [""]])
+def test_a_regular_expression_is_no_layer(settings, targets: object):
+    """PEFT matches a text as a regular expression, and one of a few letters can take for ever."""
+    with pytest.raises(ConfigError, match=r"model\.lora\.targets"):
+        check_train(put(settings["train"], "model.lora.targets", targets))
+    check_train(put(settings["train"], "model.lora.targets", ["model.layers.0.q_proj", "lm_head"]))
+
+
+@pytest.mark.parametrize("key", ["model.value_head.widths", "baseline.widths"])
+@pytest.mark.parametrize("widths", [[2**16, 2**16], [1] * 17, [2**15] * 3])
+def test_layers_are_bounded_together(settings, key: str, widths: list[int]):
+    with pytest.raises(ConfigError, match="weights between them, got"):
+        check_train(put(settings["train"], key, widths))
+
+
+def test_a_rollout_is_bounded_as_a_whole(settings):
+    """Its numbers alone would take gigabytes, and looking for a divisor minutes."""
+    cfg = put(put(settings["train"], "num_envs", 2**14), "rollout_steps", 2**20)
+    with pytest.raises(ConfigError, match=r"num_envs x rollout_steps = 16384 x 1048576 = 17,179,869,184"):
+        check_train(cfg)

@@ -1,11 +1,17 @@
 """Evaluation: every episode counts once, intervals hold their means, equal seeds give equal episodes."""
 
 import doctest
+import itertools
+import tracemalloc
+from contextlib import nullcontext
 
+import numpy as np
 import pytest
 
 from twosome.config.compose import compose
+from twosome.errors import ConfigError
 from twosome.rollout import evaluate
+from twosome.rollout.checked_env import World
 from twosome.systems.baselines.random import RandomPolicy
 from twosome.types import Episode
 
@@ -44,3 +50,40 @@ def test_equal_seeds_evaluate_alike_and_others_do_not():
         return [e.discounted_return for e in episodes]
 
     assert returns(1) == returns(1) != returns(2)
+
+
+@pytest.mark.parametrize("n", [2, 7, 1000])
+@pytest.mark.parametrize("at_a_time", [1, 1000, 10_000_000])
+def test_the_bootstrap_draws_the_same_in_parts(monkeypatch, n, at_a_time):
+    """All at once, 100,000 episodes took three gigabytes."""
+    monkeypatch.setattr(evaluate, "AT_A_TIME", at_a_time)
+    data = np.random.default_rng(5).normal(size=n)
+    picks = np.random.default_rng(3).integers(0, n, (2000, n))
+    expected = np.quantile(data[picks].mean(axis=1), [0.025, 0.975])
+    assert evaluate.bootstrap_interval(data.tolist(), 3) == tuple(expected)
+
+
+def test_an_interval_of_many_episodes_takes_little_memory():
+    tracemalloc.start()
+    evaluate.bootstrap_interval([0.0, 1.0] * 50_000, resamples=20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64 * 2**20
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_every_world_is_closed(fails, monkeypatch):
+    closed, honest, calls = [], World.close, itertools.count()
+    monkeypatch.setattr(World, "close", lambda self: (closed.append(self.index), honest(self)))
+    step = World.step
+
+    def breaks(self, position):
+        if fails and next(calls) == 5:
+            raise ConfigError("broken")
+        return step(self, position)
+
+    monkeypatch.setattr(World, "step", breaks)
+    env = compose(["env=food_preparation"]).env
+    with pytest.raises(ConfigError) if fails else nullcontext():
+        evaluate.run_episodes(RandomPolicy(), env, 3, greedy=False, seed=0)
+    assert sorted(closed) == [0, 1, 2]

@@ -5,14 +5,16 @@ import json
 import pytest
 import torch
 
-from twosome import checkpoint_folder, files
+from twosome import checkpoint_folder, tensor_files
 from twosome.cli import command
 from twosome.cli.train import job
 from twosome.config.compose import compose
 from twosome.errors import NumericsError
+from twosome.rl.optimizers import remedy
 from twosome.rollout.collect import Worlds, collect
 from twosome.rollout.driver import choose
 from twosome.systems.build import build
+from twosome.training.loop import train
 from twosome.training.run_folder import open_run
 
 SMALL = ["method=mlp", "env=food_preparation", "experiment=debug", "log.eval_episodes=1", "log.eval_episodes_final=1"]
@@ -128,14 +130,67 @@ def test_too_many_end_the_run_with_an_explanation(tmp_path, monkeypatch, capfd):
     said = capfd.readouterr().err.strip()
     assert leaving.value.code == 1
     assert said.startswith("NumericsError: 9 optimiser steps met a NaN or infinity (now in the policy loss")
-    newest = checkpoint_folder.checkpoints(run_dir)[-1]
-    assert f"The last good checkpoint is {newest}" in said
-    checkpoint_folder.verify(newest)
+    sound = checkpoint_folder.checkpoints(run_dir)[0]
+    assert f"init={sound}." in said
+    checkpoint_folder.verify(sound)
     kept = sorted((run_dir / "bad_batches").iterdir())
     assert len(kept) == 8
     record = json.loads((kept[0] / "batch.json").read_text())
-    tensors = files.read_tensors(kept[0] / "batch.safetensors")
+    tensors = tensor_files.read_tensors(kept[0] / "batch.safetensors")
     assert "policy loss" in record["not_finite"]
     assert len(record["decisions"]) == len(tensors["advantages"]) == 32
     assert record["decisions"][0].keys() == {"state", "prompt", "menu", "bias"}
     open_run(compose(overrides)).close()
+
+
+def test_what_was_sound_is_kept_and_named_after_a_divergence(tmp_path, monkeypatch):
+    """A ruined checkpoint may be whole, and newer than every good one: rotation must not take the good ones."""
+    from twosome.rl.ppo import PPO
+
+    run_dir, update = tmp_path / "run", PPO.update
+
+    def ruined(self, rollout, progress):
+        metrics = update(self, rollout, progress)
+        if self.updates == 4:
+            with torch.no_grad():
+                self.policy.actor_parameters()[0].fill_(torch.inf)
+        return metrics
+
+    monkeypatch.setattr(PPO, "update", ruined)
+    often = ["log.checkpoint_interval=1", "log.keep_checkpoints=1", "ppo.max_bad_updates=3", "log.eval_interval=0"]
+    with pytest.raises(NumericsError) as caught:
+        train(open_run(compose([*SMALL, *often, f"run_dir={run_dir}"])))
+    sound, *later = checkpoint_folder.checkpoints(run_dir)
+    assert sound.name == f"step-{3 * 64:08d}"
+    assert later
+    assert f"init={sound}." in str(caught.value)
+    policy = build(compose(SMALL), torch.Generator())[0]
+    policy.load_weights(sound)
+    assert all(torch.isfinite(p).all() for p in weights(policy))
+
+
+@pytest.mark.parametrize("content", [None, "[]", '{"checkpoint": "../../etc"}', '{"checkpoint": 3}', "{", '"x"'])
+def test_a_damaged_note_of_the_sound_one_names_none(tmp_path, content):
+    run = open_run(compose([*SMALL, f"run_dir={tmp_path / 'run'}"]))
+    if content is not None:
+        (run.folder / "sound.json").write_text(content)
+    assert run.sound() is None
+    assert "no checkpoint from before" in run.last_sound()
+    run.close()
+
+
+@pytest.mark.parametrize(
+    ("reward", "said"), [(1e20, "rewards are as large as 1e+20"), (1.0, "Lower the learning rates")]
+)
+def test_huge_rewards_do_not_blame_the_learning_rate(reward, said):
+    assert said in remedy(torch.tensor([[0.0, -reward]]), "ppo.actor.learning_rate")
+
+
+def test_the_learner_says_so(parts):
+    _, learner, roll = parts
+    rollout = roll()
+    rollout.rewards[:] = 1e20
+    rollout.log_probs[0, 0] = torch.nan
+    learner.settings.max_bad_updates = 1
+    with pytest.raises(NumericsError, match=r"rewards are as large as 1e.20: scale them"):
+        learner.update(rollout, 0.0)

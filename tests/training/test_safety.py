@@ -4,6 +4,7 @@ They run nothing, leave their folder by no way, and are bounded.
 """
 
 import json
+import math
 import os
 import pickle
 import re
@@ -14,14 +15,18 @@ import pytest
 
 import twosome
 from tests.faults import forge, paragraph
-from twosome import files
+from twosome import files, tensor_files
 from twosome.cli.evaluate import job
 from twosome.config.compose import compose, compose_command
 from twosome.config.saved import saved_settings
 from twosome.errors import CheckpointError, ConfigError, ModelError
+from twosome.lm.adapter import load_adapter
 from twosome.monitoring.tracked_states import TrackedStates
+from twosome.systems.build import build_policy
+from twosome.training import checkpoint
 from twosome.training.loop import train
-from twosome.training.run_folder import open_run
+from twosome.training.run_folder import Run, open_run
+from twosome.training.state import TrainingState
 
 SOURCES = sorted(p for top in ("twosome", "envs") for p in Path(__file__).parents[2].joinpath(top).rglob("*.py"))
 LLM = [
@@ -157,7 +162,7 @@ def test_only_regular_files_of_bounded_size_are_read(tmp_path):
         with pytest.raises(CheckpointError):
             files.read_json(path)
         with pytest.raises(CheckpointError):
-            files.read_tensors(path)
+            tensor_files.read_tensors(path)
 
 
 def test_the_best_checkpoint_cannot_lead_out(whole, tmp_path):
@@ -215,3 +220,69 @@ def test_tracked_states_of_a_stranger_are_data(tmp_path, name, content):
     with pytest.raises(CheckpointError) as caught:
         TrackedStates(tmp_path / "tracked_states.json", 1, resume_step=64)
     assert paragraph(str(caught.value)) is None
+
+
+def sparse(path, tensors):
+    """A safetensors file of zeros that takes no room on the disk. `tensors`: shapes in float32 by name."""
+    head, end = {}, 0
+    for name, shape in tensors.items():
+        size = 4 * math.prod(shape)
+        head[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    text = json.dumps(head).encode()
+    path.unlink(missing_ok=True)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
+
+
+@pytest.fixture
+def nothing_is_read(monkeypatch):
+    """Fails where a tensor is loaded; the heads of the files may be read."""
+    import safetensors.torch
+
+    def refuse(path, *_, **__):
+        raise AssertionError(f"{path} was read")
+
+    def start():
+        monkeypatch.setattr(safetensors.torch, "load_file", refuse)
+
+    return start
+
+
+@pytest.mark.parametrize("name", ["value_head.safetensors", "adapter/adapter_model.safetensors"])
+@pytest.mark.parametrize("how", ["one more", "another shape", "one less"])
+def test_tensors_that_do_not_fit_are_refused_unread(stranger, nothing_is_read, name, how):
+    """Three gigabytes of zeros in a file of no size were read three times over."""
+    path = stranger / name
+    shapes = {key: list(entry.shape) for key, entry in tensor_files.head(path).items()}
+    first = min(shapes)
+    if how == "one more":
+        shapes["more"] = [2**24]
+    elif how == "another shape":
+        shapes[first] = [2**24]
+    else:
+        del shapes[first]
+    sparse(path, shapes)
+    forge.seal(stranger)
+    policy = build_policy(saved_settings(stranger / "config.yaml"))
+    nothing_is_read()
+    with pytest.raises(CheckpointError, match="1 tensors are missing, unknown or of another shape"):
+        load_adapter(policy.lm, stranger / "adapter") if "adapter" in name else policy.load_weights(stranger)
+
+
+@pytest.mark.parametrize(
+    "more", [{"x": [2**26]}, {"policy.features": [2**20, 64]}, {"$texts": [2**31], "$lengths": [1]}]
+)
+def test_training_tensors_beyond_this_policy_are_refused_unread(stranger, nothing_is_read, more):
+    cfg = saved_settings(stranger / "config.yaml")
+    state = TrainingState(Run(stranger.parent, None, cfg))
+    path = stranger / "training.safetensors"
+    shapes = {key: list(entry.shape) for key, entry in tensor_files.head(path).items()}
+    sparse(path, shapes | more)
+    forge.seal(stranger)
+    state.policy.load_weights(stranger)
+    state.policy.load_weights = lambda folder: None
+    nothing_is_read()
+    with pytest.raises(CheckpointError, match="holds more than the training of this policy does; refused unread"):
+        checkpoint.read(stranger, state.policy, state.parts)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
-from twosome import files
+from twosome import tensor_files
 from twosome.agents.caches import Cache, WeightsVersion
 from twosome.agents.prompts import Prompter
 from twosome.agents.recall import Recall
@@ -233,12 +233,13 @@ class LLMPolicy:
 
     def save_weights(self, folder: Path) -> None:
         """Write the adapter in PEFT's own format, and the value head. Raises `CheckpointError`."""
-        files.write_tensors(folder / VALUE_HEAD, self.value_head.state_dict())
+        tensor_files.write_tensors(folder / VALUE_HEAD, self.value_head.state_dict())
         save_adapter(self.lm, folder / "adapter")
 
     def load_weights(self, folder: Path) -> None:
         """Read what `save_weights` wrote. Raises `CheckpointError` where it does not fit this model."""
-        loaded = files.read_finite_tensors(folder / VALUE_HEAD)
+        shapes = {name: tensor.shape for name, tensor in self.value_head.state_dict().items()}
+        loaded = tensor_files.read_finite_tensors(folder / VALUE_HEAD, shapes)
         try:
             self.value_head.load_state_dict(loaded)
         except INVALID_CONTENT as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import string
 from collections.abc import Collection
 
 from twosome.config.constraints import check_fields, refuse
@@ -16,8 +18,11 @@ from twosome.config.schema import (
     TrainSettings,
     known_names,
 )
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, brief
 
+MOST_SAMPLES = 2**24  # decisions of a rollout
+MOST_LAYERS, MOST_WEIGHTS = 16, 2**28  # of a small network: a gigabyte in float32
+NAME = re.compile(r"[A-Za-z0-9_.]{1,200}")  # of a layer
 DEVICE = re.compile(r"auto|cpu|mps|xpu|cuda(:\d{1,3})?")
 
 
@@ -40,6 +45,7 @@ def check_train(cfg: TrainSettings) -> None:
     for key, value in (("run_dir", cfg.run_dir), ("resume", cfg.resume), ("init", cfg.init), ("name", cfg.name)):
         if value is not None and (not value.strip() or "\0" in value):
             refuse(key, value, "a name, or null")
+    check_widths("baseline.widths", cfg.baseline.widths)
     if cfg.method != "search":
         _check_batches(cfg)
     _check_search(cfg)
@@ -81,8 +87,14 @@ def listed(value: object) -> list[object]:
 
 
 def check_template(template: str) -> str:
-    """Refuse a prompt template that does not use `{goal}` and `{scene}` alone, or that ends in white space."""
+    """Refuse a prompt template that does not use `{goal}` and `{scene}` alone, or that ends in white space.
+
+    Nothing else may stand in the braces: `{scene:1000000000}` would take gigabytes.
+    """
     try:
+        for _, field, how, conversion in string.Formatter().parse(template):
+            if field is not None and (field not in ("goal", "scene") or how or conversion):
+                raise ValueError(f"{{{field}{'!' + conversion if conversion else ''}{':' + how if how else ''}}}")
         text = template.format(goal="<goal>", scene="<scene>")
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ConfigError(
@@ -113,16 +125,30 @@ def _check_model(model: ModelSettings) -> None:
     if model.value_head.kind == "mlp" and not model.value_head.widths:
         refuse("model.value_head.widths", model.value_head.widths, "one or more positive widths")
     targets = model.lora.targets
-    names = [targets] if isinstance(targets, str) else targets
-    if targets is not None and not (isinstance(names, list) and names and all(isinstance(t, str) and t for t in names)):
+    is_named = isinstance(targets, list) and targets and all(isinstance(t, str) and NAME.fullmatch(t) for t in targets)
+    if not (targets is None or targets == "all-linear" or is_named):  # PEFT takes another text as a regular expression
         refuse("model.lora.targets", targets, "all-linear, a list of layer names such as [q_proj, v_proj], or null")
+    check_widths("model.value_head.widths", model.value_head.widths)
     if model.quantization != "none" and model.compile:
         raise ConfigError("model.compile=true does not work with model.quantization; turn one of the two off.")
+
+
+def check_widths(key: str, widths: list[int]) -> None:
+    """Refuse layers that no machine holds. Raises `ConfigError`."""
+    numbers = sum(a * b for a, b in itertools.pairwise(widths))
+    if len(widths) > MOST_LAYERS or numbers > MOST_WEIGHTS:
+        got = f"{len(widths)} layers with {numbers:,} weights between them"
+        refuse(key, brief(widths), f"at most {MOST_LAYERS} layers and {MOST_WEIGHTS:,} weights between them, got {got}")
 
 
 def _check_batches(cfg: TrainSettings) -> None:
     """Minibatches that a rollout cannot be divided into."""
     samples = cfg.num_envs * cfg.rollout_steps
+    if samples > MOST_SAMPLES:
+        raise ConfigError(
+            f"num_envs x rollout_steps = {cfg.num_envs} x {cfg.rollout_steps} = {samples:,} decisions of a rollout are "
+            f"more than {MOST_SAMPLES:,}. Lower one of them."
+        )
     have = f"num_envs x rollout_steps = {cfg.num_envs} x {cfg.rollout_steps} = {samples} decisions of a rollout"
     for key, size in (
         ("ppo.actor.minibatch x ppo.accumulation", cfg.ppo.actor.minibatch * cfg.ppo.accumulation),

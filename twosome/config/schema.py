@@ -38,7 +38,7 @@ class LoraSettings:
 @dataclass(kw_only=True)
 class ValueHeadSettings:
     kind: str = setting(one_of("linear", "mlp"))
-    widths: list[int] = setting(above(0), at_most(2**20))
+    widths: list[int] = setting(above(0), at_most(2**16))
     layer_norm: bool
 
 
@@ -53,7 +53,7 @@ class ModelSettings:
     gradient_checkpointing: bool
     compile: bool
     trust_remote_code: bool
-    threads: int | None = setting(above(0))
+    threads: int | None = setting(above(0), at_most(2**10))
     lora: LoraSettings
     value_head: ValueHeadSettings
 
@@ -66,9 +66,9 @@ class PolicySettings:
     token_budget: int = setting(
         at_least(SMALLEST_BUDGET, "a prompt with its menu does not fit into fewer tokens"), at_most(2**24)
     )
-    menus_per_row: int = setting(above(0))
+    menus_per_row: int = setting(above(0), at_most(2**20))
     reuse: list[str] = setting(one_of("distributions", "decisions", "features"))
-    reuse_capacity: int = setting(above(0))
+    reuse_capacity: int = setting(above(0), at_most(2**26))
     temperature: float = setting(above(0), default=1.0)
 
 
@@ -84,8 +84,8 @@ class OptimizerSettings:
 @dataclass(kw_only=True)
 class SelfImitationSettings:
     weight: float = setting(at_least(0), at_most(1e6))
-    rollouts: int = setting(above(0))
-    samples: int = setting(above(0))
+    rollouts: int = setting(above(0), at_most(2**20))
+    samples: int = setting(above(0), at_most(2**20))
 
 
 @dataclass(kw_only=True)
@@ -114,7 +114,7 @@ class PPOSettings:
 
 @dataclass(kw_only=True)
 class BaselineSettings:
-    widths: list[int] = setting(above(0))
+    widths: list[int] = setting(above(0), at_most(2**16))
     backward: bool = True
     step_size: float = setting(above(0), fraction())
     epsilon: float = setting(fraction())
@@ -140,7 +140,7 @@ class SearchSettings:
 class ExpertIterationSettings:
     actor: OptimizerSettings
     critic: OptimizerSettings
-    rollouts: int = setting(above(0))
+    rollouts: int = setting(above(0), at_most(2**20))
     gae_lambda: float = setting(fraction())
     count_bonus: float = setting(at_least(0), at_most(1e6))
     max_gradient_norm: float = setting(above(0))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from twosome import files
-from twosome.errors import CheckpointError, ConfigError, brief
+from twosome import tensor_files
+from twosome.errors import ConfigError
 from twosome.types import LanguageModel
 
 if TYPE_CHECKING:
@@ -111,20 +111,9 @@ def load_adapter(model: LanguageModel, folder: Path) -> None:
     """
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-    path = folder / "adapter_model.safetensors"
-    adapter = files.read_tensors(path)
     expected = get_peft_model_state_dict(model, save_embedding_layers=False)
-    odd = [
-        key
-        for key in adapter.keys() | expected.keys()
-        if key not in adapter or key not in expected or adapter[key].shape != expected[key].shape
-    ]
-    if odd:
-        raise CheckpointError(
-            f"The adapter {path} does not fit this model: {len(odd)} tensors are missing, unknown or of another "
-            f"shape, such as {brief(min(odd))}. Use the model.* settings of the config.yaml beside it."
-        )
-    files.must_be_finite(path, adapter)
+    shapes = {name: tensor.shape for name, tensor in expected.items()}
+    adapter = tensor_files.read_finite_tensors(folder / "adapter_model.safetensors", shapes)
     set_peft_model_state_dict(model, adapter)
 
 

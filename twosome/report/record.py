@@ -6,6 +6,7 @@ import dataclasses
 import io
 import logging
 from collections.abc import Callable, Hashable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -84,12 +85,11 @@ def record(
     world = World(with_pictures(env), policy, seed + STREAM, 0)
     camera = Camera(world)
     generator = torch.Generator().manual_seed(seed)
-    recordings = [
-        _play(policy, world, camera, None if k == 0 else generator, gae_lambda, max_steps, deliberate)
-        for k in range(episodes)
-    ]
-    world.close()
-    return recordings
+    with closing(world):
+        return [
+            _play(policy, world, camera, None if k == 0 else generator, gae_lambda, max_steps, deliberate)
+            for k in range(episodes)
+        ]
 
 
 def _play(

@@ -19,7 +19,7 @@ from twosome.protocols import ActorCritic, StateDict
 from twosome.rl import losses
 from twosome.rl.advantages import gae
 from twosome.rl.count_bonus import CountBonus
-from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state
+from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state, remedy
 from twosome.types import Decision, Rollout
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class ExpertIteration:
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Keep a rollout's samples and learn from the last ones. `progress` is not used. Returns what to log."""
         self.updates += 1
+        self._rewards = rollout.rewards
         bonus = self.count_bonus.bonuses(rollout)
         metrics = {} if bonus is None else self.count_bonus.metrics(bonus)
         try:
@@ -181,8 +182,7 @@ class ExpertIteration:
             raise NumericsError(
                 f"{self.bad_updates} optimiser steps met a NaN or infinity and were skipped; "
                 f"expert_iteration.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. "
-                "Lower expert_iteration.actor.learning_rate and expert_iteration.critic.learning_rate, or use "
-                "model.dtype=float32, in a new run_dir."
+                f"{remedy(self._rewards, 'expert_iteration.*.learning_rate')}."
             )
 
 

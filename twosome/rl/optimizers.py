@@ -11,12 +11,21 @@ from torch import Tensor
 if TYPE_CHECKING:
     from twosome.config.schema import OptimizerSettings
 
+LARGE_REWARD = 1e6  # squares and sums of more leave float32 sooner than any learning rate
 ENTRIES = {"step", "exp_avg", "exp_avg_sq"}
 
 
 def make_optimizer(parameters: Iterable[Tensor], settings: OptimizerSettings, eps: float) -> torch.optim.Optimizer:
     """AdamW at the settings' rate and weight decay; `eps` keeps its steps finite."""
     return torch.optim.AdamW(parameters, settings.learning_rate, eps=eps, weight_decay=settings.weight_decay)
+
+
+def remedy(rewards: Tensor, rates: str) -> str:
+    """What to do about steps that met a NaN or an infinity. `rewards`: of the rollout; `rates`: the settings' names."""
+    largest = float(rewards.abs().max())
+    if not largest < LARGE_REWARD:
+        return f"The environment's rewards are as large as {largest:.3g}: scale them to about 1"
+    return f"Lower the learning rates ({rates}) or use model.dtype=float32"
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:

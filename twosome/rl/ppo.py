@@ -19,7 +19,7 @@ from twosome.protocols import ActorCritic, KeepBadBatch, StateDict
 from twosome.rl import count_bonus, losses
 from twosome.rl.batch import Batch, make_batch
 from twosome.rl.count_bonus import CountBonus
-from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state
+from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state, remedy
 from twosome.rl.self_imitation import Drawn, SelfImitation
 from twosome.types import Rollout
 
@@ -76,6 +76,7 @@ class PPO:
         s = self.settings
         entropy = s.entropy * (1 - progress) + s.entropy_end * progress
         metrics = self._set_learning_rates(progress)
+        self._rewards = rollout.rewards
         self.updates += 1
         bonus = self.count_bonus.bonuses(rollout)
         if bonus is not None:
@@ -264,8 +265,7 @@ class PPO:
             raise NumericsError(
                 f"{self.bad_updates} optimiser steps met a NaN or infinity (now in the {' and the '.join(bad)}) and "
                 f"were skipped; ppo.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by "
-                f"them.{kept} Lower the learning rates (ppo.actor.learning_rate, ppo.critic.learning_rate) or use "
-                "model.dtype=float32, in a new run_dir."
+                f"them.{kept} {remedy(self._rewards, 'ppo.actor.learning_rate, ppo.critic.learning_rate')}."
             )
 
     def _keep(self, bad: list[str], batch: Batch, index: Tensor) -> str:

@@ -29,6 +29,11 @@ class Worlds:
         for world in self.worlds:
             self.tolerance.restart(world)
 
+    def close(self) -> None:
+        """Close every world: an environment may hold processes, files, windows."""
+        for world in self.worlds:
+            world.close()
+
     def state_dict(self) -> StateDict:
         """Where every world is, and the counts of episodes."""
         return {"worlds": [w.state_dict() for w in self.worlds], **self.tolerance.state_dict()}

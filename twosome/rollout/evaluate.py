@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EVALUATION_STREAM = 1_000_003  # keeps the seeds of evaluation episodes apart from those of training
 TOGETHER = 8  # worlds played at a time
+AT_A_TIME = 2**20  # values that the bootstrap draws at once: 8 MiB, however many episodes there are
 
 
 def run_episodes(
@@ -41,23 +42,25 @@ def run_episodes(
     tolerance = tolerance or Tolerance()
     worlds = [World(env, policy, seed + EVALUATION_STREAM, b, wrap) for b in range(min(TOGETHER, episodes))]
     waiting = episodes - len(worlds)
-    for world in worlds:
-        tolerance.restart(world)
     finished: list[Episode] = []
-    while worlds:
-        going = []
-        for world, *_, step in drive(worlds, policy, generator, tolerance, deliberate):
-            if step is None or step.episode is None:
-                going.append(world)
-                continue
-            finished.append(step.episode)
-            if waiting:
-                waiting -= 1
-                tolerance.restart(world)
-                going.append(world)
-            else:
-                world.close()
-        worlds = going
+    going = worlds
+    try:
+        for world in worlds:
+            tolerance.restart(world)
+        while going:
+            still = []
+            for world, *_, step in drive(going, policy, generator, tolerance, deliberate):
+                if step is not None and step.episode is not None:
+                    finished.append(step.episode)
+                    if not waiting:
+                        continue
+                    waiting -= 1
+                    tolerance.restart(world)
+                still.append(world)
+            going = still
+    finally:
+        for world in worlds:
+            world.close()
     return finished
 
 
@@ -112,6 +115,10 @@ def bootstrap_interval(values: list[float], seed: int = 0, resamples: int = 2000
     data = np.asarray(values)
     if (data == data[0]).all():
         return float(data[0]), float(data[0])
-    picks = np.random.default_rng(seed).integers(0, len(data), (resamples, len(data)))
-    low, high = np.quantile(data[picks].mean(axis=1), [0.025, 0.975])
+    generator, rows = np.random.default_rng(seed), max(1, AT_A_TIME // len(data))
+    means = [
+        data[generator.integers(0, len(data), (min(rows, resamples - done), len(data)))].mean(axis=1)
+        for done in range(0, resamples, rows)
+    ]
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)

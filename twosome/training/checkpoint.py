@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from twosome import checkpoint_folder, files
+from twosome import checkpoint_folder, files, tensor_files
 from twosome.config.saved import to_yaml
 from twosome.config.schema import TrainSettings
 from twosome.errors import INVALID_CONTENT, CheckpointError, TwosomeError, brief, counter
@@ -30,6 +30,10 @@ from twosome.training.checkpoint_format_1 import state_of_format_1
 TENSORS, STATE = "training.safetensors", "state.json"
 REFERENCE, TEXT = "$tensor", "$text"
 BYTES, LENGTHS = "$texts", "$lengths"  # tensors: the long texts as UTF-8, one after the other, and their bytes
+FEATURES = {1: "features", 2: "policy.features"}  # by format: the tensor with the critic's features
+WIDEST = 2**20  # bytes of a feature; the widest models have some 2**17
+LARGEST_TEXTS = 4 * 2**30  # bytes of all long texts
+SPARE = 64 * 2**20  # bytes beside the optimisers: random states and the like
 LONG = 2000  # characters of a text that is kept with the tensors: thousands would not fit into a JSON file
 
 
@@ -64,7 +68,12 @@ def write(folder: Path, policy: TrainedPolicy, parts: Mapping[str, Saved], cfg: 
         (temporary / "config.yaml").write_text(to_yaml(cfg), encoding="utf-8")
         moved = Moved()
         state = {name: moved.without(part.state_dict(), name) for name, part in parts.items()}
-        files.write_tensors(temporary / TENSORS, moved.all_tensors())
+        if 4 * sum(map(len, moved.texts)) > LARGEST_TEXTS:
+            raise CheckpointError(
+                f"The long texts of {folder} come to more than {LARGEST_TEXTS} bytes, which would not be read again; "
+                "nothing is written. Lower policy.reuse_capacity."
+            )
+        tensor_files.write_tensors(temporary / TENSORS, moved.all_tensors())
         (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
 
     checkpoint_folder.save(folder, fill)
@@ -76,9 +85,10 @@ def read(folder: Path, policy: TrainedPolicy, parts: Mapping[str, Saved]) -> Non
     Raises `CheckpointError`; `EnvironmentFault` where a world cannot be brought back.
     """
     policy.load_weights(folder)
-    tensors = files.read_tensors(folder / TENSORS)
     state = files.read_json(folder / STATE)
     try:
+        _must_be_bounded(folder, state)
+        tensors = tensor_files.read_tensors(folder / TENSORS)
         if checkpoint_folder.format_of(folder) == 1:
             state = state_of_format_1(state, tensors, parts)
         else:
@@ -91,6 +101,22 @@ def read(folder: Path, policy: TrainedPolicy, parts: Mapping[str, Saved]) -> Non
     except INVALID_CONTENT as error:
         said = f"{type(error).__name__}: {brief(error)}"
         raise CheckpointError(f"The training state in {folder} cannot be used: {said}.") from error
+
+
+def _must_be_bounded(folder: Path, state: Any) -> None:
+    """Refuse training tensors that are more than this policy and these texts come to, before they are read.
+
+    The optimisers keep twice the weights, which were checked before; the critic's features are a row per text. Raises
+    `CheckpointError`, or one of `INVALID_CONTENT`.
+    """
+    found = tensor_files.head(folder / TENSORS)
+    texts = state["policy"].get("states", []) if "policy" in state else state.get("prompts", [])
+    features = found.pop(FEATURES[checkpoint_folder.format_of(folder)], None)
+    is_wide = features is not None and (features.shape[:1] != (len(texts),) or features.size > WIDEST * len(texts))
+    words = sum(found.pop(name).size for name in (BYTES, LENGTHS) if name in found)
+    weights = sum(path.stat().st_size for path in folder.rglob("*.safetensors") if path.name != TENSORS)
+    if is_wide or words > LARGEST_TEXTS or sum(entry.size for entry in found.values()) > 4 * weights + SPARE:
+        raise CheckpointError(f"{folder / TENSORS} holds more than the training of this policy does; refused unread.")
 
 
 class Moved:

@@ -23,13 +23,19 @@ def train(run: Run, console: Console | None = None) -> dict[str, Any]:
         with Interrupt(run.folder) as interrupt:
             return _train(run, console or Console(run.cfg), interrupt)
     except NumericsError as error:
-        raise NumericsError(f"{error} {run.last_good()}") from error
+        raise NumericsError(f"{error} {run.last_sound()}") from error
     finally:
         run.close()
 
 
 def _train(run: Run, console: Console, interrupt: Interrupt) -> dict[str, Any]:
-    cfg, state = run.cfg, TrainingState(run)
+    state = TrainingState(run)
+    with closing(state.worlds):
+        return _train_state(state, console, interrupt)
+
+
+def _train_state(state: TrainingState, console: Console, interrupt: Interrupt) -> dict[str, Any]:
+    run, cfg = state.run, state.cfg
     policy, progress = state.policy, state.progress
     if run.checkpoint is None:
         progress.eval_before = state.evaluate(cfg.log.eval_episodes_final)
@@ -70,7 +76,10 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
     started = time.perf_counter()
     rollout = collect(state.worlds, state.cfg.rollout_steps, state.generators["act"], state.planner)
     monitor.before_update(rollout, progress.updates)
+    bad_before = learner.bad_updates
     update = learner.update(rollout, progress.share)
+    if learner.bad_updates == bad_before:
+        state.note_sound()
     if state.planner is not None:
         update |= state.planner.metrics()
     seconds = time.perf_counter() - started

@@ -9,19 +9,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twosome import checkpoint_folder, files
+from twosome import checkpoint_folder, files, tensor_files
 from twosome.config.saved import must_agree, to_yaml
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import sign
-from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, brief
+from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, EnvironmentFault, brief
 from twosome.versions import versions
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-CONFIG = "config.yaml"
+CONFIG, SOUND = "config.yaml", "sound.json"
 OURS = re.compile(  # files of a run that are replaced as a whole, and so may be left half-written
-    r"config\.yaml|environment\.json|metrics\.jsonl|decisions\.jsonl|tracked_states\.json|best\.json|summary\.json|made_here"
+    r"config\.yaml|environment\.json|metrics\.jsonl|decisions\.jsonl|tracked_states\.json|best\.json|sound\.json|summary\.json|made_here"
 )
 BEFORE_CONFIG = re.compile(r"environment\.json|made_here|output\.txt|\.(environment\.json|made_here|config\.yaml)\.tmp")
 MOST_FAULTS = 100  # transcripts kept of a run's environment faults
@@ -40,10 +40,29 @@ class Run:
     def checkpoint_folder(self, step: int) -> Path:
         return self.folder / "checkpoints" / f"step-{step:08d}"
 
-    def last_good(self) -> str:
-        """Where a run that stopped for a fault stands, in a sentence."""
-        found = checkpoint_folder.checkpoints(self.folder)
-        return f"The last good checkpoint is {found[-1]}." if found else f"{self.folder} holds no checkpoint yet."
+    def write_sound(self, step: int) -> None:
+        """Note in `sound.json` the last checkpoint that an update without a NaN or an infinity has followed."""
+        folder = self.checkpoint_folder(step)
+        if folder.exists():
+            files.write_json(self.folder / SOUND, {"checkpoint": folder.name})
+
+    def sound(self) -> Path | None:
+        """That checkpoint, None before there is one."""
+        try:
+            name = files.read_json(self.folder / SOUND)["checkpoint"]
+            folder = self.folder / "checkpoints" / name if checkpoint_folder.NAME.fullmatch(name) else None
+        except (CheckpointError, *INVALID_CONTENT):
+            return None
+        return folder if folder is not None and folder.is_dir() else None
+
+    def last_sound(self) -> str:
+        """Where a run that met too many NaNs can be taken up again, in a sentence."""
+        if (folder := self.sound()) is not None:
+            return (
+                f"The last checkpoint that a sound update followed is {folder}: begin a new run from it with "
+                f"init={folder}."
+            )
+        return f"{self.folder} holds no checkpoint from before the first of them: begin again in a new run_dir."
 
     def keep_fault(self, fault: EnvironmentFault) -> str:
         """Keep the transcript of an environment's fault; at most `MOST_FAULTS` of them. Says where it lies."""
@@ -65,7 +84,7 @@ class Run:
             if not folder.exists() and sum(1 for _ in folder.parent.iterdir()) >= MOST_BAD_BATCHES:
                 return f" The first {MOST_BAD_BATCHES} batches are in {folder.parent}."
             folder.mkdir(exist_ok=True)
-            files.write_tensors(folder / "batch.safetensors", dict(tensors))
+            tensor_files.write_tensors(folder / "batch.safetensors", dict(tensors))
             files.write_json(folder / "batch.json", facts)
         except OSError:  # what happened matters more than its record
             return ""

@@ -43,9 +43,11 @@ class TrainingState:
         }
         if self.planner is not None:
             self.parts["planner"] = self.planner
+        self._unproven: int | None = None  # the step of a checkpoint whose weights no update has met yet
         if run.checkpoint is not None:
             checkpoint.read(run.checkpoint, self.policy, self.parts)
             run.write_best(self.progress.best)
+            self._unproven = self.progress.steps
         elif cfg.init is not None:
             self.policy.load_weights(initial_checkpoint(cfg.init))
 
@@ -58,10 +60,18 @@ class TrainingState:
         return result
 
     def save(self) -> None:
-        """Write a checkpoint, and remove those that are neither among the last nor the best."""
+        """Write a checkpoint, and remove those that are neither among the last nor the best nor the last sound one."""
         run, progress = self.run, self.progress
         checkpoint.write(run.checkpoint_folder(progress.steps), self.policy, self.parts, self.cfg)
-        checkpoint_folder.keep_last(run.folder, self.cfg.log.keep_checkpoints, run.write_best(progress.best))
+        kept = {run.write_best(progress.best), run.sound()}
+        checkpoint_folder.keep_last(run.folder, self.cfg.log.keep_checkpoints, kept)
+        self._unproven = progress.steps
+
+    def note_sound(self) -> None:
+        """An update without a NaN or an infinity is done: the weights that it began with, if saved, are sound."""
+        if self._unproven is not None:
+            self.run.write_sound(self._unproven)
+            self._unproven = None
 
     def is_saved(self) -> bool:
         """Whether there is a checkpoint of the present step."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from twosome import files
+from twosome import files, tensor_files
 from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, brief
 from twosome.protocols import StateDict
 from twosome.types import Decision, Menu, Observation
@@ -21,6 +21,7 @@ class Baseline:
     """A policy that reads numbers: states are the observation's `vector`, menus action indices, both as text."""
 
     reads: Literal["text", "numbers"] = "numbers"
+    is_fixed = True  # the shape of its weights
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -52,11 +53,16 @@ class Baseline:
     def save_weights(self, folder: Path) -> None:
         """Write the weights as safetensors. Raises `CheckpointError`."""
         for name, tensors in self.weights().items():
-            files.write_tensors(folder / f"{name}.safetensors", tensors)
+            tensor_files.write_tensors(folder / f"{name}.safetensors", tensors)
 
     def load_weights(self, folder: Path) -> None:
         """Read what `save_weights` wrote. Raises `CheckpointError` where it does not fit."""
-        loaded = {name: files.read_finite_tensors(folder / f"{name}.safetensors") for name in self.weights()}
+        loaded = {}
+        for name, tensors in self.weights().items():
+            shapes = {key: tensor.shape for key, tensor in tensors.items()} if self.is_fixed else None
+            path = folder / f"{name}.safetensors"
+            files.regular_size(path, files.LARGEST_TENSORS if self.is_fixed else files.LARGEST_JSON)
+            loaded[name] = tensor_files.read_finite_tensors(path, shapes)
         try:
             self.set_weights(loaded)
         except INVALID_CONTENT as error:

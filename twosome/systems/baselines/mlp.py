@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from twosome.errors import MenuError, brief
+from twosome.errors import MenuError, NumericsError, brief
 from twosome.lm.value_head import ValueHead
 from twosome.systems.baselines.common import Baseline, numbers
 from twosome.types import Decision
@@ -32,10 +32,14 @@ class MLPPolicy(Baseline):
         self.value_head = ValueHead(len(self.high), value_head)
 
     def log_probs(self, decisions: list[Decision]) -> list[Tensor]:
-        """For every decision the log-probabilities of its menu, without gradient."""
+        """For every decision the log-probabilities of its menu, without gradient. Raises `NumericsError` for a NaN."""
         with torch.no_grad():
             (_, rows), *_ = self.evaluate_actions(decisions)
-        return [row[row > -torch.inf] for row in rows]
+        found = [row[: len(d.menu)] for row, d in zip(rows, decisions, strict=True)]
+        for row, decision in zip(found, decisions, strict=True):
+            if not row.isfinite().all():
+                raise NumericsError(f"The network gives the log-probabilities {row.tolist()} to {decision}.")
+        return found
 
     def evaluate_actions(self, decisions: list[Decision]) -> Iterator[tuple[list[int], Tensor]]:
         """All in one pass: (indices, log-probabilities [N, M] padded with -inf)."""

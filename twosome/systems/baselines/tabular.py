@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class QTable(Baseline):
     """`q[state][action]`, zero at first. Acts epsilon-greedily; ties are shared."""
 
+    is_fixed = False
+
     def __init__(self, settings: BaselineSettings):
         super().__init__()
         self.q: dict[str, dict[str, float]] = defaultdict(dict)
