@@ -13,10 +13,11 @@ from tests.training.small_run import SMALL
 from twosome.cli.play import main as play
 from twosome.config import trust
 from twosome.config.compose import compose, compose_command
-from twosome.config.names import quoted_entries
+from twosome.config.python import quoted_entries
 from twosome.config.saved import saved_settings, to_yaml
 from twosome.config.schema import EnvSettings
-from twosome.errors import CheckpointError
+from twosome.errors import CheckpointError, ConfigError
+from twosome.rollout.contract import make_env
 from twosome.rollout.session import replay
 from twosome.training.run_folder import open_run
 
@@ -207,3 +208,17 @@ def test_a_transcript_of_a_stranger_imports_nothing(tmp_path, canary, capsys):
 
 def test_no_environment_variable_of_a_test_reaches_the_user():
     assert "pytest" in os.environ["XDG_STATE_HOME"]
+
+
+def test_the_folder_where_one_stands_is_searched_for_named_modules_alone(tmp_path, monkeypatch):
+    """A stranger's folder may hold modules with names that libraries try to import where they are not installed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
+    compose_command([], "play")
+    make_env(compose(["env=food_preparation"]).env).close()
+    with pytest.raises(SystemExit):
+        play(["replay=nothing.txt"])
+    assert str(tmp_path) not in sys.path
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        make_env(compose(["env=own", f"env.id={EVIL}:World-v0"]).env)
+    assert str(tmp_path) in sys.path

@@ -42,8 +42,6 @@ Job = Callable[[Any], object]  # of the settings of its command: an object of it
 
 def run(config_name: str, job: Job, argv: list[str]) -> None:
     """Compose the settings, check them, run the job. Exits with 2 for a mistake in the settings, 1 for a failed run."""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # so that a module beside the person is found, as with `python -m`
     try:
         with Interrupt():
             _run(config_name, job, argv)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from twosome.config.check import check_asked, check_eval, check_inspect, check_known, check_play, check_train
 from twosome.config.hydra_errors import check_override, explain
-from twosome.config.names import key_of, quoted_entries, renamed_overrides
-from twosome.config.python import quoted
+from twosome.config.names import key_of, renamed_overrides
+from twosome.config.python import quoted, quoted_entries
 from twosome.config.saved import continued
 from twosome.config.schema import SCHEMAS, TrainSettings, conf_dir
 from twosome.errors import ConfigError

@@ -44,33 +44,6 @@ def flat(node: object, prefix: str = "") -> dict[str, Any]:
     return {prefix.rstrip("."): node}
 
 
-def quoted_entries(override: str) -> str:
-    """`overrides=[env.id=a:B]` with its entries quoted, as Hydra asks for; what is quoted already stays.
-
-    >>> quoted_entries("overrides=[env.id=a:B,'model.threads=2', policy.reuse=[features,decisions]]")
-    "overrides=['env.id=a:B','model.threads=2','policy.reuse=[features,decisions]']"
-    """
-    key, _, value = override.partition("=")
-    if not (value.startswith("[") and value.endswith("]")):
-        return override
-    entries, depth = [""], 0
-    for letter in value[1:-1]:
-        depth += (letter in "[{(") - (letter in "]})")
-        if letter == "," and depth == 0 and not _is_open(entries[-1]):
-            entries.append("")
-        else:
-            entries[-1] += letter
-    stripped = [entry.strip() for entry in entries if entry.strip()]
-    safe = [e if e[0] in "'\"" else "'" + e.replace("'", r"\'") + "'" for e in stripped]
-    return f"{key}=[{','.join(safe)}]"
-
-
-def _is_open(entry: str) -> bool:
-    """Whether a quoted entry has not come to its end."""
-    text = entry.strip()
-    return text[:1] in ("'", '"') and (len(text) == 1 or text[-1] != text[0])
-
-
 def renamed_overrides(overrides: Iterable[str]) -> list[str]:
     """A command line with old names replaced by today's, and one warning where there were any."""
     result, changes = [], []

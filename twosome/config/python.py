@@ -1,4 +1,4 @@
-"""Settings as Python writes them: keyword arguments -> a command line, so that both are checked by the same rules."""
+"""Settings as Python and as people write them -> a command line as Hydra reads it, so that all meet the same checks."""
 
 from __future__ import annotations
 
@@ -60,6 +60,33 @@ def literal(value: Any) -> str:
 def quoted(text: str) -> str:
     """A text in single quotes, as Hydra reads it back: a quote takes a backslash, and so do those before one."""
     return "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + (m[2] and "\\'"), text) + "'"
+
+
+def quoted_entries(override: str) -> str:
+    """`overrides=[env.id=a:B]` with its entries quoted, as Hydra asks for; what is quoted already stays.
+
+    >>> quoted_entries("overrides=[env.id=a:B,'model.threads=2', policy.reuse=[features,decisions]]")
+    "overrides=['env.id=a:B','model.threads=2','policy.reuse=[features,decisions]']"
+    """
+    key, _, value = override.partition("=")
+    if not (value.startswith("[") and value.endswith("]")):
+        return override
+    entries, depth = [""], 0
+    for letter in value[1:-1]:
+        depth += (letter in "[{(") - (letter in "]})")
+        if letter == "," and depth == 0 and not _is_open(entries[-1]):
+            entries.append("")
+        else:
+            entries[-1] += letter
+    stripped = [entry.strip() for entry in entries if entry.strip()]
+    safe = [entry if entry[0] in "'\"" else quoted(entry) for entry in stripped]
+    return f"{key}=[{','.join(safe)}]"
+
+
+def _is_open(entry: str) -> bool:
+    """Whether a quoted entry has not come to its end."""
+    text = entry.strip()
+    return text[:1] in ("'", '"') and (len(text) == 1 or text[-1] != text[0])
 
 
 def _nested(key: str, value: Any) -> list[str]:

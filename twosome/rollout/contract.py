@@ -6,6 +6,8 @@ A function here raises `Violation`; `checked_env.World` turns it into an `Enviro
 from __future__ import annotations
 
 import math
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ import gymnasium
 import numpy as np
 
 from twosome.config.schema import EnvSettings
+from twosome.config.trust import requests
 from twosome.errors import ConfigError
 from twosome.rollout.transcript import one_line
 from twosome.types import Menu, Observation
@@ -38,8 +41,11 @@ class StepResult(NamedTuple):
 def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
     """Make an environment from `conf/env`.
 
-    Raises `ConfigError` for an unknown id or arguments that it does not take.
+    A module that the settings name is looked for beside the person too, as with `python -m`; where they name none, that
+    folder stays out of the search. Raises `ConfigError` for an unknown id or arguments that it does not take.
     """
+    if requests(settings) and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     try:
         return gymnasium.make(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
     except ImportError as error:
