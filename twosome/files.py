@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -116,6 +117,21 @@ def must_hold_no_links(folder: Path) -> None:
                     f"{path} is a symbolic link, and a run folder holds none: what the run writes could land anywhere. "
                     "Remove it, or put the files themselves in its place."
                 )
+
+
+def must_be_writable(folder: Path) -> None:
+    """Make a folder where there is none, and try to write in it, so that hours of work are not lost at their end.
+
+    Raises `CheckpointError`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder} cannot be written: {error}. Choose a folder that can, with out=PATH."
+        ) from error
 
 
 def user_path(text: str, key: str) -> Path:

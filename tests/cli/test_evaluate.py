@@ -2,15 +2,22 @@
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+import twosome
+from tests.faults import paragraph
 from twosome.cli.evaluate import main
+from twosome.cli.evaluate_output import write_results
 from twosome.cli.inspect import main as inspect
 from twosome.cli.train import main as train
 from twosome.config.compose import compose
+from twosome.errors import ConfigError
+
+HOW = ("greedy", "sampled", "random")
 
 QUICK = [
     "experiment=debug",
@@ -153,3 +160,97 @@ def test_what_cannot_work_is_said_before_anything_is_loaded(argv, said, capsys, 
     err = capsys.readouterr().err
     assert said in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_everything_is_looked_at_before_anything_is_evaluated(short_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("twosome.systems.load.build_found", lambda found: pytest.fail("a model was loaded"))
+    (tmp_path / "file").write_text("in the way")
+    for argv, said in (
+        ([f"checkpoint=[{short_run},{tmp_path / 'nowhere'}]"], "nowhere"),
+        ([f"checkpoint={short_run}", f"out={tmp_path / 'file'}"], "Choose a folder that can, with out=PATH"),
+        ([f"checkpoint={short_run}", "out='~nobody-at-all/x'"], "is no path"),
+        (["checkpoint='~nobody-at-all/x'"], "is no path"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*argv, "env=food_preparation", "episodes=1"])
+        err = capsys.readouterr().err
+        assert said in err
+        assert paragraph(err) is None
+
+
+def test_what_is_finished_is_written_when_a_later_one_fails(short_run, tmp_path, monkeypatch, capsys):
+    from twosome.systems import load
+
+    honest, calls = load.build_found, []
+
+    def fails_at_the_second(found):
+        calls.append(found)
+        if len(calls) == 2:
+            raise ConfigError("the second one is broken")
+        return honest(found)
+
+    monkeypatch.setattr(load, "build_found", fails_at_the_second)
+    with pytest.raises(SystemExit):
+        main([f"checkpoint=[{short_run},tiny]", "env=food_preparation", "episodes=1", f"out={tmp_path / 'out'}"])
+    assert "1 finished evaluations are in" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "out" / "eval.json").read_text())["results"]) == 1
+    assert len(rows_of(tmp_path / "out")) == 3
+
+
+def test_reports_of_equal_names_are_several_files(short_run, tmp_path):
+    other = shutil.copytree(short_run, tmp_path / "elsewhere" / short_run.name)
+    checkpoints = [next((run / "checkpoints").glob("step-*")) for run in (short_run, other)]
+    sources = ",".join(map(str, (short_run, other, *checkpoints)))
+    main([f"checkpoint=[{sources}]", "episodes=1", "report=true", "report_episodes=1", f"out={tmp_path / 'out'}"])
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.html")) == sorted(
+        f"report_{label}_own.html" for label in ("run", "run_2", "run_step-00000128", "run_step-00000128_2")
+    )
+
+
+@pytest.mark.parametrize("method", ["mlp", "tabular"])
+def test_baselines_are_evaluated_and_not_inspected(method, tmp_path, capsys):
+    run = tmp_path / "run"
+    train([*QUICK, f"method={method}", "env=food_preparation", f"run_dir={run}"])
+    main([f"checkpoint={run}", "episodes=2", "report=true", "report_episodes=1"])
+    [result] = json.loads((run / "eval.json").read_text())["results"]
+    assert result["greedy"]["episodes"] == 2
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        inspect([f"checkpoint={run}"])
+    assert f"method={method}, which reads numbers" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="there is no language model"):
+        twosome.load(run)
+
+
+def test_results_replace_links_and_do_not_follow_them(short_run, tmp_path):
+    """A run folder may come from a stranger; what is written there must stay there."""
+    run = shutil.copytree(short_run, tmp_path / "run")
+    (tmp_path / "diary").write_text("dear diary")
+    for name in ("eval.json", "eval.csv", "eval.png", "report_run_own.html", "report_run_own.gif", ".eval.json.tmp"):
+        (run / name).unlink(missing_ok=True)
+        (run / name).symlink_to(tmp_path / "diary")
+    main([f"checkpoint={run}", "episodes=1", "report=true", "report_episodes=1"])
+    assert (tmp_path / "diary").read_text() == "dear diary"
+    assert json.loads((run / "eval.json").read_text())["results"]
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '"x"', "{", "\x00", '{"env_steps": NaN}'])
+@pytest.mark.parametrize("name", ["summary.json", "best.json"])
+def test_notes_beside_a_run_that_are_none_are_told_in_a_paragraph(short_run, tmp_path, name, content, capsys):
+    run = shutil.copytree(short_run, tmp_path / "run")
+    (run / name).write_text(content)
+    try:
+        main([f"checkpoint={run}", "episodes=1"])
+    except SystemExit:
+        assert paragraph(capsys.readouterr().err) is None
+
+
+def test_cells_that_a_spreadsheet_would_compute_are_texts(tmp_path):
+    result = {how: {"episodes": 1, "return_mean": 0.5, "success_rate": 1.0, "length_mean": 3.0} for how in HOW}
+    for e in result.values():
+        e |= {"return_interval": (0.4, 0.6), "success_interval": (0.9, 1.0)}
+    result |= {"checkpoint": '=HYPERLINK("http://x")', "environment": "@SUM(1)", "optimum": None}
+    write_results(tmp_path, [result])
+    row = rows_of(tmp_path)[0]
+    assert (row["checkpoint"], row["environment"]) == ('\'=HYPERLINK("http://x")', "'@SUM(1)")
+    assert row["return"] == "0.5"

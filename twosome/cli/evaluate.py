@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twosome import files
 from twosome.cli import command
 from twosome.config.check import listed
 from twosome.config.names import key_of
+from twosome.errors import CheckpointError, TwosomeError
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings, EvalSettings
+    from twosome.systems.load import Found
 
 OWN = "own"  # the name of a world that conf/env does not have
+
+
+class Source(NamedTuple):
+    """What is evaluated: as it was named, its part of a report's name, which checkpoint it is, and where that lies."""
+
+    name: str
+    label: str
+    which: str
+    found: Found
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -26,76 +38,109 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def job(cfg: EvalSettings) -> list[dict[str, Any]]:
-    """Evaluate every checkpoint in every environment. Returns what `eval.json` holds under `results`."""
-    from twosome.cli.evaluate_output import write_results
-    from twosome.config.compose import compose
-    from twosome.rollout.first_look import first_look
+    """Evaluate every checkpoint in every environment. Returns what `eval.json` holds under `results`.
+
+    Sources, worlds and the place of the results are looked at first; every result is written as soon as it is there.
+    """
+    from twosome.cli.evaluate_output import show_results, write_results
 
     of_world = [o for o in cfg.overrides if key_of(o).startswith("env.")] if cfg.envs is not None else []
-    worlds = {str(name): compose([f"env={name}", *of_world]).env for name in listed(cfg.envs)}  # mistakes cost nothing
-    for world in worlds.values():
-        first_look(world, cfg.seed)
     cfg.overrides = [o for o in cfg.overrides if o not in of_world]
-    sources = [str(c) for c in listed(cfg.checkpoint)]
-    out = Path(cfg.out).expanduser() if cfg.out else _default_out(sources[0])
+    worlds = _worlds(cfg, of_world)
+    sources = _sources(cfg, trains_own=not worlds)
+    out = files.user_path(cfg.out, "out") if cfg.out else _default_out(sources[0].name)
+    files.must_be_writable(out)
     chance: dict[str, dict[str, Any]] = {}  # what random play comes to, by environment
-    results = [
-        _evaluate_one(cfg, source, world, out, chance)
-        for source in sources
-        for world in (worlds.items() or [(OWN, None)])
-    ]
-    write_results(out, results)
+    results: list[dict[str, Any]] = []
+    try:
+        for source in sources:
+            for world in worlds.items() or [(OWN, source.found.settings.env)]:
+                page = out / f"report_{source.label}_{_plain(world[0])}.html" if cfg.report else None
+                results.append(_evaluate_one(cfg, source, world, page, chance))
+                write_results(out, results)
+    except TwosomeError:
+        if results:
+            print(f"{len(results)} finished evaluations are in {out / 'eval.json'}.", file=sys.stderr)
+        raise
+    show_results(out, results)
     return results
 
 
+def _worlds(cfg: EvalSettings, overrides: list[str]) -> dict[str, EnvSettings]:
+    """The named worlds, each looked at: a mistake costs nothing here."""
+    from twosome.config.compose import compose
+    from twosome.rollout.first_look import first_look
+
+    worlds = {str(name): compose([f"env={name}", *overrides]).env for name in listed(cfg.envs)}
+    for world in worlds.values():
+        first_look(world, cfg.seed)
+    return worlds
+
+
+def _sources(cfg: EvalSettings, *, trains_own: bool) -> list[Source]:
+    """What is to be evaluated, each found and whole. `trains_own`: in the worlds that they were trained on."""
+    from twosome.config.trust import must_be_trusted
+    from twosome.lm.loading import read_config
+    from twosome.systems.load import choose_checkpoint, find
+
+    sources: list[Source] = []
+    for name in map(str, listed(cfg.checkpoint)):
+        which, said = choose_checkpoint(name, cfg.which)
+        if said:
+            print(said)
+        found = find(name, checkpoint=which, overrides=cfg.overrides)
+        if found.folder is None:
+            read_config(found.settings.model)  # raises where there is no such model
+        if trains_own:
+            must_be_trusted(found.settings, cfg.overrides, files.user_path(name, "checkpoint"), runs_environment=True)
+        path = Path(name)
+        label = _plain(path.name if path.parent.name != "checkpoints" else f"{path.parts[-3]}_{path.name}")
+        known = [s.label for s in sources]
+        again = next(f"{label}_{k}" for k in itertools.count(2) if f"{label}_{k}" not in known)
+        sources.append(Source(name, label if label not in known else again, which, found))
+    return sources
+
+
 def _evaluate_one(
-    cfg: EvalSettings, source: str, world: tuple[str, EnvSettings | None], out: Path, chance: dict[str, dict[str, Any]]
+    cfg: EvalSettings,
+    source: Source,
+    world: tuple[str, EnvSettings],
+    page: Path | None,
+    chance: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """One checkpoint in one environment, by default the one it was trained on, beside uniformly random play."""
+    """One checkpoint in one environment, beside uniformly random play. `page`: where its report goes, if anywhere."""
     from twosome import report
     from twosome.agents.planner import Planner
-    from twosome.config.trust import must_be_trusted
     from twosome.rollout.evaluate import evaluate, run_episodes, summarize
     from twosome.systems.baselines.random import RandomPolicy
-    from twosome.systems.load import choose_checkpoint, load_with_settings
+    from twosome.systems.load import build_found
 
-    which, said = choose_checkpoint(source, cfg.which)
-    if said:
-        print(said)
-    policy, settings = load_with_settings(source, checkpoint=which, overrides=cfg.overrides)
-    name, env = world
-    if env is None:
-        must_be_trusted(settings, cfg.overrides, files.user_path(source, "checkpoint"), runs_environment=True)
-        env = settings.env
+    settings, (name, env) = source.found.settings, world
+    policy = build_found(source.found)
     planner = Planner(policy, cfg.search, cfg.seed) if cfg.search.simulations else None
     evaluation = evaluate(policy, env, cfg.episodes, cfg.seed, deliberate=planner)
     if repr(env) not in chance:
         played = run_episodes(RandomPolicy(), env, cfg.episodes, greedy=False, seed=cfg.seed)
         chance[repr(env)] = summarize(played, cfg.seed)
-    if cfg.report:
-        page = out / f"report_{Path(source).name}_{name}.html"
-        report.write(
-            page,
-            policy,
-            env,
-            cfg.report_episodes,
-            seed=cfg.seed,
-            gae_lambda=settings.ppo.gae_lambda,
-            model=settings.model.name,
-            deliberate=planner,
-        )
+    if page is not None:
+        about: dict[str, Any] = {
+            "gae_lambda": settings.ppo.gae_lambda,
+            "model": settings.model.name,
+            "deliberate": planner,
+        }
+        report.write(page, policy, env, cfg.report_episodes, seed=cfg.seed, **about)
         print(f"Report: {page}")
     return {
-        "checkpoint": source,
-        "which": which,
-        "environment": name if world[1] is not None and name != OWN else re.split("[/:]", env.id)[-1],
+        "checkpoint": source.name,
+        "which": source.which,
+        "environment": name if name != OWN else re.split("[/:]", env.id)[-1],
         "env_id": env.id.split(":")[-1],
         "trained_on": settings.env.id.split(":")[-1],
         "model": settings.model.name,
         "seed": cfg.seed,
         "optimum": env.optimum,
         "scorer": policy.describe_scorer(),
-        **_history(source),
+        **_history(source.name),
         "eval_after": evaluation,
         **evaluation,
         "random": chance[repr(env)],
@@ -105,18 +150,26 @@ def _evaluate_one(
 
 def _history(source: str) -> dict[str, Any]:
     """What the run's own summary says of its steps and of the policy before training, where there is one."""
-    folder = next((f for f in (Path(source), Path(source).parent.parent) if (f / "summary.json").is_file()), None)
+    path = files.user_path(source, "checkpoint")
+    folder = next((f for f in (path, path.parent.parent) if (f / "summary.json").is_file()), None)
     known = files.read_json(folder / "summary.json") if folder else {}
+    if not isinstance(known, dict):
+        raise CheckpointError(f"{folder}/summary.json holds no summary of a run. Remove it to evaluate without.")
     return {key: known.get(key) for key in ("env_steps", "wall_seconds", "eval_before")}
 
 
 def _default_out(source: str) -> Path:
-    path = Path(source).expanduser()
+    path = files.user_path(source, "checkpoint")
     if (path / "checkpoints").is_dir():
         return path
     if path.parent.name == "checkpoints":
         return path.parent.parent
-    return Path("outputs") / "eval" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    return Path("outputs").absolute() / "eval" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+
+
+def _plain(name: str) -> str:
+    """A name as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "_", name)[:80] or "_"
 
 
 if __name__ == "__main__":

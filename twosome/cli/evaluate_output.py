@@ -4,33 +4,47 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import json
+import io
+import logging
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from twosome import files
+from twosome.errors import brief
 from twosome.versions import versions
+
+log = logging.getLogger(__name__)
 
 
 def write_results(out: Path, results: list[dict[str, Any]]) -> None:
-    """Write the results and print their table.
+    """Write `eval.json`, which holds the first result and all under `results`, and `eval.csv` with random play too.
 
-    `eval.json` holds the first result, and all under `results`; `eval.csv` has random play beside them; `eval.png` is
-    drawn where matplotlib is installed.
+    Raises `CheckpointError`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "eval.json").write_text(
-        json.dumps(results[0] | {"results": results, "versions": versions()}, indent=1), encoding="utf-8"
-    )
+    files.write_json(out / "eval.json", results[0] | {"results": results, "versions": versions()})
+    rows, text = _rows(results), io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    files.write_text(out / "eval.csv", text.getvalue())
+
+
+def show_results(out: Path, results: list[dict[str, Any]]) -> None:
+    """Print the table, and draw `eval.png` where matplotlib is installed."""
     rows = _rows(results)
-    with (out / "eval.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
     _print(rows, out)
-    _draw(rows, out / "eval.png")
+    try:
+        _draw(rows, out / "eval.png")
+    except Exception as error:  # a name may be anything; the numbers are written
+        log.warning("eval.png is not drawn: %s: %s", type(error).__name__, brief(error))
+
+
+def _cell(value: Any) -> Any:
+    """A cell that a spreadsheet takes as a text, not as a formula, whatever a run is called."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _rows(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -101,7 +115,7 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
         return
     from matplotlib.figure import Figure
 
-    labels = [f"{r['environment']}\n{r['policy']}" for r in rows]
+    labels = [f"{r['environment'][:60]}\n{r['policy']}".replace("$", r"\$") for r in rows]
     figure = Figure(figsize=(max(4.0, 0.9 * len(rows)), 3.6), layout="constrained")
     axes = figure.subplots()
     low = [r["return"] - r["return_low"] for r in rows]
@@ -120,7 +134,9 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     axes.set_ylabel("discounted return")
     if any(r["of_optimum"] for r in rows):
         axes.legend(loc="lower right", fontsize=8)
-    figure.savefig(str(path), dpi=150)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=150)
+    files.write_bytes(path, out.getvalue())
 
 
 def _has_matplotlib() -> bool:

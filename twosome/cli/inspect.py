@@ -31,7 +31,7 @@ def job(cfg: InspectSettings) -> None:
     """One look at one state."""
     from twosome.rollout.first_look import first_look
     from twosome.systems.build import build_policy
-    from twosome.systems.load import load_with_settings
+    from twosome.systems.load import find, load
 
     steps = parse_state(cfg.state)
     if cfg.env is not None:
@@ -41,11 +41,12 @@ def job(cfg: InspectSettings) -> None:
             raise ConfigError("env=... is missing: a name of conf/env such as env=tomato_salad, or checkpoint=RUN.")
         policy, env = build_policy(cfg, adapter=False), cfg.env
     else:
-        policy, saved = load_with_settings(cfg.checkpoint, checkpoint=cfg.which, overrides=cfg.overrides)
+        saved = find(cfg.checkpoint, checkpoint=cfg.which, overrides=cfg.overrides).settings
         if cfg.env is None:
             place = files.user_path(cfg.checkpoint, "checkpoint")
             must_be_trusted(saved, cfg.overrides, place, runs_environment=True)
         env = cfg.env or saved.env
+        policy = load(cfg.checkpoint, checkpoint=cfg.which, overrides=cfg.overrides)
     show(policy, reach(env, policy, cfg.seed, steps), cfg)
 
 

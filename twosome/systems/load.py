@@ -7,22 +7,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from twosome import files
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.checkpoint_folder import MANIFEST, newest_good, verify
 from twosome.config.compose import compose
+from twosome.config.python import quoted
 from twosome.config.saved import saved_settings
 from twosome.config.schema import TrainSettings
+from twosome.config.trust import must_be_trusted
 from twosome.errors import CheckpointError, ConfigError, ModelError, brief
-from twosome.systems.build import build_policy
+from twosome.protocols import TrainedPolicy
+from twosome.systems.build import build, build_policy
 
 log = logging.getLogger(__name__)
+
+BASELINES = ("mlp", "tabular")  # methods without a language model
+
+
+class Found(NamedTuple):
+    """Where a policy lies: its settings, and the checkpoint that holds its weights, None for a bare model."""
+
+    settings: TrainSettings
+    folder: Path | None
 
 
 class Loaded(NamedTuple):
     """A policy and the settings that it was trained with."""
 
-    policy: LLMPolicy
+    policy: TrainedPolicy
     settings: TrainSettings
 
 
@@ -33,30 +47,58 @@ def load(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Seq
     changes nothing until it is trained). `checkpoint`: of a run folder, `newest` or `best`. `overrides`: Hydra
     overrides such as `["model.device=cpu"]`. Raises `CheckpointError`, `ModelError` or `ConfigError` with the remedy.
     """
-    return load_with_settings(path_or_name, checkpoint=checkpoint, overrides=overrides).policy
+    found = find(path_or_name, checkpoint=checkpoint, overrides=overrides)
+    must_be_text(found.settings, str(path_or_name))
+    policy = build_found(found)
+    assert isinstance(policy, LLMPolicy)
+    return policy
 
 
 def load_with_settings(
     path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Sequence[str] = ()
 ) -> Loaded:
-    """The same, with the settings: of the run, or those that a bare model begins with."""
-    path = Path(path_or_name).expanduser()
+    """The same with the settings: of the run, or those that a bare model begins with. Baselines are loaded too."""
+    found = find(path_or_name, checkpoint=checkpoint, overrides=overrides)
+    return Loaded(build_found(found), found.settings)
+
+
+def find(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Sequence[str] = ()) -> Found:
+    """Look at where a policy lies, without loading it: whether it is whole, and its settings. Raises as `load` does."""
+    path = files.user_path(str(path_or_name), "checkpoint")
     if (path / "checkpoints").is_dir():
         path = checkpoint_of(path, checkpoint)
     if (path / MANIFEST).is_file():
         verify(path)
         cfg = saved_settings(path / "config.yaml", overrides)
-        policy = build_policy(cfg)
-        policy.load_weights(path)
-        return Loaded(policy, cfg)
+        if cfg.method == "mlp":  # shaped by the environment, which is made for that
+            must_be_trusted(cfg, overrides, path, runs_environment=True)
+        return Found(cfg, path)
     if (path / "adapter_config.json").is_file() or (path / "adapter").is_dir():
         raise ModelError(
             f"{path} is not a whole checkpoint (no {MANIFEST}); give the folder checkpoints/step-... of a run."
         )
     is_tiny = str(path_or_name) == "tiny"
-    model = ["model=tiny"] if is_tiny else ["model=hf", f"model.name='{path_or_name}'"]
-    cfg = compose([*model, *overrides])
-    return Loaded(build_policy(cfg), cfg)
+    model = ["model=tiny"] if is_tiny else ["model=hf", f"model.name={quoted(str(path_or_name))}"]
+    return Found(compose([*model, *overrides]), None)
+
+
+def build_found(found: Found) -> TrainedPolicy:
+    """The policy that `find` has found, with its weights."""
+    cfg = found.settings
+    is_baseline = cfg.method in BASELINES and found.folder is not None
+    policy = build(cfg, torch.Generator()).policy if is_baseline else build_policy(cfg)
+    if found.folder is not None:
+        policy.load_weights(found.folder)
+    return policy
+
+
+def must_be_text(cfg: TrainSettings, source: str) -> None:
+    """Refuse a baseline where a language model is asked for. Raises `ConfigError`."""
+    if cfg.method in BASELINES:
+        raise ConfigError(
+            f"{source} is a run of method={cfg.method}, which reads numbers: there is no language model to look into. "
+            "twosome-eval evaluates it."
+        )
 
 
 def checkpoint_of(run_dir: Path, which: str) -> Path:
@@ -97,7 +139,7 @@ def choose_checkpoint(path_or_name: str | Path, which: str) -> Chosen:
 
     Anything but a run folder has nothing to choose from. Raises `CheckpointError` as `checkpoint_of` does.
     """
-    run = Path(path_or_name).expanduser()
+    run = files.user_path(str(path_or_name), "checkpoint")
     if not (run / "checkpoints").is_dir():
         return Chosen(which, "")
     if not (run / "best.json").is_file():
@@ -106,7 +148,12 @@ def choose_checkpoint(path_or_name: str | Path, which: str) -> Chosen:
     best = files.read_json(run / "best.json")
     last = next((r for r in reversed(_evaluations(run))), None)
     step, greedy = (best.get(key) if isinstance(best, dict) else None for key in ("step", "greedy"))
-    if last is None or not isinstance(greedy, (int, float)) or round(last["eval/greedy_return"], 9) >= greedy:
+    if (
+        last is None
+        or type(step) is not int
+        or not isinstance(greedy, (int, float))
+        or round(last["eval/greedy_return"], 9) >= greedy
+    ):
         return Chosen(which, "")
     now = f"at step {last['step']:,} its greedy return was {last['eval/greedy_return']:.4f}"
     other = "newest" if which == "best" else "best"
@@ -126,7 +173,7 @@ def _evaluations(run: Path) -> list[dict[str, Any]]:
 
 def initial_checkpoint(path_or_run: str) -> Path:
     """The checkpoint that `init=PATH` names, whole: of a run its newest. Raises `CheckpointError`."""
-    path = Path(path_or_run).expanduser()
+    path = files.user_path(path_or_run, "init")
     if (path / "checkpoints").is_dir():
         path = checkpoint_of(path, "newest")
     if not (path / MANIFEST).is_file():
