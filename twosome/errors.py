@@ -78,3 +78,10 @@ def number(value: object, name: str) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{name} is {value!r:.80}, expected a finite number")
     return value
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory has run out: of the accelerator, of torch on the CPU, of Python."""
+    said = str(error)
+    is_torch = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: can't allocate memory" in said
+    return isinstance(error, MemoryError) or is_torch or "not enough memory" in said

@@ -48,22 +48,23 @@ def test_a_mistake_leaves_with_2_and_one_paragraph(argv: list[str], said: str, c
         (NumericsError("Too many."), 1),
         (EnvironmentFault("It raised."), 1),
         (PermissionError(13, "Permission denied"), 1),
-        (KeyboardInterrupt(), None),
+        (KeyboardInterrupt(), 130),
+        (MemoryError(), 1),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), 1),
+        (OSError(5, "three\n\nparagraphs\n\n"), 1),
     ],
 )
-def test_a_failed_run_leaves_with_1(error: BaseException, code: int | None, capfd):
+def test_a_failed_run_leaves_with_1_in_one_paragraph(error: BaseException, code: int, capfd):
     def job(cfg):
         raise error
 
-    if code is None:
-        with pytest.raises(KeyboardInterrupt):
-            leave(["seed=1"], job)
-        return
     assert leave(["seed=1"], job) == code
-    assert "Traceback" not in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    assert len(said.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_outside_a_step_leaves_at_once_with_its_code(number: int, code: int, capfd):
     assert leave(["seed=1"], lambda cfg: signal.raise_signal(number)) == code
     assert "Traceback" not in capfd.readouterr().err
@@ -87,3 +88,30 @@ def test_a_signal_within_a_step_waits_for_its_end(tmp_path):
     assert done == ["the step"]
     assert caught.value.code == 143
     assert "begins again" in str(caught.value)
+
+
+def test_what_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert leave(["seed=1"], lambda cfg: signal.raise_signal(signal.SIGHUP)) == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_runtime_error_is_a_fault_of_the_program_and_shows_where():
+    def job(cfg):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        leave(["seed=1"], job)
+
+
+def test_text_of_others_in_an_error_is_shown_and_not_obeyed(capfd):
+    def job(cfg):
+        raise CheckpointError("The saved settings ask to import '\x1b]0;pwned\x07\x1b[2J\u202e'.")
+
+    assert leave(["seed=1"], job) == 1
+    said = capfd.readouterr().err
+    assert not set("\x1b\x07\u202e") & set(said)
+    assert r"\x1b]0;pwned\x07\x1b[2J\u202e" in said

@@ -16,7 +16,16 @@ from twosome.config.compose import checked, compose_command, prepared, register
 from twosome.config.hydra_errors import explain
 from twosome.config.names import near
 from twosome.config.schema import conf_dir, known_names
-from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, NumericsError, TwosomeError
+from twosome.errors import (
+    CheckpointError,
+    ConfigError,
+    EnvironmentFault,
+    NumericsError,
+    TwosomeError,
+    brief,
+    is_out_of_memory,
+)
+from twosome.terminal import protected, say
 from twosome.training.interrupt import Interrupt, Stopped
 
 if TYPE_CHECKING:
@@ -36,30 +45,39 @@ FLAGS = (
 )
 SHORT_FLAGS = ("-h", "-m", "-c", "-p", "-i", "-cd", "-sc")
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd")
+LESS_MEMORY = (
+    "There is not enough memory: lower policy.token_budget, num_envs, rollout_steps or policy.reuse_capacity, take a "
+    "smaller model, or model.quantization; twosome-train plan=true shows what takes how much."
+)
 FAILED_RUN = (CheckpointError, EnvironmentFault, NumericsError)
 Job = Callable[[Any], object]  # of the settings of its command: an object of its schema, of a bench a `DictConfig`
 
 
 def run(config_name: str, job: Job, argv: list[str]) -> None:
     """Compose the settings, check them, run the job. Exits with 2 for a mistake in the settings, 1 for a failed run."""
-    try:
-        with Interrupt():
-            _run(config_name, job, argv)
-    except TwosomeError as error:
-        leave(error, 1 if isinstance(error, FAILED_RUN) else 2)
-    except Stopped as stopped:
-        print(f"\n{stopped}", file=sys.stderr)
-        raise SystemExit(stopped.code) from None
-    except BrokenPipeError:  # the reader of our output is gone: `twosome-train --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
-    except OSError as error:
-        leave(error, 1)
+    with protected():
+        try:
+            with Interrupt():
+                _run(config_name, job, argv)
+        except TwosomeError as error:
+            leave(error, 1 if isinstance(error, FAILED_RUN) else 2)
+        except Stopped as stopped:
+            say(f"\n{stopped}")
+            raise SystemExit(stopped.code) from None
+        except KeyboardInterrupt as error:
+            leave(error, 130)
+        except OSError as error:
+            leave(error, 1)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            leave(MemoryError(f"{brief(error)} {LESS_MEMORY}"), 1)
 
 
-def leave(error: Exception, code: int) -> NoReturn:
+def leave(error: BaseException, code: int) -> NoReturn:
     """Print an error as one paragraph and exit."""
-    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    said = " ".join(str(error).split()) if not isinstance(error, TwosomeError) else str(error)
+    say(f"{type(error).__name__}: {said or 'stopped, or raised by something that the program called.'}")
     raise SystemExit(code) from None
 
 

@@ -15,6 +15,7 @@ from twosome.cli import command
 from twosome.config.check import listed
 from twosome.config.names import key_of
 from twosome.errors import CheckpointError, TwosomeError
+from twosome.terminal import printable, say
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings, EvalSettings
@@ -60,7 +61,7 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
                 write_results(out, results)
     except TwosomeError:
         if results:
-            print(f"{len(results)} finished evaluations are in {out / 'eval.json'}.", file=sys.stderr)
+            say(f"{len(results)} finished evaluations are in {out / 'eval.json'}.")
         raise
     show_results(out, results)
     return results
@@ -87,7 +88,7 @@ def _sources(cfg: EvalSettings, *, trains_own: bool) -> list[Source]:
     for name in map(str, listed(cfg.checkpoint)):
         which, said = choose_checkpoint(name, cfg.which)
         if said:
-            print(said)
+            print(printable(said))
         found = find(name, checkpoint=which, overrides=cfg.overrides)
         if found.folder is None:
             read_config(found.settings.model)  # raises where there is no such model
@@ -129,7 +130,7 @@ def _evaluate_one(
             "deliberate": planner,
         }
         report.write(page, policy, env, cfg.report_episodes, seed=cfg.seed, **about)
-        print(f"Report: {page}")
+        print(printable(f"Report: {page}"))
     return {
         "checkpoint": source.name,
         "which": source.which,

@@ -9,11 +9,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from twosome import files
 from twosome.errors import brief
+from twosome.terminal import Console
 from twosome.versions import versions
 
 log = logging.getLogger(__name__)
@@ -98,8 +98,8 @@ def _print(rows: list[dict[str, Any]], out: Path) -> None:
             "steps": f"{r['steps']:.1f}",
         }
         table.add_row(*(str(cells[c]) for c in columns))
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=120)
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
     console.print(table)
     console.print(
         f"Written: {out / 'eval.json'}, eval.csv" + (", eval.png" if _has_matplotlib() else ""), soft_wrap=True

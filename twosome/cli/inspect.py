@@ -88,10 +88,10 @@ def reach(env: EnvSettings, policy: LLMPolicy, seed: int, steps: list[int]) -> W
 
 def show(policy: LLMPolicy, world: World, cfg: InspectSettings) -> None:
     """Scene, table and, of a trained policy, what its adapter changed."""
-    from rich.console import Console
     from rich.text import Text
 
     from twosome.inspection.comparison import compare_adapter, inspect_state
+    from twosome.terminal import Console
 
     d = inspect_state(policy, world.observation, world.info, normalization=cfg.normalization)
     plan = _plan(policy, world, cfg) if cfg.search.simulations else None
@@ -100,7 +100,7 @@ def show(policy: LLMPolicy, world: World, cfg: InspectSettings) -> None:
         print(json.dumps(told if plan is None else told | {"plan": plan.to_dict()}))
         return
     # A file or pipe has no width of its own; a table cut at 80 columns would lose the numbers.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(Text(f"Goal:  {world.observation['goal']}"))
     console.print(Text(f"Scene: {world.observation['scene']}"), end="\n\n")
     console.print(d)

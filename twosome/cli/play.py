@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import gymnasium
-from rich.console import Console
+from rich.text import Text
 
 from twosome import files
 from twosome.cli import command
@@ -21,6 +21,7 @@ from twosome.config.names import near
 from twosome.config.schema import conf_dir
 from twosome.errors import ConfigError
 from twosome.rollout.session import Session, counted, make_drawing_env, replay
+from twosome.terminal import Console, printable
 
 if TYPE_CHECKING:
     from twosome.config.schema import PlaySettings
@@ -46,7 +47,7 @@ class Table:
 
     def __init__(self, session: Session, hint: Hint | None = None):
         self.session, self.hint = session, hint
-        self.out = Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+        self.out = Console(soft_wrap=not sys.stdout.isatty())
 
     def play(self) -> None:
         """Until the person quits or the input ends."""
@@ -100,7 +101,7 @@ class Table:
         out.print()
         picture = picture_of(session.env, session.scene)
         if picture:
-            out.print(picture, style="cyan", no_wrap=True, crop=True)
+            out.print(Text.from_ansi(picture, style="cyan"), no_wrap=True, crop=True)
         out.print(session.scene)
         if session.over:
             out.rule()
@@ -162,7 +163,7 @@ def job(cfg: PlaySettings) -> None:
         Table(session, _hint(cfg) if cfg.hint else None).play()
     finally:
         session.env.close()
-    print(session.ending().capitalize() + ".")
+    print(printable(session.ending().capitalize() + "."))
     if keep is not None:
         files.write_text(keep, session.transcript())
         print(f"Transcript: {cfg.transcript}")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from twosome.config.schema import SMALLEST_BUDGET
-from twosome.errors import MenuError, counter
+from twosome.errors import MenuError, counter, is_out_of_memory
 from twosome.lm import tokens
 from twosome.lm.adapter import context_length, vocabulary_size
 from twosome.lm.equivalence import Equivalence, attention_window
@@ -94,7 +94,9 @@ class Engine:
                     for index, found in passes([items[i] for i in missing]):
                         for k, row in zip(index, found, strict=True):
                             rows[missing[k]] = row
-            except torch.OutOfMemoryError as error:
+            except (MemoryError, RuntimeError) as error:  # on the CPU torch has no error of its own for it
+                if not is_out_of_memory(error):
+                    raise
                 self.halve_budget(error)
         return [row for row in rows if row is not None]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from twosome.errors import NumericsError, counter, number
+from twosome.errors import NumericsError, counter, is_out_of_memory, number
 from twosome.protocols import ActorCritic, StateDict
 from twosome.rl import losses
 from twosome.rl.advantages import gae
@@ -140,7 +140,9 @@ class ExpertIteration:
                     try:
                         found = self._accumulate(group)
                         break
-                    except torch.OutOfMemoryError as error:
+                    except (MemoryError, RuntimeError) as error:
+                        if not is_out_of_memory(error):
+                            raise
                         self.policy.halve_budget(error)
                 total["gradient_norm/actor"].append(self._step(self.actor))
                 for name, value in found.items():

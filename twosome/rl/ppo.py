@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from twosome.errors import NumericsError, counter
+from twosome.errors import NumericsError, counter, is_out_of_memory
 from twosome.protocols import ActorCritic, KeepBadBatch, StateDict
 from twosome.rl import count_bonus, losses
 from twosome.rl.batch import Batch, make_batch
@@ -195,7 +195,9 @@ class PPO:
             self.actor.zero_grad(set_to_none=True)
             try:
                 return self._accumulate(batch, group, advantages, entropy, past)
-            except torch.OutOfMemoryError as error:
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 self.policy.halve_budget(error)
 
     def _accumulate(

@@ -17,6 +17,7 @@ from twosome.errors import ConfigError
 from twosome.protocols import Restorable
 from twosome.rollout import transcript
 from twosome.rollout.contract import Violation, check_info, check_menu, check_observation, make_env
+from twosome.terminal import printable
 from twosome.types import Menu
 
 
@@ -157,10 +158,10 @@ def replay(path: Path, named: EnvSettings | None = None) -> int:
     session.env.close()
     again = session.transcript()
     if again == text:
-        print(f"The same again. {session.ending().capitalize()}.")
+        print(printable(f"The same again. {session.ending().capitalize()}."))
         return 0
     difference = difflib.unified_diff(text.splitlines(), again.splitlines(), str(path), "now", lineterm="", n=2)
-    print("\n".join([f"{path} does not play as it did:", *difference][:40]))
+    print(printable("\n".join([f"{path} does not play as it did:", *difference][:40])))
     return 1
 
 

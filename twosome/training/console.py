@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
+
+from twosome.terminal import Console as PlainConsole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,18 +31,18 @@ class Console:
     """Prints to stdout; in a terminal with a live progress bar, in a log file with a line now and then."""
 
     def __init__(self, cfg: TrainSettings):
-        self.cfg, self.out = cfg, RichConsole(highlight=False, soft_wrap=True)
+        self.cfg, self.out = cfg, PlainConsole(soft_wrap=True)
         if not self.out.is_terminal:
-            self.out = RichConsole(highlight=False, soft_wrap=True, width=WIDTH)
+            self.out = PlainConsole(soft_wrap=True, width=WIDTH)
         self._bar: Progress | None = None
         self._said = 0.0
 
     def opening(self) -> None:
         """What is trained: printed before the model is loaded, which takes its time."""
         cfg = self.cfg
-        what = "" if cfg.method in ("mlp", "tabular") else f" and model [bold]{cfg.model.name}[/]"
-        name = cfg.env.id.split("/")[-1]
-        self.out.print(f"[bold]{name}[/] with method [bold]{cfg.method}[/]{what}, seed {cfg.seed}; loading ...")
+        parts: list[Any] = [(cfg.env.id.split("/")[-1], "bold"), " with method ", (cfg.method, "bold")]
+        parts += [] if cfg.method in ("mlp", "tabular") else [" and model ", (cfg.model.name, "bold")]
+        self.out.print(Text.assemble(*parts, f", seed {cfg.seed}; loading ..."))
 
     def begin(self, folder: Path, progress: RunProgress, *, is_resumed: bool) -> None:
         """Where the run lies and stands, and how long it goes on."""

@@ -1,16 +1,21 @@
-"""SIGINT and SIGTERM: finish the step, save, leave with a code that says so. A second one leaves at once."""
+"""SIGINT, SIGTERM, SIGHUP: finish the step, save, leave with a code that says so. A second one leaves at once."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from twosome.terminal import say
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 class Stopped(KeyboardInterrupt):
-    """The run was asked to stop; `code` is what the process exits with: 130 for Ctrl-C, 143 for SIGTERM."""
+    """The run was asked to stop; `code` is what the process exits with: 128 + the signal's number."""
 
     def __init__(self, number: int, message: str):
         super().__init__(message)
@@ -30,7 +35,9 @@ class Interrupt:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
+            if signal.getsignal(number) == signal.SIG_IGN and number != signal.SIGINT:
+                continue  # as `nohup` asks for
             try:
                 self._previous[number] = signal.signal(number, self._receive)
             except ValueError:  # not the main thread (a notebook, a sweep): signals stay with their owner
@@ -53,13 +60,14 @@ class Interrupt:
 
     def _receive(self, number: int, _frame: object) -> None:
         if self.requested is not None:
-            sys.stderr.write("\x1b[?25h" if sys.stderr.isatty() else "")  # a progress bar may have hidden the cursor
-            sys.stderr.flush()
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write("\x1b[?25h" if sys.stderr.isatty() else "")  # a bar may have hidden the cursor
+                sys.stderr.flush()
             os._exit(128 + number)
         self.requested = number
         if not self._in_step:
             self._leave()
-        print("\nStopping after this step; once more to stop at once.", file=sys.stderr)
+        say("\nStopping after this step; once more to stop at once.")
 
     def _leave(self) -> None:
         assert self.requested is not None

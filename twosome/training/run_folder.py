@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from twosome.config.saved import must_agree, to_yaml
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import sign
 from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, EnvironmentFault, brief
+from twosome.terminal import say
 from twosome.versions import versions
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def _good_checkpoint(folder: Path) -> Path | None:
         _set_aside(damaged, problem)
     if problems:
         start = checkpoint.name if checkpoint else "the start"
-        print(f"The run goes on from {start}.", file=sys.stderr)
+        say(f"The run goes on from {start}.")
     return checkpoint
 
 
@@ -242,7 +242,7 @@ def _set_aside(folder: Path, why: str) -> None:
         folder.rename(aside)
     except OSError as error:
         raise files.cannot_write(folder, error) from error
-    print(f"Checkpoint {folder.name} is set aside as {aside.name}: {why}", file=sys.stderr)
+    say(f"Checkpoint {folder.name} is set aside as {aside.name}: {why}")
 
 
 def _new_folder(cfg: TrainSettings) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twosome.config.check import advice
 from twosome.rollout.first_look import first_look
+from twosome.terminal import printable
 from twosome.training.console import Console
 
 if TYPE_CHECKING:
@@ -38,6 +39,6 @@ def start(cfg: TrainSettings) -> Finished:
     from twosome.training.run_folder import open_run
 
     if cfg.resume is None and (made := must_fit(cfg)):
-        print(made)
+        print(printable(str(made)))
     run = open_run(cfg)
     return Finished(run.folder, train(run, console))
