@@ -89,10 +89,15 @@ class Agent(Restorable, Protocol):
 
 
 class Choice(NamedTuple):
-    """What a search makes of a decision: log-probabilities to play [A], and the distribution to learn [A] or None."""
+    """What a search makes of a decision.
+
+    `log_probs`: to play [A]; `target`: the distribution to learn [A], and `value`: of the state, None where nobody
+    searched.
+    """
 
     log_probs: Tensor
-    target: Tensor | None
+    target: Tensor | None = None
+    value: float | None = None
 
 
 # Learning -------------------------------------------------------------------------------------------------------------

@@ -97,7 +97,8 @@ class Rollout:
     `next_states` holds the state after the step *before* any reset: at a truncation, that of the final observation.
     `actions` are positions in the decision's menu; `discounts` are gamma^duration, not yet stopped by an end. `is_real`
     is False for a step that a fault of the environment spoilt; nothing is learnt from it. `targets[t][b]`, where a
-    search chose, is the distribution over the menu [A] that it proposes to learn, else None.
+    search chose, is the distribution over the menu [A] that it proposes to learn, `values[t][b]` the value that it
+    gives the state; else None.
     """
 
     decisions: list[list[Decision]]
@@ -111,3 +112,4 @@ class Rollout:
     is_real: torch.Tensor
     episodes: list[Episode]
     targets: list[list[torch.Tensor | None]] | None = None
+    values: list[list[float | None]] | None = None

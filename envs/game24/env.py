@@ -6,6 +6,7 @@ import functools
 import operator
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +48,10 @@ class Game24Env(MenuEnv[Numbers]):
     def __init__(self, split: str = "train", hand: Sequence[int] | None = None, render_mode: str | None = None):
         self.hands: tuple[hands.Hand, ...] = hands.split(split) if hand is None else (_checked(hand),)
         super().__init__(MOST_MOVES, np.array([9.0**CARDS] * CARDS + [CARDS]), render_mode)
+
+    def instances(self) -> list[dict[str, Any]]:
+        """Of every hand that `reset` may draw the arguments that make it the only one."""
+        return [{"hand": list(hand)} for hand in self.hands]
 
     def _start(self) -> Numbers:
         which = int(self.np_random.integers(len(self.hands)))

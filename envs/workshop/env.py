@@ -64,6 +64,10 @@ class WorkshopEnv(MenuEnv[State]):
         info["optimum"] = optimum(self._current("reset()").number)
         return observation, info
 
+    def instances(self) -> list[dict[str, Any]]:
+        """Of every instance that `reset` may draw the arguments that make it the only one."""
+        return [{"instance": number} for number in self.numbers]
+
     def _start(self) -> State:
         return rules.start(self.numbers[int(self.np_random.integers(len(self.numbers)))])
 

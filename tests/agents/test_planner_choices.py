@@ -146,6 +146,26 @@ def test_a_state_met_again_in_another_branch_is_not_computed_again(untrained):
     assert untrained.counts["passes"] > before["passes"]
 
 
+def test_what_the_policy_said_of_a_state_is_kept_until_it_has_learnt():
+    policy = Stub()
+    world = world_of(kitchen("TomatoSalad"), policy)
+    planner = planner_of(policy, simulations=8)
+    [before] = ask(planner, world)
+    passes = planner.cost.passes
+    assert passes
+    [again] = ask(planner, world)
+    assert planner.cost.passes == passes
+    assert (again.visits == before.visits).all()
+    assert np.array_equal(again.q, before.q, equal_nan=True)
+    policy.known |= {child.position.payload.decision.state: 5.0 for child in before.root.children if child is not None}
+    [stale] = ask(planner, world)
+    assert (stale.visits == before.visits).all()  # the wrong variant: nobody said that the critic has learnt
+    planner.clear_cache()
+    [fresh] = ask(planner, world)
+    assert fresh.value > before.value + 1
+    assert planner.cost.passes > passes
+
+
 class Sick(Stub):
     """Gives no numbers for some states, as a model of half precision that has overflowed."""
 
@@ -204,6 +224,7 @@ def test_going_on_from_a_saved_state_is_going_on():
     again = planner_of(policy, seed=9, **how)
     state = json.loads(json.dumps(stopped.state_dict()))
     again.load_state_dict(state)
+    straight.clear_cache()  # as at every update, where a run is saved
     fresh = planner_of(policy, seed=9, **how)  # the wrong variant: a random state of its own
     visits = [[ask(planner, world)[0].visits.tolist() for _ in range(8)] for planner in (straight, again, fresh)]
     assert visits[0] == visits[1] != visits[2]

@@ -170,6 +170,19 @@ def test_of_equal_decisions_the_newest_counts():
     assert list(seen[2][0].target) == new[0].tolist()
 
 
+def test_an_update_learns_some_of_what_is_kept_drawn_evenly():
+    policy, decisions = zoo.policy(), distinct(6)
+    made = learner(policy, samples=2)
+    seen = []
+    made._learn_values = made._learn_policy = lambda samples: seen.append([s.decision for s in samples]) or {}
+    for _ in range(30):
+        made.update(rollout_of(decisions, uniform(decisions)), 0.0)
+    assert seen[0::2] == seen[1::2]  # the critic learns what the actor learns
+    assert all(len(set(drawn)) == 2 for drawn in seen)
+    drawn = [d for group in seen[::2] for d in group]
+    assert all(2 <= drawn.count(d) <= 20 for d in decisions)  # of 60, 10 each; the wrong variant: always the same ones
+
+
 def test_decisions_differ_by_what_was_asked_and_not_by_the_state_alone():
     policy = zoo.policy()
     plain = distinct(1)[0]

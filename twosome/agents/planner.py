@@ -21,7 +21,7 @@ from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import ask
 from twosome.rollout.situation import WorldSnapshot
-from twosome.search.mcts import Cost, Result, Root, search
+from twosome.search.mcts import Cost, Evaluations, Result, Root, search
 from twosome.search.tree import Evaluation, Outcome, Position
 from twosome.types import Decision
 
@@ -38,6 +38,7 @@ METRICS = {
     "search/not_finite": "answers of the model to searches that held a NaN or an infinity since the start",
 }
 COSTS = ("passes", "leaves", "not_finite", "steps", "seconds")
+MOST_EVALUATIONS = 20_000  # positions of a world whose evaluations are kept
 TRIED = 8  # actions of a world's first decision that are taken twice, to see whether it repeats itself
 NEVER = -1e9  # the log-probability of an action that a search gives no weight, finite so that entropies stay numbers
 
@@ -131,12 +132,13 @@ class Planner:
         self.cost = Cost()
         self.struck = self.torn_down = 0
         self._checked: weakref.WeakSet[World] = weakref.WeakSet()
+        self._evaluations: weakref.WeakKeyDictionary[World, Evaluations] = weakref.WeakKeyDictionary()
         self._has_warned = False
 
     def __call__(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Choice]:
         """For every world what to play, and the distribution to learn; without simulations the policy's own."""
         if self.settings.simulations == 0:
-            return [Choice(row, None) for row in log_probs]
+            return [Choice(row) for row in log_probs]
         results = self.search(worlds, decisions, log_probs)
         return [self._choice(result, row) for result, row in zip(results, log_probs, strict=True)]
 
@@ -150,7 +152,7 @@ class Planner:
                 stack.callback(simulators[-1].close)
             self._check(simulators)
             roots = [
-                Root(s.start, Evaluation(row.double().numpy(), value), s)
+                Root(s.start, Evaluation(row.double().numpy(), value), s, self._evaluations_of(s.world))
                 for s, row, value in zip(simulators, log_probs, values, strict=True)
             ]
             results, cost = search(
@@ -161,6 +163,10 @@ class Planner:
         self.struck += sum(r.struck for r in results)
         self.torn_down += sum(r.torn_down for r in results)
         return results
+
+    def clear_cache(self) -> None:
+        """Drop what the policy said of positions: after a change of its weights, or of what it recalls."""
+        self._evaluations.clear()
 
     def metrics(self) -> dict[str, float]:
         """What to log of all searches so far."""
@@ -204,6 +210,12 @@ class Planner:
                 return [value for state in states for value in self._values([state])]
             return [float("nan")]
 
+    def _evaluations_of(self, world: World) -> Evaluations:
+        kept = self._evaluations.setdefault(world, {})
+        if len(kept) > MOST_EVALUATIONS:
+            kept.clear()
+        return kept
+
     def _bonus_of(self) -> Callable[[Position], float] | None:
         bonus = self.bonus
         return None if bonus is None else lambda position: bonus(position.payload.decision.state)
@@ -227,7 +239,8 @@ class Planner:
     def _choice(self, result: Result, log_probs: Tensor) -> Choice:
         target = torch.as_tensor(result.target, dtype=torch.float32)
         if self.is_training and self.settings.algorithm == "puct":
-            return Choice(torch.where(target > 0, target.log(), torch.tensor(NEVER)), target)
-        played = torch.full_like(log_probs, NEVER)
-        played[result.action] = 0.0
-        return Choice(played, target)
+            played = torch.where(target > 0, target.log(), torch.tensor(NEVER))
+        else:
+            played = torch.full_like(log_probs, NEVER)
+            played[result.action] = 0.0
+        return Choice(played, target, result.value)

@@ -57,6 +57,7 @@ class Search:
     def plan_world(self, world: World) -> Plan:
         """The same for a world of the rollout."""
         planner, before = self.planner, dataclasses.replace(self.planner.cost)
+        planner.clear_cache()  # the policy may have learnt since
         [result] = planner.search([world], [world.decision], self.policy.log_probs([world.decision]))
         cost = planner.cost
         return plan_of(result, world, cost.steps - before.steps, cost.passes - before.passes)

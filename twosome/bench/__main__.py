@@ -1,4 +1,4 @@
-"""`python -m twosome.bench throughput|learning|generalization ...`; each takes `--help`."""
+"""`python -m twosome.bench throughput|learning|generalization|search ...`; each takes `--help`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twosome.cli.command import FAILED_RUN, leave
 from twosome.config.names import near
 from twosome.errors import TwosomeError
 
-BENCHES = ("throughput", "learning", "generalization")
+BENCHES = ("throughput", "learning", "generalization", "search")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -34,6 +34,10 @@ def main(argv: list[str] | None = None) -> None:
             from twosome.bench import generalization
 
             generalization.main(argv[1:])
+        elif name == "search":
+            from twosome.bench import search
+
+            search.main(argv[1:])
         else:
             print(f"Unknown bench {name!r}.{near(name, list(BENCHES))} Known: {', '.join(BENCHES)}.", file=sys.stderr)
             raise SystemExit(2)

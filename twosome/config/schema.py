@@ -141,6 +141,7 @@ class ExpertIterationSettings:
     actor: OptimizerSettings
     critic: OptimizerSettings
     rollouts: int = setting(above(0), at_most(2**20))
+    samples: int | None = setting(above(0), at_most(2**20), default=None)
     gae_lambda: float = setting(fraction())
     count_bonus: float = setting(at_least(0), at_most(1e6))
     max_gradient_norm: float = setting(above(0))

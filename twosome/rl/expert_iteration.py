@@ -67,8 +67,7 @@ class ExpertIteration:
         except NumericsError:
             self._skip()
             return metrics
-        newest = {s.decision: s for kept in self.rollouts for s in kept}  # of equal decisions the last
-        samples = list(newest.values())
+        samples = self._drawn()
         if samples:
             metrics |= self._learn_values(samples) | self._learn_policy(samples)
         return metrics
@@ -113,6 +112,14 @@ class ExpertIteration:
             for b, (decision, target) in enumerate(zip(*row, strict=True))
             if target is not None and rollout.is_real[t, b]
         ]
+
+    def _drawn(self) -> list[Sample]:
+        """What an update learns: `settings.samples` of those that are kept, of equal decisions the last."""
+        newest = list({s.decision: s for kept in self.rollouts for s in kept}.values())
+        if self.settings.samples is None or len(newest) <= self.settings.samples:
+            return newest
+        order = torch.randperm(len(newest), generator=self.generator)[: self.settings.samples]
+        return [newest[i] for i in order.tolist()]
 
     def _learn_values(self, samples: list[Sample]) -> dict[str, float]:
         s = self.settings

@@ -16,7 +16,7 @@ import gymnasium
 
 from twosome.config.schema import EnvSettings
 from twosome.errors import ConfigError, EnvironmentFault, TwosomeError, counter
-from twosome.protocols import Agent, Identified, Policy, Restorable, StateDict
+from twosome.protocols import Agent, Policy, Restorable, StateDict
 from twosome.rollout import transcript
 from twosome.rollout.contract import (
     StepResult,
@@ -33,13 +33,14 @@ from twosome.rollout.contract import (
 )
 from twosome.rollout.situation import (
     AFTER_THE_END,
-    STATELESS,
     Place,
     Step,
     WorldSnapshot,
     Wrap,
     environment_fault,
     episode_seed,
+    is_identified,
+    restorable,
 )
 from twosome.types import Episode
 
@@ -72,6 +73,8 @@ class World:
         self.menu = AFTER_THE_END
         self._has_begun = env is not None
         self.env = self._make() if env is None else env
+        self._looked_at: gymnasium.Env | None = None  # the environment of which `_restorable` is known
+        self._restorable: Restorable | None = None
 
     # Episodes ---------------------------------------------------------------------------------------------------------
 
@@ -178,7 +181,7 @@ class World:
     def key(self) -> Hashable:
         """Equal for equal situations, whatever way led there: the environment's own state, else what it shows."""
         snapshot = self._of_env("snapshot")
-        return snapshot.state if isinstance(snapshot, Identified) else (self.state, self.menu)
+        return snapshot.state if is_identified(snapshot) else (self.state, self.menu)
 
     @property
     def sealed(self) -> bool:
@@ -228,13 +231,12 @@ class World:
 
     def _of_env(self, method: str, *arguments: Any) -> Any:
         """What `snapshot` or `restore` of the environment itself returns; None where it has none that is the whole."""
-        env = self.env
-        while isinstance(env, STATELESS):
-            env = env.env
-        if env is not self.env.unwrapped or not isinstance(env, Restorable):
+        if self._looked_at is not self.env:  # what a class has takes long to find out, and stays
+            self._looked_at, self._restorable = self.env, restorable(self.env)
+        if self._restorable is None:
             return None
         try:
-            return getattr(env, method)(*arguments)
+            return getattr(self._restorable, method)(*arguments)
         except NotImplementedError:  # an agent around a world that has none
             return None
         except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay

@@ -63,10 +63,11 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
     decisions: list[list[Decision]] = []
     next_states: list[list[str]] = []
     targets: list[list[torch.Tensor | None]] = []
+    values: list[list[float | None]] = []
     episodes: list[Episode] = []
     for t in range(steps):
         transitions = drive(worlds.worlds, worlds.policy, generator, worlds.tolerance, deliberate)
-        for b, (world, _, log_probs, action, _, step) in enumerate(transitions):
+        for b, (world, _, log_probs, action, _, _, step) in enumerate(transitions):
             actions[t, b], numbers["log_probs"][t, b] = action, log_probs[action]
             if step is None:
                 flags["truncated"][t, b] = True  # nothing leaks over the dropped step; is_real stays False
@@ -80,5 +81,8 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
         decisions.append([tr.decision for tr in transitions])
         next_states.append([tr.decision.state if tr.step is None else tr.step.state for tr in transitions])
         targets.append([tr.target for tr in transitions])
-    proposed = targets if deliberate is not None else None
-    return Rollout(decisions, next_states, actions, **numbers, **flags, episodes=episodes, targets=proposed)
+        values.append([tr.value for tr in transitions])
+    found = (targets, values) if deliberate is not None else (None, None)
+    return Rollout(
+        decisions, next_states, actions, **numbers, **flags, episodes=episodes, targets=found[0], values=found[1]
+    )

@@ -9,6 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -22,6 +23,7 @@ from twosome.types import Menu, Observation
 
 LONGEST_TEXT = 1_000_000  # characters of a scene
 MOST_ACTIONS = 10_000
+FEW = 128  # actions of a menu that is worth remembering
 LARGEST_REWARD = 1e30  # float32 holds it
 
 
@@ -106,6 +108,14 @@ def check_menu(info: Mapping[str, Any]) -> Menu:
         raise Violation(f"gave info['action_mask']={short(mask)}, expected one bool per action") from None
     if len(flags) != n:
         raise Violation(f"gave {len(flags)} entries in info['action_mask'] for {n} actions")
+    try:
+        return (_legal_cached if n <= FEW else _legal)(tuple(actions), tuple(flags))
+    except TypeError:  # a phrase that cannot be hashed
+        raise Violation(f"gave the menu {short(actions)}, expected distinct, non-empty phrases") from None
+
+
+def _legal(actions: tuple[str, ...], flags: tuple[bool, ...]) -> Menu:
+    """The phrases that are legal. Raises `Violation` where there are none, or what are no phrases."""
     indices = tuple(i for i, is_legal in enumerate(flags) if is_legal)
     phrases = tuple(actions[i] for i in indices)
     if not phrases:
@@ -116,11 +126,16 @@ def check_menu(info: Mapping[str, Any]) -> Menu:
     return Menu(phrases, indices)
 
 
+_legal_cached = lru_cache(1024)(_legal)  # searches meet the same menus over and over
+
+
 def check_events(info: Mapping[str, Any]) -> tuple[Any, ...]:
     """Results of the step that cannot be recomputed, as plain data."""
     import json
 
     events = info.get("events", ())
+    if isinstance(events, tuple) and not events:
+        return ()
     try:
         if not isinstance(events, (tuple, list)):
             raise TypeError

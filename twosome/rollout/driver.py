@@ -35,6 +35,7 @@ class Transition(NamedTuple):
     log_probs: Tensor  # of the menu, that the action was drawn from
     action: int  # its position in the menu
     target: Tensor | None  # the distribution that a search proposes to learn
+    value: float | None  # of the state, as the search sees it
     step: Step | None
 
 
@@ -107,7 +108,7 @@ def drive(
     """
     decisions = [world.decision for world in worlds]
     log_probs = ask(policy, decisions)
-    choices = [Choice(row, None) for row in log_probs]
+    choices = [Choice(row) for row in log_probs]
     if deliberate is not None:
         choices = deliberate(worlds, decisions, log_probs)
     actions = choose([choice.log_probs for choice in choices], generator)
@@ -119,7 +120,7 @@ def drive(
             tolerance.finished += step.episode is not None
         except EnvironmentFault as fault:
             tolerance.drop(world, fault)
-        transitions.append(Transition(world, decision, choice.log_probs, action, choice.target, step))
+        transitions.append(Transition(world, decision, choice.log_probs, action, choice.target, choice.value, step))
     return transitions
 
 

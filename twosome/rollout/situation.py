@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -11,6 +11,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from twosome.config.schema import EnvSettings
 from twosome.errors import EnvironmentFault
+from twosome.protocols import Identified, Restorable
 from twosome.rollout import transcript
 from twosome.types import Episode, Menu
 
@@ -77,3 +78,22 @@ def environment_fault(what: str, place: Place, actions: Sequence[int], lines: Se
     end = f"fault: {transcript.one_line(str(fault))}"
     fault.transcript = transcript.joined([*transcript.head(place.settings, place.episode_seed), *lines, "", end])
     return fault
+
+
+def restorable(env: gymnasium.Env) -> Restorable | None:
+    """The environment itself, where it can go back and nothing around it has a state of its own."""
+    inner = env
+    while isinstance(inner, STATELESS):
+        inner = inner.env
+    return inner if inner is env.unwrapped and isinstance(inner, Restorable) else None
+
+
+_IDENTIFIED: dict[type, bool] = {}  # what a class has takes long to find out, and stays
+
+
+def is_identified(snapshot: Any) -> bool:
+    """Whether a snapshot tells its state, as far as its class does."""
+    kind = type(snapshot)
+    if kind not in _IDENTIFIED:
+        _IDENTIFIED[kind] = isinstance(snapshot, Identified)
+    return _IDENTIFIED[kind]

@@ -16,6 +16,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from twosome.config.schema import EnvSettings
@@ -23,6 +24,8 @@ from twosome.errors import ConfigError
 
 if TYPE_CHECKING:
     from twosome.types import Menu
+
+CACHED = 128  # menus whose lines are kept: searches meet the same ones over and over
 
 
 class Script(NamedTuple):
@@ -47,6 +50,7 @@ def scene_lines(scene: str) -> str:
     return f"\nscene: {_indented(scene)}"
 
 
+@lru_cache(CACHED)
 def menu_lines(menu: Menu) -> str:
     """The legal actions, one a line."""
     pairs = zip(menu.indices, menu.phrases, strict=True)

@@ -33,14 +33,20 @@ if TYPE_CHECKING:
 Simulate = Callable[[Position, int], Outcome]
 Model = Callable[[list[Position]], list[Evaluation]]
 Bonus = Callable[[Position], float]
+Evaluations = dict[tuple[Hashable, tuple[str, ...]], Evaluation]
+"""What the model said of the positions of a world, by key and menu."""
 
 
 class Root(NamedTuple):
-    """Where a search begins: a position, what the model says of it, and the simulator of its world."""
+    """Where a search begins: a position, what the model says of it, and the simulator of its world.
+
+    `evaluations`: what the model said in earlier searches of the same world; this one reads it and adds to it.
+    """
 
     position: Position
     evaluation: Evaluation
     simulate: Simulate
+    evaluations: Evaluations | None = None
 
 
 @dataclass
@@ -88,7 +94,7 @@ class Result:
 
 
 Leaf = tuple[Path, Node]
-FREE = 16  # descents into what is known, per simulation, that are not counted as one
+FREE = 1  # descents into what is known, per simulation, that are not counted as one
 
 
 class Tree:
@@ -102,7 +108,7 @@ class Tree:
     ):
         self.simulate, self.settings, self.node, self.deadline = root.simulate, settings, Node(root.position), deadline
         self.started = self.known = self.steps = self.struck = self.torn_down = self.not_finite = 0
-        self.evaluations: dict[tuple[Hashable, tuple[str, ...]], Evaluation] = {}
+        self.evaluations: Evaluations = {} if root.evaluations is None else root.evaluations
         self.learn(([], self.node), root.evaluation)
         self.grew = False
         self.is_waiting = False

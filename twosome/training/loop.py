@@ -73,7 +73,9 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
     """Collect a rollout and learn from it."""
     policy, learner, progress = state.policy, state.learner, state.progress
     policy.clear_cache()
-    started = time.perf_counter()
+    if state.planner is not None:
+        state.planner.clear_cache()
+    started, worked = time.perf_counter(), time.process_time()
     rollout = collect(state.worlds, state.cfg.rollout_steps, state.generators["act"], state.planner)
     monitor.before_update(rollout, progress.updates)
     bad_before = learner.bad_updates
@@ -82,6 +84,7 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
         state.note_sound()
     if state.planner is not None:
         update |= state.planner.metrics()
+    update["speed/processor_seconds"] = time.process_time() - worked
     seconds = time.perf_counter() - started
     failed = state.worlds.tolerance.failed
     progress.add(rollout, update, policy.counts, failed, learner.bad_updates, seconds)

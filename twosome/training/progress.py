@@ -29,6 +29,7 @@ METRICS = {
     "eval/sampled_return": "discounted return of sampled evaluation episodes",
     "eval/sampled_success": "their success rate",
     "speed/steps_per_second": "decisions per second of wall time, collecting and learning together",
+    "speed/processor_seconds": "processor time of this update, collecting and learning together",
     "speed/seconds": "wall time of training so far, evaluation and saving included",
     "reuse/decisions": "share of the decisions asked for that were computed by the model, the rest was cached",
     "reuse/features": "share of the critic's states that were computed by the model, the rest was cached",

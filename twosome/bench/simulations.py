@@ -1,0 +1,91 @@
+"""Return against simulations: policies that have learnt for a part of their steps, with PUCT and with Gumbel search.
+
+The policies are those of the part `iteration` (method `twosome`, PPO): untrained, and after a quarter, a half and so on
+of the steps that the run took to 99 % of the optimum. One greedy episode each: these worlds have no randomness.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twosome.bench.episodes import play, policy_at
+from twosome.bench.runs import Job
+from twosome.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+ALGORITHMS = ("puct", "gumbel")
+
+
+def jobs(cfg: DictConfig) -> list[Job]:
+    return [(env, seed) for env in cfg.envs for seed in range(cfg.seeds)]
+
+
+def asked(cfg: DictConfig, env: str, seed: int) -> dict[str, Any]:
+    """What a job depends on. Raises `ConfigError` for a search or a world that cannot be."""
+    from twosome.agents.planning import search_settings
+    from twosome.config.compose import compose
+
+    compose([f"env={env}", f"seed={seed}"])
+    for n in cfg.simulations:
+        search_settings(simulations=n)
+    return {"shares": list(cfg.shares), "simulations": list(cfg.simulations)}
+
+
+def trained(cfg: DictConfig, env: str, seed: int) -> tuple[Path, float, float]:
+    """The PPO run of a world: its folder, its steps to 99 % (all, where it never came there), and the optimum."""
+    folder = Path(cfg.out).expanduser() / "iteration" / "twosome" / env / f"seed{seed}"
+    if not (folder / "result.json").exists():
+        raise ConfigError(
+            f"{folder} holds no finished run: do the part `iteration` with the method `twosome` first, such as "
+            f"parts=[iteration,simulations] methods=[twosome] envs=[{env}]."
+        )
+    found = json.loads((folder / "result.json").read_text(encoding="utf-8"))["found"]
+    there = found["to"]["0.99"]
+    return folder / "run", there["decisions"] if there else found["decisions"], found["optimum"]
+
+
+def measure(cfg: DictConfig, folder: Path, env: str, seed: int) -> list[dict[str, Any]]:
+    """An episode for every share of the training, algorithm and number of simulations."""
+    from twosome.config.compose import compose
+
+    run, steps, optimum = trained(cfg, env, seed)
+    world, rows = compose([f"env={env}"]).env, []
+    for share in cfg.shares:
+        policy = policy_at(run, share * steps)
+        for n in cfg.simulations:
+            for algorithm in ALGORITHMS if n else ALGORITHMS[:1]:
+                played = play(policy, [world], seed, simulations=n, algorithm=algorithm)
+                rows.append({"share": share, "algorithm": algorithm, "simulations": n, "optimum": optimum, **played})
+    return rows
+
+
+def table(found: dict[Job, Any]) -> str:
+    """Share of the optimum, the median of the seeds and the least; in brackets passes and seconds of an episode."""
+    blocks = []
+    for env in dict.fromkeys(env for env, _ in found):
+        rows = [row for (e, _), result in found.items() if e == env for row in result]
+        counts = sorted({row["simulations"] for row in rows})
+        lines = [
+            f"| {env}: trained for, algorithm | {' | '.join(f'{n} simulations' for n in counts)} |",
+            "|---|" + "---|" * len(counts),
+        ]
+        for share in dict.fromkeys(row["share"] for row in rows):
+            for algorithm in ALGORITHMS:
+                cells = [
+                    _cell([r for r in rows if (r["share"], r["simulations"]) == (share, n)], algorithm) for n in counts
+                ]
+                lines.append(f"| {share:.0%}, {algorithm} | {' | '.join(cells)} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _cell(rows: list[dict[str, Any]], algorithm: str) -> str:
+    kept = [r for r in rows if r["algorithm"] == algorithm or r["simulations"] == 0]
+    shares = [r["returned"] / r["optimum"] for r in kept]
+    passes, seconds = (statistics.median([r[name] for r in kept]) for name in ("passes", "seconds"))
+    return f"{statistics.median(shares):.3f}, least {min(shares):.3f} ({passes:,.0f}; {seconds:.1f} s)"
