@@ -71,10 +71,15 @@ def test_with_a_rough_critic_the_plan_is_optimal_one_by_one_and_in_batches(known
     passes = []
     for batch in (1, 8):
         planner = planner_of(policy, algorithm=algorithm, batch=batch, simulations=64)
-        (episode,) = run_episodes(policy, where, 1, greedy=True, seed=0, deliberate=planner)
+
+        def afresh(*asked, planner=planner):
+            planner.clear_cache()  # what an earlier decision has found out would leave nothing to ask
+            return planner(*asked)
+
+        (episode,) = run_episodes(policy, where, 1, greedy=True, seed=0, deliberate=afresh)
         assert episode.discounted_return == pytest.approx(optimum, abs=0.01)
         passes.append(planner.cost.passes)
-    most = 1 / 3 if "Food" in where.id else 1 / 2  # the 21 states of the salad are too few to fill batches
+    most = 0.4 if "Food" in where.id else 0.5  # what is asked once only leaves too little to fill batches
     assert passes[1] <= most * passes[0]
     (alone,) = run_episodes(policy, where, 1, greedy=True, seed=0)
     assert alone.discounted_return < 0.5 * optimum  # the policy itself knows nothing

@@ -23,14 +23,14 @@ MENU = ("wait", "go", "ask")
 
 
 def node(key="here", phrases=MENU, log_priors=None, value=0.0):
-    made = Node(Position(key, phrases, False, False, None))
+    made = Node(Position(key, phrases, False, False, None, None))
     n = len(phrases)
     made.expand(Evaluation(np.full(n, -np.log(n)) if log_priors is None else np.array(log_priors), value))
     return made
 
 
 def final(needs_value=False):
-    return Node(Position("end", (), True, needs_value, None))
+    return Node(Position("end", (), True, needs_value, None, None))
 
 
 def chain(*edges):
@@ -95,7 +95,7 @@ def test_a_descent_that_came_to_nothing_leaves_no_trace():
 def test_priors_that_are_no_numbers_become_even_and_are_told(bad, place):
     log_priors = np.log([0.7, 0.2, 0.1])
     log_priors[place] = bad
-    here = Node(Position("here", MENU, False, False, None))
+    here = Node(Position("here", MENU, False, False, None, None))
     assert not here.expand(Evaluation(log_priors, 0.5))
     assert here.priors == pytest.approx(1 / 3)
     assert here.value == 0.5
@@ -104,7 +104,7 @@ def test_priors_that_are_no_numbers_become_even_and_are_told(bad, place):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_no_number_becomes_zero_and_is_told(bad):
-    for here in (Node(Position("here", MENU, False, False, None)), final(needs_value=True)):
+    for here in (Node(Position("here", MENU, False, False, None, None)), final(needs_value=True)):
         log_priors = np.log([0.7, 0.2, 0.1])[: len(here.children)]
         assert not here.expand(Evaluation(log_priors, bad))
         assert here.value == 0.0
@@ -113,7 +113,7 @@ def test_a_value_that_is_no_number_becomes_zero_and_is_told(bad):
 
 
 def test_priors_of_another_menu_become_even():
-    here = Node(Position("here", MENU, False, False, None))
+    here = Node(Position("here", MENU, False, False, None, None))
     assert not here.expand(Evaluation(np.log([0.5, 0.5]), 0.0))
     assert here.priors == pytest.approx(1 / 3)
 

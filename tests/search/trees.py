@@ -46,7 +46,7 @@ LATER = {
 
 
 def position(game: Game, state: str, end: str = "") -> Position:
-    return Position(state, () if end else tuple(game[state]), bool(end), end == "cut", state)
+    return Position(state, () if end else tuple(game[state]), bool(end), end == "cut", state, (state, end))
 
 
 class Simulate:
@@ -235,7 +235,7 @@ def renamed(game: Game) -> tuple[Game, dict[str, str]]:
 def node_with(priors, visited=None, value=0.0, struck=(), phrases=None) -> Node:
     """A node of these priors; `visited`: {action: (visits, Q)}, `struck`: actions."""
     phrases = phrases or tuple(WORDS[: len(priors)])
-    here = Node(Position("here", phrases, False, False, None))
+    here = Node(Position("here", phrases, False, False, None, None))
     here.expand(Evaluation(np.log(np.array(priors, float)), value))
     for action, (visits, q) in (visited or {}).items():
         for _ in range(visits):

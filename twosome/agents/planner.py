@@ -38,7 +38,7 @@ METRICS = {
     "search/not_finite": "answers of the model to searches that held a NaN or an infinity since the start",
 }
 COSTS = ("passes", "leaves", "not_finite", "steps", "seconds")
-MOST_EVALUATIONS = 20_000  # positions of a world whose evaluations are kept
+MOST_EVALUATIONS = 50_000  # decisions of which is kept what the policy said
 TRIED = 8  # actions of a world's first decision that are taken twice, to see whether it repeats itself
 NEVER = -1e9  # the log-probability of an action that a search gives no weight, finite so that entropies stay numbers
 
@@ -97,7 +97,8 @@ class Simulator:
         world = self.world
         phrases = () if world.is_over else world.menu.phrases
         payload = Payload(world.snapshot(), world.decision)
-        return Position(world.key, phrases, world.is_over, is_truncated, payload)
+        asked = world.decision, world.is_over
+        return Position(world.key, phrases, world.is_over, is_truncated, payload, asked)
 
     def _does_not_repeat(self, what: str) -> ConfigError:
         return ConfigError(
@@ -132,7 +133,7 @@ class Planner:
         self.cost = Cost()
         self.struck = self.torn_down = 0
         self._checked: weakref.WeakSet[World] = weakref.WeakSet()
-        self._evaluations: weakref.WeakKeyDictionary[World, Evaluations] = weakref.WeakKeyDictionary()
+        self._evaluations: Evaluations = {}
         self._has_warned = False
 
     def __call__(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Choice]:
@@ -144,6 +145,8 @@ class Planner:
 
     def search(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Result]:
         """Search from where the worlds are; they are there again when it returns."""
+        if len(self._evaluations) > MOST_EVALUATIONS:
+            self.clear_cache()
         values = self._values([d.state for d in decisions])
         with ExitStack() as stack:
             simulators = []
@@ -152,7 +155,7 @@ class Planner:
                 stack.callback(simulators[-1].close)
             self._check(simulators)
             roots = [
-                Root(s.start, Evaluation(row.double().numpy(), value), s, self._evaluations_of(s.world))
+                Root(s.start, Evaluation(row.double().numpy(), value), s, self._evaluations)
                 for s, row, value in zip(simulators, log_probs, values, strict=True)
             ]
             results, cost = search(
@@ -209,12 +212,6 @@ class Planner:
             if len(states) > 1:
                 return [value for state in states for value in self._values([state])]
             return [float("nan")]
-
-    def _evaluations_of(self, world: World) -> Evaluations:
-        kept = self._evaluations.setdefault(world, {})
-        if len(kept) > MOST_EVALUATIONS:
-            kept.clear()
-        return kept
 
     def _bonus_of(self) -> Callable[[Position], float] | None:
         bonus = self.bonus

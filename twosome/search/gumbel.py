@@ -20,6 +20,7 @@ import numpy as np
 from twosome.search.tree import Node
 
 C_VISIT, C_SCALE = 50.0, 0.1
+TINY = float(np.finfo(float).tiny)
 
 
 def considered_visits(considered: int, simulations: int) -> tuple[int, ...]:
@@ -51,11 +52,12 @@ def select_root(node: Node, noise: np.ndarray, visits: int, floor: float) -> int
 
     Where dead ends have upset the schedule, those visited most but less often come next, then the others.
     """
-    due = np.unique(node.visits[~node.is_struck])
-    if not len(due):
+    visited = node.visits.tolist()
+    due = {n for n, is_struck in zip(visited, node.is_struck.tolist(), strict=True) if not is_struck}
+    if not due:
         return -1
-    k = max(int(np.searchsorted(due, visits, side="right")) - 1, 0)
-    return _highest(node, noise, node.visits == due[k], floor)
+    chosen = max((n for n in due if n <= visits), default=min(due))
+    return _highest(node, noise, node.visits == chosen, floor)
 
 
 def select_inside(node: Node, floor: float) -> int:
@@ -76,20 +78,30 @@ def improved(node: Node, floor: float) -> np.ndarray:
 
 def sigma(node: Node, floor: float) -> np.ndarray:
     """sigma(q-hat) of every action: [A]."""
-    q = completed_q(node)
-    low = q.min(initial=np.inf)
-    return (C_VISIT + node.visits.max(initial=0)) * C_SCALE * (q - low) / max(q.max(initial=low) - low, floor)
+    q = _completed(node)
+    low = min(q, default=0.0)
+    scale = (C_VISIT + node.visits.max(initial=0)) * C_SCALE / max(max(q, default=0.0) - low, floor)
+    return np.array([scale * (value - low) for value in q])
 
 
 def completed_q(node: Node) -> np.ndarray:
     """Q of every action, v_mix where none came back or the action is struck: [A]."""
-    is_known = ~np.isnan(node.q)
-    if not is_known.any():
-        return np.full(len(node.q), node.value)
-    q, weights = node.q[is_known], np.maximum(node.priors[is_known], np.finfo(float).tiny)
-    n = sum(node.done[a] for a in np.flatnonzero(is_known))
-    mix = (node.value + n * float((weights * q).sum() / weights.sum())) / (1 + n)
-    return np.where(is_known, node.q, mix)
+    return np.array(_completed(node))
+
+
+def _completed(node: Node) -> list[float]:
+    """The same as numbers of Python: menus are short, and this is asked at every step of every descent."""
+    q, priors = node.q.tolist(), node.priors.tolist()
+    weight = total = 0.0
+    n = 0
+    for a, value in enumerate(q):
+        if value == value:  # a NaN is not equal to itself
+            prior = max(priors[a], TINY)
+            weight, total, n = weight + prior, total + prior * value, n + node.done[a]
+    if not weight:
+        return [node.value] * len(q)
+    mix = (node.value + n * total / weight) / (1 + n)
+    return [value if value == value else mix for value in q]
 
 
 def _highest(node: Node, noise: np.ndarray, is_due: np.ndarray, floor: float) -> int:

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 Simulate = Callable[[Position, int], Outcome]
 Model = Callable[[list[Position]], list[Evaluation]]
 Bonus = Callable[[Position], float]
-Evaluations = dict[tuple[Hashable, tuple[str, ...]], Evaluation]
-"""What the model said of the positions of a world, by key and menu."""
+Evaluations = dict[Hashable, Evaluation]
+"""What the model said, by what it was asked."""
 
 
 class Root(NamedTuple):
     """Where a search begins: a position, what the model says of it, and the simulator of its world.
 
-    `evaluations`: what the model said in earlier searches of the same world; this one reads it and adds to it.
+    `evaluations`: what the model said in earlier searches; this one reads it and adds to it.
     """
 
     position: Position
@@ -141,7 +141,7 @@ class Tree:
     def learn(self, leaf: Leaf, evaluation: Evaluation) -> None:
         """Note what the model says of a leaf, and hand its value up."""
         path, node = leaf
-        self.evaluations[node.position.key, node.position.phrases] = evaluation
+        self.evaluations[node.position.asked] = evaluation
         self.not_finite += not node.expand(evaluation)
         back_up(path, node.value)
         self._solve(path)
@@ -229,7 +229,7 @@ class Tree:
 
     def _ask(self, path: Path, node: Node) -> Leaf | None:
         """The leaf that the model must evaluate; None where it did so before, on another way to the same state."""
-        evaluation = self.evaluations.get((node.position.key, node.position.phrases))
+        evaluation = self.evaluations.get(node.position.asked)
         if evaluation is None:
             node.is_waiting = True
             return path, node

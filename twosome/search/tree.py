@@ -19,7 +19,8 @@ class Position(NamedTuple):
 
     `key`: equal for equal situations, whatever way led there; `phrases`: the menu, which breaks ties; `is_final`:
     nothing can be done any more (then `phrases` is empty); `needs_value`: a final one that was cut off and not lost has
-    a value all the same; `payload`: what the simulator and the model need of it.
+    a value all the same; `payload`: what the simulator and the model need of it; `asked`: equal where the model would
+    say the same.
     """
 
     key: Hashable
@@ -27,6 +28,7 @@ class Position(NamedTuple):
     is_final: bool
     needs_value: bool
     payload: Any
+    asked: Hashable
 
 
 class Outcome(NamedTuple):
