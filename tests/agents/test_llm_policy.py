@@ -243,7 +243,7 @@ def test_the_weights_come_back(tmp_path):
     narrower = tmp_path / "narrower"
     narrower.mkdir()
     _narrower(policy).save_weights(narrower)
-    with pytest.raises(CheckpointError, match="do not fit the policy"):
+    with pytest.raises(CheckpointError, match="does not fit this model"):
         other.load_weights(narrower)
 
 
