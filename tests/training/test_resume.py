@@ -1,6 +1,8 @@
 """A run is continued by its command line, its folder or a checkpoint of it, and ends as if it had not been stopped."""
 
 import json
+import re
+import shutil
 
 import pytest
 import yaml
@@ -112,3 +114,49 @@ def test_settings_from_before_a_setting_existed_leave_the_run_as_it_was(finished
     cfg = saved_settings(tmp_path / "config.yaml")
     assert (cfg.ppo.count_bonus, cfg.baseline.backward) == (0.0, True)
     assert (cfg.policy.temperature, cfg.policy.scorer, cfg.init) == (1.0, "trie", None)
+
+
+def told(error) -> list[str]:
+    """The command that a message prints, without its program."""
+    [line] = re.findall(r"To go on with it: twosome-train ([^.]*(?:\.[^ .][^.]*)*)\. ", str(error.value) + " ")
+    return line.split()
+
+
+def test_a_finished_run_is_extended_by_the_command_that_it_names(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    before = (folder / "metrics.jsonl").read_text().splitlines()
+    with pytest.raises(ConfigError, match="holds a finished run of 512 steps") as refused:
+        open_run(compose([f"resume={folder}"]))
+    assert told(refused) == [f"resume={folder}", "total_steps=1024"]
+    cfg = compose(told(refused))
+    train(open_run(cfg))
+    after = (folder / "metrics.jsonl").read_text().splitlines()
+    assert after[: len(before)] == before
+    assert json.loads(after[-1])["step"] == json.loads((folder / "summary.json").read_text())["env_steps"] == 1024
+    assert json.loads((folder / "summary-00000512.json").read_text())["env_steps"] == 512
+    assert saved_settings(folder / "config.yaml").total_steps == 1024
+    assert saved_settings(folder / "config.yaml").resume is None
+
+
+def test_an_extended_run_that_was_killed_goes_on(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    open_run(compose([f"resume={folder}", "total_steps=768"])).close()  # as far as a kill may leave it
+    assert not (folder / "summary.json").exists()
+    assert train(open_run(compose([f"resume={folder}"])))["env_steps"] == 768
+
+
+def test_a_run_never_gets_shorter(unfinished):
+    with pytest.raises(ConfigError, match=r"total_steps: 512 -> 256.*total_steps may grow"):
+        compose([f"resume={unfinished}", "total_steps=256"])
+
+
+def test_a_run_that_came_to_its_goal_is_extended_beyond_it(tmp_path):
+    folder = tmp_path / "run"
+    goal = [*SMALL, "env.optimum=-5", "log.eval_interval=1", f"run_dir={folder}"]
+    assert train(open_run(compose(goal)))["env_steps"] == 64
+    with pytest.raises(ConfigError) as refused:
+        open_run(compose([f"resume={folder}", "total_steps=1024"]))
+    assert told(refused)[1:] == ["total_steps=1024", "log.stop_at=null"]
+    assert train(open_run(compose([f"resume={folder}", "log.stop_at=null"])))["env_steps"] == 512

@@ -117,22 +117,24 @@ def continued(cfg: TrainSettings, usual: TrainSettings, overrides: Sequence[str]
     asked, empty, old = (flat(asdict(c)) for c in (cfg, usual, saved))
     explicit = {key_of(o) for o in overrides}
     touched = [k for k in asked if asked[k] != empty.get(k) or k in explicit]
-    changed = [_change(k, old, asked) for k in touched if asked[k] != old.get(k) and not is_free(k)]
+    may_differ = (*FREE, "total_steps") if asked["total_steps"] >= old["total_steps"] else FREE
+    changed = [_change(k, old, asked) for k in touched if asked[k] != old.get(k) and not is_free(k, may_differ)]
     if changed:
         raise ConfigError(
-            f"resume={path} continues a run with its own settings; these differ: {'; '.join(changed)}. Leave them out."
+            f"resume={path} continues a run with its own settings; these differ: {'; '.join(changed)}. Leave them out; "
+            "total_steps may grow, and init=PATH begins a new run with this one's weights."
         )
     node = OmegaConf.structured(saved)
     for key in touched:
-        if is_free(key):
+        if is_free(key, may_differ):
             OmegaConf.update(node, key, asked[key])
     node.resume, node.run_dir = str(path), None
     return _object(node)
 
 
-def is_free(key: str) -> bool:
+def is_free(key: str, free: Sequence[str] = FREE) -> bool:
     """Whether a setting may differ when a run is continued."""
-    return any(key == f or key.startswith(f + ".") for f in FREE)
+    return any(key == f or key.startswith(f + ".") for f in free)
 
 
 def _saved(path: Path) -> TrainSettings:

@@ -130,17 +130,13 @@ class Progress:
             self.is_new_best = True
 
     def is_over(self) -> bool:
-        """Whether the steps are used up, or the last greedy evaluation came to `log.stop_at` of the known optimum.
-
-        Below zero it may fall short of the optimum by the same share of its size.
-        """
+        """Whether the steps are used up, or the last greedy evaluation came to `log.stop_at` of the known optimum."""
         return self.steps >= self.cfg.total_steps or self._reached()
 
     def _reached(self) -> bool:
-        stop_at, optimum = self.cfg.log.stop_at, self.cfg.env.optimum
-        if stop_at is None or optimum is None or self.last_evaluation is None:
+        goal = goal_of(self.cfg)
+        if goal is None or self.last_evaluation is None:
             return False
-        goal = optimum * (stop_at if optimum >= 0 else 2 - stop_at)
         return bool(self.last_evaluation["greedy"]["return_mean"] >= goal)
 
     def state_dict(self) -> StateDict:
@@ -177,6 +173,17 @@ class Progress:
             "eval_after": self.eval_after,
             "versions": versions(),
         }
+
+
+def goal_of(cfg: TrainSettings) -> float | None:
+    """The greedy return at which a run ends: `log.stop_at` of a known optimum; None where it uses all steps.
+
+    Below zero it may fall short of the optimum by the same share of its size.
+    """
+    stop_at, optimum = cfg.log.stop_at, cfg.env.optimum
+    if stop_at is None or optimum is None:
+        return None
+    return optimum * (stop_at if optimum >= 0 else 2 - stop_at)
 
 
 def _best(value: dict[str, Any]) -> dict[str, float]:

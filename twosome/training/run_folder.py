@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,8 +13,9 @@ from twosome import checkpoint_folder, files, tensor_files
 from twosome.config.saved import must_agree, to_yaml
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import sign
-from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, EnvironmentFault, brief
+from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, EnvironmentFault, brief, number
 from twosome.terminal import say
+from twosome.training.progress import goal_of
 from twosome.versions import versions
 
 if TYPE_CHECKING:
@@ -123,8 +125,7 @@ def open_run(cfg: TrainSettings) -> Run:
             )
     else:
         folder = files.user_path(str(cfg.run_dir or _new_folder(cfg)), "run_dir")
-    asked = None if path is not None else cfg
-    has_agreed = _must_be_ours(folder, asked)
+    has_agreed = _must_be_ours(folder, cfg, path is None)
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         lock = files.lock(folder)
@@ -137,10 +138,12 @@ def open_run(cfg: TrainSettings) -> Run:
         ) from error
     run = Run(folder, None, cfg, lock)
     try:
-        _must_be_ours(folder, None if has_agreed else asked)  # another run may have begun or ended meanwhile
+        _must_be_ours(folder, cfg, path is None and not has_agreed)  # another run may have begun or ended meanwhile
         files.tidy(folder, OURS)
         files.tidy(folder / "checkpoints", checkpoint_folder.NAME)
         run.checkpoint = _start(folder, cfg) if path is None else _resume(path, folder)
+        if (folder / "summary.json").exists():
+            _reopen(run)
     except BaseException:
         run.close()
         raise
@@ -148,20 +151,18 @@ def open_run(cfg: TrainSettings) -> Run:
     return run
 
 
-def _must_be_ours(folder: Path, cfg: TrainSettings | None) -> bool:
+def _must_be_ours(folder: Path, cfg: TrainSettings, must_match: bool) -> bool:
     """Refuse a folder that is neither new nor that of an unfinished run with these settings. Returns whether it is one.
 
-    `cfg`: None where the run brings its own. Raises `CheckpointError`, `ConfigError`.
+    `must_match`: whether `cfg` is a command line's own and not the run's. Raises `CheckpointError`, `ConfigError`.
     """
     if not folder.is_dir():
         return False
     files.must_hold_no_links(folder)
     if (folder / CONFIG).exists():
         if (folder / "summary.json").exists():
-            raise ConfigError(
-                f"{folder} holds a finished run. Choose another run_dir, or remove the folder to run it again."
-            )
-        if cfg is not None:
+            _must_go_on(folder, cfg)
+        if must_match:
             must_agree(folder, cfg)
         return True
     if found := checkpoint_folder.checkpoints(folder):
@@ -183,6 +184,31 @@ def _must_be_ours(folder: Path, cfg: TrainSettings | None) -> bool:
 def _is_empty(path: Path) -> bool:
     """Whether it is the folder `checkpoints` of a run that was stopped before it began."""
     return path.name == "checkpoints" and path.is_dir() and not any(path.iterdir())
+
+
+def _reopen(run: Run) -> None:
+    """A finished run goes on: its summary stays under another name, its settings are today's."""
+    assert run.checkpoint is not None
+    step = run.checkpoint.name.removeprefix("step-")
+    files.write_text(run.folder / CONFIG, to_yaml(dataclasses.replace(run.cfg, resume=None)))
+    (run.folder / "summary.json").rename(run.folder / f"summary-{step}.json")
+
+
+def _must_go_on(folder: Path, cfg: TrainSettings) -> None:
+    """Refuse a finished run, unless `resume` asks for more of it. Raises `CheckpointError`, `ConfigError`."""
+    summary = files.read_json(folder / "summary.json")
+    done, best = (summary.get(key) if isinstance(summary, dict) else None for key in ("env_steps", "best"))
+    steps = done if isinstance(done, int) else 0
+    goal = goal_of(cfg)
+    came_there = goal is not None and isinstance(best, dict) and number(best.get("greedy"), "best.greedy") >= goal
+    if cfg.resume is not None and steps < cfg.total_steps and not came_there:
+        return
+    more = " log.stop_at=null" if came_there else ""
+    extended = f"twosome-train resume={folder} total_steps={max(2 * steps, cfg.total_steps)}{more}"
+    raise ConfigError(
+        f"{folder} holds a finished run of {steps:,} steps. To go on with it: {extended}. To begin another: leave "
+        "run_dir out or choose another one."
+    )
 
 
 def _start(folder: Path, cfg: TrainSettings) -> Path | None:
