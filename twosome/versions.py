@@ -14,12 +14,6 @@ PACKAGES = ("twosome", "torch", "transformers", "peft", "bitsandbytes", "gymnasi
 
 def versions() -> dict[str, Any]:
     """Machine, Python, packages and the commit of this code, where it is in a repository."""
-    packages = {}
-    for name in PACKAGES:
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:
-            continue
     here = str(Path(__file__).resolve().parent)
     try:
         done = subprocess.run(["git", "-C", here, "rev-parse", "HEAD"], capture_output=True, text=True)
@@ -32,8 +26,19 @@ def versions() -> dict[str, Any]:
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "commit": commit or None,
-        **packages,
+        **packages(),
     }
+
+
+def packages() -> dict[str, str]:
+    """The versions of this package and of those that results depend on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _processor() -> str:

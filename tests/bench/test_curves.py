@@ -16,7 +16,7 @@ def found(steps, taken=(1000, 1000, 1000)):
         "final_greedy": [0.9] * len(taken),
         "final_sampled": [0.9] * len(taken),
         "steps_to": {"0.95": list(steps), "0.99": list(steps)},
-        "seconds_to": {"0.95": [1.0], "0.99": [1.0]},
+        "seconds_to": {share: [None if s is None else 7.0 for s in steps] for share in ("0.95", "0.99")},
     }
 
 
@@ -39,7 +39,7 @@ def test_the_overview_has_a_line_a_method_and_a_column_an_environment():
     untrained = found([], ()) | {"final_sampled": [0.1, 0.2, 0.3]}
     some, none = found([100, 300, None]), found([None] * 3)
     table = curves.overview({"a": {"mlp": some, "random": untrained}, "b": {"mlp": none, "random": untrained}})
-    assert "| mlp | 300 (2 of 3) | > 1,000 (0 of 3) |" in table
+    assert "| mlp | 300, 7 s (2 of 3) | > 1,000 (0 of 3) |" in table
     assert "| random | 0.200 | 0.200 |" in table
 
 

@@ -134,3 +134,15 @@ def test_every_method_of_the_bench_has_settings(tmp_path):
     assert (plain.self_imitation.weight, plain.count_bonus) == (0, 0)
     assert (full.self_imitation.weight, full.count_bonus) == (ours.self_imitation.weight, ours.count_bonus)
     assert full.count_bonus > 0
+
+
+@pytest.mark.parametrize("name", ["learning", "generalization"])
+def test_where_nothing_was_run_the_shipped_results_are_shown(name, tmp_path, monkeypatch, capsys):
+    from twosome.bench.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    main([name, "run=false"])
+    said = capsys.readouterr().out
+    assert "These are the shipped results" in said
+    assert "| entertainment |" in said
+    assert list(tmp_path.iterdir()) == []

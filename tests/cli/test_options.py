@@ -146,3 +146,11 @@ def test_a_command_with_too_few_arguments_says_its_usage(module: str):
 def test_every_file_of_commands_has_its_schema():
     """A file of conf/ belongs to a command with a schema, or to a bench."""
     assert {p.stem for p in conf_dir().glob("*.yaml")} == {*SCHEMAS, "learning", "generalization"}
+
+
+@pytest.mark.parametrize("name", ["train", "eval", "inspect", "play"])
+def test_the_version_is_ours(name: str, capsys):
+    import twosome
+
+    said = answer(name, ["--version"], capsys)
+    assert said.startswith(f"twosome {twosome.__version__}, torch ")

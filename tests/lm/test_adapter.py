@@ -1,5 +1,6 @@
 """LoRA adapters: where they sit, their precision, how they are switched off; over quantised and compiled models."""
 
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -9,8 +10,9 @@ import zoo
 from zoo import relative, worst
 
 import twosome
+from twosome.config.compose import compose
 from twosome.errors import ConfigError, ModelError
-from twosome.lm.adapter import adapter_off, add_adapter, compile_layers
+from twosome.lm.adapter import adapter_off, add_adapter, compile_layers, load_adapter, save_adapter
 from twosome.types import Decision
 
 SOME = [
@@ -41,6 +43,32 @@ def test_targets(targets, layers):
 def test_targets_that_do_not_exist_list_those_that_do():
     with pytest.raises(ConfigError, match=r"model.lora.targets=\['query'\].*q_proj.*all-linear"):
         add_adapter(zoo.model("llama"), lora(targets=["query"]))
+
+
+@pytest.mark.parametrize("family", zoo.FAMILIES)
+def test_the_default_of_any_model_fits_every_architecture_and_hints_name_layers_of_it(family):
+    default = compose(["model=hf", "model.name=any"]).model.lora.targets
+    attention = "eager" if family == "gemma2" else "sdpa"
+    model = add_adapter(zoo.model(family, attention=attention), lora(targets=default))
+    assert any("lora_A" in n for n, p in model.named_parameters() if p.requires_grad)
+    assert not any("lm_head" in n or "embed_out" in n for n, p in model.named_parameters() if p.requires_grad)
+    with pytest.raises(ConfigError) as caught:
+        add_adapter(zoo.model(family, attention=attention), lora(targets=["nothing_of_this_name"]))
+    [example] = re.findall(r"as in 'model\.lora\.targets=\[([^\]]*)\]'", str(caught.value))
+    add_adapter(zoo.model(family, attention=attention), lora(targets=example.split(", ")))  # what the hint says works
+
+
+def test_an_adapter_on_another_base_warns(tmp_path, caplog):
+    first, second = (zoo.model("llama", seed=seed) for seed in (0, 1))
+    first.config._name_or_path, second.config._name_or_path = "some/Base-1B", "other/Base-2B"
+    first.name_or_path = "some/Base-1B"
+    save_adapter(add_adapter(first, lora()), tmp_path)
+    for name, warns in (("/models/base-1b", False), ("other/Base-2B", True)):
+        second = zoo.model("llama", seed=1)
+        second.config._name_or_path = name
+        caplog.clear()
+        load_adapter(add_adapter(second, lora()), tmp_path)
+        assert ("was trained on 'some/Base-1B' and is put on other/Base-2B" in caplog.text) == warns
 
 
 def test_transposed_layers_of_gpt2():

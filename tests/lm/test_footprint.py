@@ -9,6 +9,7 @@ import pytest
 import zoo
 
 from twosome.config.compose import compose
+from twosome.config.schema import conf_dir
 from twosome.errors import ConfigError, ModelError
 from twosome.lm.footprint import ADAPTER_BYTES, GIB, footprint, must_fit, size
 
@@ -78,7 +79,7 @@ def test_against_the_measured_peak(folder, overrides, capsys):
 
 
 def test_parts_of_a_7b_model(seven):
-    whole = made(seven, "model.dtype=bfloat16")
+    whole = made(seven, "model.dtype=bfloat16", "model.lora.targets=[q_proj,v_proj]")
     assert whole.parts["weights"] == pytest.approx(6738415616 * 2)
     assert whole.parts["adapter and optimiser"] == 32 * 2 * 2 * 8 * 4096 * ADAPTER_BYTES
     int8 = made(seven, "model.dtype=bfloat16", "model.quantization=int8").parts["weights"]
@@ -154,3 +155,29 @@ def test_no_model_no_plan():
     assert footprint(compose(["method=tabular"])) is None
     with pytest.raises(ModelError):
         made("/nowhere/at/all")
+
+
+PUBLISHED_SIZES = {  # parameters, as the models' own pages say
+    "llama_7b": 6_738_415_616,
+    "llama_1b": 1_235_814_400,
+    "qwen_0_6b": 596_049_920,
+    "qwen_1_5b": 1_543_714_304,
+}
+
+
+@pytest.mark.parametrize("preset", PUBLISHED_SIZES)
+def test_a_preset_is_planned_without_a_network(preset, monkeypatch):
+    monkeypatch.setattr("twosome.lm.loading._hub_answers", lambda: False)
+    made = footprint(compose([f"model={preset}", "model.quantization=none", "model.dtype=bfloat16"]))
+    assert made.parts["weights"] == 2 * PUBLISHED_SIZES[preset]
+
+
+def test_every_preset_has_its_size():
+    presets = [p.stem for p in (conf_dir() / "model").glob("*.yaml") if p.stem not in ("hf", "tiny")]
+    assert set(presets) == PUBLISHED_SIZES.keys()
+
+
+def test_an_unknown_model_has_no_plan_without_a_network(monkeypatch):
+    monkeypatch.setattr("twosome.lm.loading._hub_answers", lambda: False)
+    with pytest.raises(ModelError, match="hub cannot be reached"):
+        footprint(compose(["model=hf", "model.name=some/unknown"]))

@@ -1,6 +1,8 @@
 """What a person sees: the first line before the model, lines that fit, means of full windows, mistakes of a world."""
 
 import logging
+import subprocess
+import sys
 from collections import deque
 
 import pytest
@@ -28,7 +30,7 @@ def test_a_line_fits_and_says_the_total_and_the_time_left_first(width):
     progress.last_evaluation = {"greedy": {"return_mean": 0.9205}}
     line = progress_line(progress, width)
     assert len(line) <= width
-    assert line.startswith(" 51,200 of 100,000  8:08 left"[:width])
+    assert line.startswith(" 51,200 of 100,000  at most 8:08 left"[:width])
     assert ("return 0.500  greedy 0.92" in line) == (width >= 67)
     assert ("entropy 1.50" in line) == (width >= 200)
 
@@ -98,3 +100,9 @@ def test_a_run_ends_near_a_known_optimum_of_any_sign(optimum, good, bad):
         progress = progress_of(f"env.optimum={optimum}")
         progress.last_evaluation = {"greedy": {"return_mean": value}}
         assert progress.is_over() == is_over
+
+
+def test_what_the_first_line_needs_is_light():
+    code = "import sys, twosome.training.start; print([m for m in ('torch', 'transformers') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"

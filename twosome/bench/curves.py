@@ -65,14 +65,14 @@ def iqm_interval(values: Sequence[float] | np.ndarray, resamples: int = 2000, se
 
 
 def overview(results: Results) -> str:
-    """Methods x environments: median steps to 99 % of the optimum, and how many of the seeds came there.
+    """Methods x environments: median steps and seconds to 99 % of the optimum, and how many of the seeds came there.
 
     Below, for the methods that do not learn, their sampled returns.
     """
     methods = list(dict.fromkeys(m for found in results.values() for m in found))
     learning = [m for m in methods if m not in UNTRAINED]
     untrained = [m for m in methods if m in UNTRAINED]
-    steps = "steps to 99 % of the optimum, greedy: median (seeds that came there)"
+    steps = "steps and seconds to 99 % of the optimum, greedy: medians (seeds that came there)"
     returns = "sampled return of what does not learn, interquartile mean"
     lines = []
     for title, wanted, cell in ((steps, learning, _steps_cell), (returns, untrained, _return_cell)):
@@ -88,7 +88,11 @@ def overview(results: Results) -> str:
 
 def _steps_cell(r: MethodResult) -> str:
     steps = r["steps_to"]["0.99"]
-    return f"{_median(steps, r['steps'])} ({sum(s is not None for s in steps)} of {len(steps)})" if steps else "not run"
+    if not steps:
+        return "not run"
+    seconds = _median(r["seconds_to"]["0.99"], None)
+    in_time = "" if seconds in ("", "-") else f", {seconds} s"
+    return f"{_median(steps, r['steps'])}{in_time} ({sum(s is not None for s in steps)} of {len(steps)})"
 
 
 def _return_cell(r: MethodResult) -> str:

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir
+from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir, shipped
 from twosome.config.saved import must_agree
 from twosome.errors import ConfigError
 
@@ -52,6 +52,10 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
             compose([f"env={target}"])
     jobs = [(source, seed) for source in cfg.sources for seed in range(cfg.seeds)]
     waiting = [job for job in jobs if not _is_done(cfg, out, *job)] if cfg.run else []
+    is_there = any(_result_file(out, *job).exists() for job in jobs)
+    if not cfg.run and (table := shipped("generalization", is_there)):
+        print(table)
+        return {"failed": []}
     print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
     failed = run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
     results = {source: _read(out, source, cfg.seeds) for source in cfg.sources}

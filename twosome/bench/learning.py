@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twosome.bench.curves import UNTRAINED, MethodResult, draw, markdown, overview
-from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir
+from twosome.bench.runs import check_listed, check_numbers, leave, run_all, run_dir, shipped
 from twosome.config.saved import must_agree
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
         folder = _result_file(out, method, env, seed).parent
         if (folder / "config.yaml").exists():
             must_agree(folder, dataclasses.replace(settings[method, env], seed=seed))
+    is_there = any(_result_file(out, *job).exists() for job in jobs)
+    if not cfg.run and (table := shipped("learning", is_there)):
+        print(table)
+        return {"failed": []}
     print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
     failed = run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
     results = {e: {m: _summary(cfg, out, m, e) for m in cfg.methods} for e in cfg.envs}

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENTS = ("tomato_salad", "tomato_lettuce_salad", "food_preparation", "entertainment")
 MODES = ("pass", "update", "count")
-RESULTS = Path("notebooks/results")
 
 Result: TypeAlias = dict[str, Any]
 """What the JSON holds: `machine`, `command`, ..., `models` (each with its `rows`) and `environments`."""
@@ -100,7 +99,7 @@ def parser() -> Parser:
         "--output",
         type=Path,
         default=None,
-        help="of the JSON; default throughput_<model>.json in notebooks/results, or here",
+        help="of the JSON; default outputs/throughput_<model>.json",
     )
     p.add_argument("--markdown", action="store_true", help="print markdown instead of drawn tables")
     return p
@@ -130,6 +129,8 @@ def main(argv: list[str] | None = None) -> None:
         "environments": [],
     }
     path = options.output or _default_output(options)
+    if options.output is None:
+        path.parent.mkdir(exist_ok=True)
 
     def save() -> None:
         result["load_average"]["after"] = os.getloadavg()
@@ -277,4 +278,4 @@ def _accelerator(options: argparse.Namespace) -> dict[str, Any]:
 
 def _default_output(options: argparse.Namespace) -> Path:
     name = "environments" if options.environments else options.model.replace("/", "_").replace(",", "_")
-    return (RESULTS if RESULTS.is_dir() else Path()) / f"throughput_{name}.json"
+    return Path("outputs") / f"throughput_{name}.json"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from twosome.config.compose import checked, compose_command, prepared, register
@@ -27,6 +28,7 @@ from twosome.errors import (
 )
 from twosome.terminal import protected, say
 from twosome.training.interrupt import Interrupt, Stopped
+from twosome.versions import packages
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -50,15 +52,19 @@ LESS_MEMORY = (
     "smaller model, or model.quantization; twosome-train plan=true shows what takes how much."
 )
 FAILED_RUN = (CheckpointError, EnvironmentFault, NumericsError)
+After = Callable[[list[tuple[list[str], Any]]], None]
 Job = Callable[[Any], object]  # of the settings of its command: an object of its schema, of a bench a `DictConfig`
 
 
-def run(config_name: str, job: Job, argv: list[str]) -> None:
-    """Compose the settings, check them, run the job. Exits with 2 for a mistake in the settings, 1 for a failed run."""
+def run(config_name: str, job: Job, argv: list[str], after: After | None = None) -> None:
+    """Compose the settings, check them, run the job. Exits with 2 for a mistake in the settings, 1 for a failed run.
+
+    `after`: is given the results of several runs (`-m`) in their order, each with its own part of the command line.
+    """
     with protected():
         try:
             with Interrupt():
-                _run(config_name, job, argv)
+                _run(config_name, job, argv, after)
         except TwosomeError as error:
             leave(error, 1 if isinstance(error, FAILED_RUN) else 2)
         except Stopped as stopped:
@@ -81,7 +87,10 @@ def leave(error: BaseException, code: int) -> NoReturn:
     raise SystemExit(code) from None
 
 
-def _run(config_name: str, job: Job, argv: list[str]) -> None:
+def _run(config_name: str, job: Job, argv: list[str], after: After | None) -> None:
+    if "--version" in argv:
+        print(", ".join(f"{name} {version}" for name, version in packages().items()))
+        return
     flags = [a for a in argv if a.startswith("-")]
     for flag in flags:
         if flag.split("=")[0] not in FLAGS + SHORT_FLAGS:
@@ -92,12 +101,12 @@ def _run(config_name: str, job: Job, argv: list[str]) -> None:
                 f"Unknown option {flag!r}.{hint} Settings are written without dashes, as key=value; {listed}."
             )
     if flags:
-        _with_hydra(config_name, job, argv)
+        _with_hydra(config_name, job, argv, after)
     else:
         job(compose_command(argv, config_name))
 
 
-def _with_hydra(config_name: str, job: Job, argv: list[str]) -> None:
+def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None) -> None:
     """Hydra's own command line: `--help`, `--cfg job`, `--config-dir` for own settings, `-m` for several runs."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
@@ -105,9 +114,15 @@ def _with_hydra(config_name: str, job: Job, argv: list[str]) -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     def checked_job(cfg: DictConfig) -> object:
-        return job(checked(cfg, list(HydraConfig.get().overrides.task), config_name))
+        overrides = list(HydraConfig.get().overrides.task)
+        result = job(checked(cfg, overrides, config_name))
+        results.append((overrides, result))
+        return result
 
     register()
+    results: list[tuple[list[str], Any]] = []
+    kept_by_hydra = Path("outputs") / "multirun.yaml"
+    had_it = kept_by_hydra.exists()
     overrides: list[str] = []
     options: list[str] = []
     for before, argument in zip(["", *argv], argv, strict=False):
@@ -122,7 +137,12 @@ def _with_hydra(config_name: str, job: Job, argv: list[str]) -> None:
         raise
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, overrides, config_name)) from None
+    else:
+        if after is not None and len(results) > 1:
+            after(results)
     finally:
+        if not had_it:
+            kept_by_hydra.unlink(missing_ok=True)  # of no use beside the runs' own config.yaml
         sys.argv = arguments
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:

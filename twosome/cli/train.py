@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from twosome.cli import command
+from twosome.cli import command, sweep
 
 if TYPE_CHECKING:
     from twosome.config.schema import TrainSettings
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> None:
     """The command `twosome-train`."""
-    command.run("train", job, sys.argv[1:] if argv is None else argv)
+    command.run("train", job, sys.argv[1:] if argv is None else argv, sweep.show)
 
 
 def job(cfg: TrainSettings) -> dict[str, Any] | None:

@@ -163,6 +163,7 @@ class LogSettings:
     tracked_states: int = setting(at_least(0))
     tracked_interval: int = setting(above(0))
     max_failed_episodes: float = setting(fraction())
+    wandb: str | None = None
 
 
 @dataclass(kw_only=True)

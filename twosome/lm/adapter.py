@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from twosome import tensor_files
-from twosome.errors import ConfigError
+from twosome import files, tensor_files
+from twosome.errors import ConfigError, brief
 from twosome.types import LanguageModel
 
 if TYPE_CHECKING:
     from twosome.config.schema import LoraSettings
+
+log = logging.getLogger(__name__)
 
 
 def add_adapter(lm: LanguageModel, settings: LoraSettings, gradient_checkpointing: bool = False) -> LanguageModel:
@@ -36,15 +39,27 @@ def add_adapter(lm: LanguageModel, settings: LoraSettings, gradient_checkpointin
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
             model = get_peft_model(lm, config)
     except ValueError as error:
-        linear = sorted(
-            {n.split(".")[-1] for n, m in lm.named_modules() if hasattr(m, "weight") and "Linear" in type(m).__name__}
-        )
+        linear = linear_layers(lm)
+        example = f"[{', '.join(linear[:2])}]"
         raise ConfigError(
-            f"model.lora.targets={settings.targets!r} does not fit this model: {error} Its linear layers are "
-            f"{', '.join(linear)}; `all-linear` takes all of them but the LM head."
-        ) from None
+            f"model.lora.targets={settings.targets!r} does not fit this model: it has no such layer. Its linear layers "
+            f"are {', '.join(linear)}; give some of them, as in 'model.lora.targets={example}', or all-linear for all "
+            "but the LM head."
+        ) from error
     prepare(model, gradient_checkpointing)
     return model
+
+
+def linear_layers(lm: LanguageModel) -> list[str]:
+    """The names of the layers that an adapter can be put on, as the model calls them, the LM head last."""
+    head = lm.get_output_embeddings()
+    named = [
+        (name.split(".")[-1], module is head)
+        for name, module in lm.named_modules()
+        if hasattr(module, "weight") and ("Linear" in type(module).__name__ or type(module).__name__ == "Conv1D")
+    ]
+    ordered = sorted(set(named), key=lambda pair: (pair[1], pair[0]))
+    return list(dict.fromkeys(name for name, _ in ordered))
 
 
 def prepare(model: LanguageModel, gradient_checkpointing: bool = False) -> None:
@@ -114,7 +129,29 @@ def load_adapter(model: LanguageModel, folder: Path) -> None:
     expected = get_peft_model_state_dict(model, save_embedding_layers=False)
     shapes = {name: tensor.shape for name, tensor in expected.items()}
     adapter = tensor_files.read_finite_tensors(folder / "adapter_model.safetensors", shapes)
+    _compare_bases(model, folder)
     set_peft_model_state_dict(model, adapter)
+
+
+def _compare_bases(model: LanguageModel, folder: Path) -> None:
+    """Warn of an adapter that was trained on a model of another name: its shapes fit, its numbers mean nothing."""
+    path = folder / "adapter_config.json"
+    saved = files.read_json(path) if path.is_file() else {}
+    theirs = saved.get("base_model_name_or_path") if isinstance(saved, dict) else None
+    ours = getattr(model.config, "name_or_path", None)
+    if isinstance(theirs, str) and theirs and ours and _last(theirs) != _last(ours):
+        log.warning(
+            "The adapter in %s was trained on %s and is put on %s: unless these are the same weights under two names, "
+            "its scores mean nothing.",
+            folder,
+            brief(repr(theirs)),
+            ours,
+        )
+
+
+def _last(name: str) -> str:
+    """A model's own name, without the folder or hub account that it lies in."""
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2].casefold()
 
 
 def set_dropout(model: LanguageModel, active: bool) -> None:

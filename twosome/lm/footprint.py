@@ -149,7 +149,9 @@ def _skeleton(settings: ModelSettings) -> LanguageModel:
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     with init_empty_weights(include_buffers=False):
         lm = AutoModelForCausalLM.from_config(config, trust_remote_code=settings.trust_remote_code)
-        lm.requires_grad_(False)
+    lm.tie_weights()  # which the making without values has undone
+    lm.requires_grad_(False)
+    with init_empty_weights(include_buffers=False):
         return add_adapter(lm, settings.lora)
 
 

@@ -5,6 +5,7 @@ Knows nothing of adapters. What cannot be had is a `ModelError` that says what t
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from twosome.config.schema import conf_dir
 from twosome.errors import INVALID_CONTENT, ConfigError, ModelError
 from twosome.lm.quantization import quantization_config
 from twosome.types import LanguageModel, Tokenizer
@@ -61,7 +63,7 @@ def load_lm(settings: ModelSettings) -> tuple[LanguageModel, Tokenizer]:
 
 
 def read_config(settings: ModelSettings) -> Any:
-    """The model's configuration alone. Raises `ModelError` where there is no such model."""
+    """The model's configuration alone, of a preset also without a network. Raises `ModelError` for no such model."""
     from transformers import AutoConfig
 
     quiet()
@@ -72,6 +74,10 @@ def read_config(settings: ModelSettings) -> Any:
     try:
         return AutoConfig.from_pretrained(place, **remote)
     except LOADING_ERRORS as error:
+        known = json.loads((conf_dir() / "sizes.json").read_text(encoding="utf-8")).get(settings.name)
+        if known and settings.revision is None:
+            log.info("The hub does not give the configuration of %s; its shipped sizes are used.", settings.name)
+            return AutoConfig.for_model(**known)
         raise ModelError(_explain(settings, place, remote, error, "configuration")) from error
 
 

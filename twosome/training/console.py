@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from twosome.terminal import Console as PlainConsole
+from twosome.training.progress import goal_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ class Console:
             return
         self.out.print(f"Run folder: {folder}")
         goal = f"{cfg.total_steps:,} steps"
-        if cfg.log.stop_at is not None and cfg.env.optimum is not None and cfg.log.eval_interval:
+        if goal_of(cfg) is not None and cfg.log.stop_at is not None and cfg.log.eval_interval:
             share = f"{100 * cfg.log.stop_at:g} % of the optimum {cfg.env.optimum:.4f}"
             goal = f"{goal} at most; ends at {share} (log.stop_at=null: all steps)"
         self.out.print(f"{goal}.")
@@ -111,7 +112,8 @@ def progress_line(progress: RunProgress, width: int) -> str:
     total = progress.cfg.total_steps
     head = f"{progress.steps:>{len(f'{total:,}')},} of {total:,}"
     if progress.steps:
-        head += f"  {_clock(progress.wall_seconds * max(total - progress.steps, 0) / progress.steps)} left"
+        left = _clock(progress.wall_seconds * max(total - progress.steps, 0) / progress.steps)
+        head += f"  {left} left" if goal_of(progress.cfg) is None else f"  at most {left} left"
     return fitted(head, _details(progress), width)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from twosome import files
 from twosome.errors import NumericsError
 from twosome.monitoring.monitor import Monitor
+from twosome.monitoring.wandb_log import WandbLog
 from twosome.rollout.collect import collect
 from twosome.training.console import Console
 from twosome.training.interrupt import Interrupt
@@ -40,7 +41,8 @@ def _train_state(state: TrainingState, console: Console, interrupt: Interrupt) -
     if run.checkpoint is None:
         progress.eval_before = state.evaluate(cfg.log.eval_episodes_final)
     console.begin(run.folder, progress, is_resumed=run.checkpoint is not None)
-    metrics = Metrics(run.folder, cfg.log.tensorboard, progress.steps)
+    wandb = None if cfg.log.wandb is None else WandbLog(cfg.log.wandb, run.folder, cfg)
+    metrics = Metrics(run.folder, cfg.log.tensorboard, progress.steps, wandb)
     monitor = Monitor(run.folder, cfg, policy, metrics.writer, progress.steps)
     progress.tick()
     with closing(metrics):

@@ -18,6 +18,8 @@ from twosome.training import progress
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+    from twosome.monitoring.wandb_log import WandbLog
+
 log = logging.getLogger(__name__)
 
 KEYS: dict[str, str] = {**progress.METRICS, **expert_iteration.METRICS, **planner.METRICS, **ppo.METRICS}
@@ -30,9 +32,10 @@ class Metrics:
     Raises `CheckpointError` when they cannot be written.
     """
 
-    def __init__(self, run_dir: Path, tensorboard: bool, resume_step: int = 0):
+    def __init__(self, run_dir: Path, tensorboard: bool, resume_step: int = 0, wandb: WandbLog | None = None):
         self.path = run_dir / "metrics.jsonl"
         self.writer: SummaryWriter | None = None
+        self.wandb = wandb
         try:
             files.cut_lines(self.path, resume_step)
             self.file = files.open_to_append(self.path)
@@ -58,10 +61,12 @@ class Metrics:
                         self.writer.add_scalar(key, value, step)
         except OSError as error:
             raise files.cannot_write(self.path, error) from error
+        if self.wandb is not None:
+            self.wandb.log(step, {key: value for key, value in values.items() if math.isfinite(value)})
 
     def close(self) -> None:
         """Write what is still in memory. What cannot be written is lost: the checkpoints hold what a run needs."""
-        for part in (self.file, self.writer):
+        for part in (self.file, self.writer, self.wandb):
             if part is not None:
                 try:
                     part.close()

@@ -9,8 +9,6 @@ import time
 from collections import Counter, deque
 from typing import Any
 
-import torch
-
 from twosome.config.schema import TrainSettings
 from twosome.errors import counter, number
 from twosome.protocols import StateDict
@@ -104,7 +102,7 @@ class Progress:
             "speed/seconds": self.wall_seconds,
             "reuse/decisions": counts["decisions_computed"] / max(counts["decisions"], 1),
             "reuse/features": counts["states_computed"] / max(counts["states"], 1),
-            "memory/peak_gib": torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0,
+            "memory/peak_gib": _peak_gib(),
             "numerics/bad_updates": float(bad_updates),
         }
         if rollout.episodes:
@@ -210,6 +208,12 @@ def _episode(entry: Any) -> Episode:
         raise ValueError(f"an episode is {entry!r:.80}")
     discounted_return = number(discounted_return, "the return of an episode")
     return Episode(discounted_return, counter(length, "its length"), counter(decisions, "its decisions"), success)
+
+
+def _peak_gib() -> float:
+    import torch  # here, so that the first line of a run need not wait for it
+
+    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
 
 
 def _mean(values: list[float]) -> float:
