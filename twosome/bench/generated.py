@@ -6,6 +6,7 @@ samples, where k makes as many calls of the model.
 
 from __future__ import annotations
 
+import math
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,11 @@ def measure(cfg: DictConfig, folder: Path, world: str, seed: int) -> dict[str, A
     how = cfg.generated[world]
     unseen = instances(compose([f"env={how.test}"]).env)
     rows: dict[str, Any] = {}
-    for name, policy in (("before", policy_at(run, 0)), ("after", policy_at(run, settings.total_steps))):
+    stages = {"before": 0.0, "after": math.inf}
+    if seed:  # every seed begins with the same policy: a new adapter changes nothing
+        del stages["before"]
+    for name, steps in stages.items():
+        policy = policy_at(run, steps)
         rows[name] = play(policy, unseen, seed)
         rows[f"{name}, search"] = play(policy, unseen, seed, simulations=how.simulations)
         rows[f"{name}, best of k"] = best_of(policy, unseen, seed, rows[f"{name}, search"]["passes"])
@@ -94,7 +99,7 @@ def table(found: dict[Job, Any]) -> str:
         results = [result for (w, _), result in found.items() if w == world]
         first = results[0]
         for name in first["rows"]:
-            rows = [r["rows"][name] for r in results]
+            rows = [r["rows"][name] for r in results if name in r["rows"]]
             label = name.replace("search", f"{first['simulations']} simulations")
             if "k" in rows[0]:
                 label = label.replace("of k", f"of {' or '.join(sorted({str(r['k']) for r in rows}))} sampled")

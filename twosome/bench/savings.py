@@ -6,6 +6,7 @@ instances (the generated worlds); the search is PUCT.
 
 from __future__ import annotations
 
+import math
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ def _setting(cfg: DictConfig, world: str, seed: int) -> tuple[LLMPolicy, list[En
             raise ConfigError(f"{folder} holds no finished run: do the part `generated` first.")
         how = cfg.generated[world]
         unseen = instances(compose([f"env={how.test}"]).env)
-        return policy_at(folder / "run", how.steps), unseen, cfg.savings.generated
+        return policy_at(folder / "run", math.inf), unseen, cfg.savings.generated
     run, steps, _ = simulations.trained(cfg, world, seed)
     return policy_at(run, HALF * steps), [compose([f"env={world}"]).env], cfg.savings.tasks
 
