@@ -57,7 +57,15 @@ SHORT = [
     "model.lora.dropout=0.1",
     "log.checkpoint_interval=1",
 ]
-TIMES = ("wall_seconds", "seconds", "speed/steps_per_second", "speed/seconds", "memory/peak_gib", "versions")
+TIMES = (
+    "wall_seconds",
+    "seconds",
+    "speed/steps_per_second",
+    "speed/processor_seconds",
+    "speed/seconds",
+    "memory/peak_gib",
+    "versions",
+)
 
 
 def start(overrides: list[str], log: Path) -> int:

@@ -2,6 +2,8 @@
 
 import json
 import re
+
+
 import shutil
 
 import pytest
@@ -160,3 +162,23 @@ def test_a_run_that_came_to_its_goal_is_extended_beyond_it(tmp_path):
         open_run(compose([f"resume={folder}", "total_steps=1024"]))
     assert told(refused)[1:] == ["total_steps=1024", "log.stop_at=null"]
     assert train(open_run(compose([f"resume={folder}", "log.stop_at=null"])))["env_steps"] == 512
+
+
+@pytest.mark.parametrize("method", ["gumbel", pytest.param("search", marks=pytest.mark.slow)])
+def test_expert_iteration_stopped_at_any_update_ends_in_the_same_bits(tmp_path, method):
+    small = [f"method={method}", "env=food_preparation", "search.simulations=3", "num_envs=2", "rollout_steps=8"]
+    small += ["total_steps=64", "log.eval_interval=0", "log.eval_episodes_final=1", "log.checkpoint_interval=1"]
+    small += ["log.keep_checkpoints=9", "log.tensorboard=false", "expert_iteration.samples=12"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train(open_run(compose([*small, f"run_dir={whole}"])))
+    shutil.copytree(whole, stopped)
+    (stopped / "summary.json").unlink()
+    *_, second, third, last = checkpoint_folder.checkpoints(stopped)
+    for folder in (third, last):
+        shutil.rmtree(folder)
+    train(open_run(compose([*small, f"run_dir={stopped}"])))
+    names = sorted(p.relative_to(last) for p in last.rglob("*.safetensors"))
+    assert names
+    assert second.is_dir()
+    assert all((whole / "checkpoints" / last.name / n).read_bytes() == (last / n).read_bytes() for n in names)
+    assert untimed(stopped) == untimed(whole)
