@@ -57,7 +57,7 @@ def measure(cfg: DictConfig, folder: Path, world: str, seed: int) -> dict[str, A
     summary = train(open_run(settings))
     simulated = list(read_lines(run / "metrics.jsonl"))[-1].get("search/simulated_steps", 0.0)
     how = cfg.generated[world]
-    unseen = instances(compose([f"env={how.test}"]).env)
+    unseen = instances(compose([f"env={how.test}"]).env)[: how.instances]
     rows: dict[str, Any] = {}
     stages = {"before": 0.0, "after": math.inf}
     if seed:  # every seed begins with the same policy: a new adapter changes nothing

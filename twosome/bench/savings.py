@@ -69,7 +69,7 @@ def _setting(cfg: DictConfig, world: str, seed: int) -> tuple[LLMPolicy, list[En
         if not (folder / "result.json").exists():
             raise ConfigError(f"{folder} holds no finished run: do the part `generated` first.")
         how = cfg.generated[world]
-        unseen = instances(compose([f"env={how.test}"]).env)
+        unseen = instances(compose([f"env={how.test}"]).env)[: how.instances]
         return policy_at(folder / "run", math.inf), unseen, cfg.savings.generated
     run, steps, _ = simulations.trained(cfg, world, seed)
     return policy_at(run, HALF * steps), [compose([f"env={world}"]).env], cfg.savings.tasks
