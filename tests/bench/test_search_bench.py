@@ -12,7 +12,10 @@ from twosome.systems.build import build_policy
 
 QUICK = ["seeds=1", "envs=[food_preparation]", "methods=[twosome,gumbel]", "budget.food_preparation=64"]
 QUICK += ["eval_every=64", "simulations=[0,2]", "shares=[0.0,1.0]", "savings.tasks=2", "savings.generated=2", "batch=2"]
-QUICK += ["worlds=[cheese]", "+generated.cheese={test: pizza, instances: null, method: gumbel, steps: 64, simulations: 2}"]
+QUICK += [
+    "worlds=[cheese]",
+    "+generated.cheese={test: pizza, instances: null, method: gumbel, steps: 64, simulations: 2}",
+]
 QUICK += ['overrides=["num_envs=4","rollout_steps=16","log.eval_episodes_final=1"]']
 
 
