@@ -284,3 +284,17 @@ def test_an_environment_whose_constructor_takes_no_render_mode_is_made_all_the_s
 
 def test_counting():
     assert (counted(1, "action"), counted(2, "action")) == ("1 action", "2 actions")
+
+
+def test_where_a_task_is_split_its_goal_is_told_when_it_changes(sit, tmp_path):
+    """On the board and in the transcript, which plays again; the first goal is told as ever."""
+    answers = "work on: lettuce salad", "pick up the lettuce", "give up: lettuce salad"
+    _, out, _ = sit("env=orders_2_split", "transcript=game.txt", answers=answers)
+    alone, both = "Serve a bowl that holds only chopped lettuce.", "Serve, in any order: a bowl that"
+    assert (out.count(alone), out.count(both)) == (1, 2)
+    goals = [line for line in (tmp_path / "game.txt").read_text().splitlines() if line.startswith("goal: ")]
+    assert [goal[6:] for goal in goals] == [goals[0][6:], alone, goals[0][6:]]
+    assert goals[0].startswith(f"goal: {both}")
+    assert sit("replay=game.txt")[0] == 0
+    _, out, _ = sit("env=tomato_salad", "transcript=game.txt", answers=("0", "1"))
+    assert (tmp_path / "game.txt").read_text().count("goal: ") == 1

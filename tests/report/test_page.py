@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from twosome import report
+from twosome.config.compose import compose
 from twosome.report.record import Recording, Step
 
 
@@ -87,3 +88,16 @@ def test_numbers_that_are_none_leave_valid_data():
     assert shown["return"] is None
     assert [shown["steps"][0][key] for key in ("value", "advantage", "entropy")] == [None] * 3
     assert shown["steps"][0]["reward"] == 0.5
+
+
+def test_a_goal_that_changes_is_told_where_it_does(untrained):
+    """In a world whose task is split; elsewhere the episode's goal stands for all."""
+    [recording] = report.record(untrained, compose(["env=orders_2_split"]).env, 1, max_steps=2)
+    page = report.render([recording], {"env": "x", "model": "", "gamma": 0.9, "optimum": None})
+    [episode] = data_of(page)["episodes"]
+    assert episode["goal"].startswith("Serve, in any order")
+    first, second = (step["goal"] for step in episode["steps"])
+    assert first is None
+    assert second.startswith("Serve a bowl that holds only chopped")
+    assert episode["end"]["goal"] == recording.last_goal
+    assert "step.goal ?? episode.goal" in page

@@ -27,6 +27,7 @@ KINDS = {
     "home": (lambda: of("food_preparation"), None, True),
     "mixture": (lambda: of("salads"), None, True),
     "agent": (agent, None, True),
+    "split task": (lambda: of("orders_2_split"), None, True),
     "agent around a world with a time limit": (
         lambda: agent(world=SALAD | {"kwargs": {"max_episode_steps": LIMIT}}),
         None,

@@ -99,6 +99,8 @@ class Table:
     def _show(self) -> None:
         session, out = self.session, self.out
         out.print()
+        if session.turns and session.goal != session.turns[-1].goal:
+            out.print(session.goal, style="bold")
         picture = picture_of(session.env, session.scene)
         if picture:
             out.print(Text.from_ansi(picture, style="cyan"), no_wrap=True, crop=True)

@@ -84,6 +84,7 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
         steps = [
             {
                 "scene": s.scene,
+                "goal": s.goal,
                 "menu": s.menu,
                 "probs": [_rounded(p, 4) for p in s.probs],
                 "search": None if s.search is None else [_rounded(p, 4) for p in s.search],
@@ -106,7 +107,7 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
                 "return": _rounded(r.discounted_return, 5),
                 "length": r.length,
                 "steps": steps,
-                "end": {"scene": r.last_scene, "picture": number(r.last_picture)},
+                "end": {"scene": r.last_scene, "goal": r.last_goal, "picture": number(r.last_picture)},
             }
         )
     return {**title, "episodes": episodes, "pictures": pictures, "left_out": left_out}

@@ -91,7 +91,7 @@ function show() {
   const atEnd = here.t === episode.steps.length;
   const step = atEnd ? episode.end : episode.steps[here.t];
   $("scene").textContent = step.scene;
-  $("goal").textContent = `Goal: ${episode.goal}`;
+  $("goal").textContent = `Goal: ${step.goal ?? episode.goal}`;
   $("picture").hidden = step.picture < 0;
   if (step.picture >= 0) {
     $("picture").src = `data:image/png;base64,${data.pictures[step.picture]}`;

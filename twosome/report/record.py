@@ -31,7 +31,8 @@ COLORS = 64  # of a picture's palette: a drawing loses nothing and takes a quart
 class Step:
     """One decision. `chosen`: position in the menu; `picture`: of the state, as PNG, or None.
 
-    `probs`: of the policy; `search`: what a search made of them, None where none decided.
+    `probs`: of the policy; `search`: what a search made of them, None where none decided; `goal`: where it
+    is another than the episode's.
     """
 
     scene: str
@@ -44,6 +45,7 @@ class Step:
     advantage: float
     picture: bytes | None
     search: tuple[float, ...] | None = None
+    goal: str | None = None
 
     @property
     def entropy(self) -> float:
@@ -63,6 +65,7 @@ class Recording:
     discounted_return: float = 0.0
     length: int = 0
     steps: list[Step] = field(default_factory=list)
+    last_goal: str | None = None
     last_scene: str = ""
     last_picture: bytes | None = None
 
@@ -105,7 +108,7 @@ def _play(
     result = Recording(goal=world.observation["goal"], greedy=generator is None)
     states, discounts, terminated = [world.state], [], False
     while len(result.steps) < max_steps:
-        scene, picture = world.observation["scene"], camera.take()
+        seen, picture = world.observation, camera.take()
         [own] = policy.log_probs([world.decision])
         [transition] = drive([world], policy, generator, Tolerance(), deliberate)
         step = transition.step
@@ -114,7 +117,9 @@ def _play(
         probs = tuple(own.double().exp().tolist())
         search = None if transition.target is None else tuple(transition.target.tolist())
         menu, chosen = transition.decision.menu, transition.action
-        result.steps.append(Step(scene, menu, probs, chosen, step.reward, step.duration, 0.0, 0.0, picture, search))
+        goal = None if seen["goal"] == result.goal else seen["goal"]
+        played = seen["scene"], menu, probs, chosen, step.reward, step.duration
+        result.steps.append(Step(*played, 0.0, 0.0, picture, search, goal))
         states.append(step.state)
         discounts.append(world.settings.gamma**step.duration)
         if step.episode is not None:
@@ -123,7 +128,7 @@ def _play(
             break
     else:
         result.truncated, result.discounted_return, result.length = True, world.discounted_return, world.length
-    result.last_scene = world.observation["scene"]
+    result.last_goal, result.last_scene = world.observation["goal"], world.observation["scene"]
     result.last_picture = camera.take()
     _add_values(result, policy.values(states), discounts, terminated, gae_lambda)
     return result

@@ -42,7 +42,7 @@ from twosome.rollout.situation import (
     is_identified,
     restorable,
 )
-from twosome.types import Episode
+from twosome.types import Episode, Observation
 
 
 class World:
@@ -53,6 +53,8 @@ class World:
     `settings`: the environment's; `policy`: who reads it (it makes the decisions); `seed`, `index`: the run's seed and
     which world this is; `wrap`: puts a gymnasium wrapper around it; `env`: an environment that is there already.
     """
+
+    observation: Observation
 
     def __init__(
         self,
@@ -274,9 +276,9 @@ class World:
 
     def _receive(self, observation: Any, info: Any) -> None:
         """Check what the environment shows and turn it into the next decision. Raises `Violation`."""
+        told = self.observation["goal"] if self._lines else None
         self.observation, self.info = check_observation(observation), check_info(info)
-        if not self._lines:
-            self._lines.append(transcript.goal_line(self.observation["goal"]))
+        self._lines += transcript.goal_lines(self.observation["goal"], told)
         self._lines.append(transcript.scene_lines(self.observation["scene"]))
         if self.is_over:
             self.menu = AFTER_THE_END

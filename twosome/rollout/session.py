@@ -27,6 +27,7 @@ class Turn(NamedTuple):
     `reward`: discounted over the `duration` primitive steps that it took; `total`: the return so far.
     """
 
+    goal: str
     scene: str
     menu: dict[int, str]
     action: int
@@ -58,11 +59,11 @@ class Session:
         inner: Any = self.env.unwrapped
         if self.can_undo:
             self._snapshots.append(inner.snapshot())
-        before, menu = self.scene, self.menu
+        goal, scene, menu = self.goal, self.scene, self.menu
         observation, reward, self.terminated, self.truncated, info = self.env.step(action)
         duration = int(info.get("duration", 1))
         total = self.total + self.settings.gamma**self.steps * float(reward)
-        self.turns.append(Turn(before, menu, action, float(reward), duration, total))
+        self.turns.append(Turn(goal, scene, menu, action, float(reward), duration, total))
         self._see(observation, info)
 
     def undo(self) -> bool:
@@ -101,15 +102,18 @@ class Session:
 
     def transcript(self) -> str:
         """The episode as plain text that `replay` reads."""
-        lines = [*transcript.head(self.settings, self.seed), transcript.goal_line(self.goal)]
+        lines, told = transcript.head(self.settings, self.seed), None
         for turn in self.turns:
+            lines += transcript.goal_lines(turn.goal, told)
+            told = turn.goal
             lines += [
                 transcript.scene_lines(turn.scene),
                 transcript.menu_lines(Menu(tuple(turn.menu.values()), tuple(turn.menu))),
                 transcript.action_line(turn.action, turn.menu[turn.action]),
                 transcript.reward_line(turn.reward, turn.duration, turn.total),
             ]
-        return transcript.joined([*lines, transcript.scene_lines(self.scene), self.ending()])
+        last = [*transcript.goal_lines(self.goal, told), transcript.scene_lines(self.scene), self.ending()]
+        return transcript.joined([*lines, *last])
 
     def _see(self, observation: Any, info: Any) -> None:
         try:

@@ -41,8 +41,9 @@ def head(settings: EnvSettings, seed: int) -> list[str]:
     return [f"env: {json.dumps(dataclasses.asdict(settings), default=str)}", f"seed: {seed}"]
 
 
-def goal_line(goal: str) -> str:
-    return f"goal: {_indented(goal)}"
+def goal_lines(goal: str, told: str | None) -> list[str]:
+    """The goal, where it is another than what was told before: at the beginning, and where a task is split."""
+    return [] if goal == told else [f"goal: {_indented(goal)}"]
 
 
 def scene_lines(scene: str) -> str:
