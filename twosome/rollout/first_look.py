@@ -22,7 +22,7 @@ from twosome.rollout.contract import (
     said,
 )
 from twosome.rollout.situation import Place, environment_fault, episode_seed
-from twosome.rollout.transcript import action_line, goal_line, menu_lines, scene_lines
+from twosome.rollout.transcript import action_line, goal_lines, menu_lines, scene_lines
 
 
 def first_look(settings: EnvSettings, seed: int, *, play: bool = True) -> None:
@@ -49,7 +49,7 @@ def _play(env: gymnasium.Env, seed: int, actions: list[int], lines: list[str]) -
     observation, info = _pair(_tried("in reset", env.reset, seed=seed), "reset", 2)
     shown, info = check_observation(observation), check_info(info)
     menu = check_menu(info)
-    lines += [goal_line(shown["goal"]), scene_lines(shown["scene"]), menu_lines(menu)]
+    lines += [*goal_lines(shown["goal"], None), scene_lines(shown["scene"]), menu_lines(menu)]
     lines.append(action_line(menu.indices[0], menu.phrases[0]))
     actions.append(menu.indices[0])
     observation, reward, terminated, truncated, info = _pair(_tried("", env.step, menu.indices[0]), "step", 5)
