@@ -23,6 +23,7 @@ from twosome.errors import CheckpointError, ConfigError, brief
 LARGEST_JSON = 256 * 2**20  # bytes; a JSON file beyond this is refused unread
 LARGEST_YAML = 2**20
 LARGEST_TENSORS = 64 * 2**30
+LARGEST_LINES, LONGEST_LINE = 4 * 2**30, 2**26  # a file of JSON lines, and one of them
 STAGED, REPLACED = ".tmp", ".old"  # suffixes of a folder being written, and of one being replaced
 
 
@@ -237,14 +238,18 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a file of JSON lines; a line that is damaged or was cut off by a kill is left out."""
+    """The records of a file of JSON lines; a line that is damaged or was cut off by a kill is left out.
+
+    Raises `CheckpointError`.
+    """
     return [record for _, record in _records(path)]
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Line and record, one by one."""
+    """Line and record, one by one. Raises `CheckpointError`."""
+    regular_size(path, LARGEST_LINES)
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-        for line in file:
+        while line := file.readline(LONGEST_LINE):
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError):
@@ -256,7 +261,6 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def cut_lines(path: Path, step: int) -> None:
     """Drop the records after the checkpoint that a run continues from: they will be written again."""
     if path.exists() or path.is_symlink():
-        regular_size(path, LARGEST_TENSORS)
         kept = [line for line, record in _records(path) if _is_up_to(record, step)]
         write_text(path, "".join(f"{line}\n" for line in kept))
 

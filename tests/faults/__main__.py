@@ -13,7 +13,7 @@ import warnings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-PARTS = {"kills": 50, "corrupt": 1000, "settings": 200, "environments": 200, "disks": 24}
+PARTS = {"kills": 200, "corrupt": 3000, "folders": 1000, "settings": 500, "environments": 500, "disks": 32}
 
 
 def main() -> int:

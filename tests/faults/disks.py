@@ -24,15 +24,12 @@ MEGABYTE = 2**20
 
 
 @contextmanager
-def small_disk(size: int) -> Iterator[Path | None]:
-    """A tmpfs of so many bytes; None where mounting is not permitted."""
+def small_disk(size: int, inodes: int = 0) -> Iterator[Path | None]:
+    """A tmpfs of so many bytes and files (0: any number); None where mounting is not permitted."""
     place = Path(tempfile.mkdtemp(prefix="twosome-disk-"))
-    mounted = (
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True
-        ).returncode
-        == 0
-    )
+    options = f"size={size},nr_inodes={inodes}"
+    asked = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    mounted = subprocess.run(asked, capture_output=True).returncode == 0
     try:
         yield place if mounted else None
     finally:
@@ -105,6 +102,38 @@ class Disks:
         finally:
             shutil.rmtree(run_dir, ignore_errors=True)
 
+    def no_inodes(self) -> str | None:
+        """There is room, but not for one more file; then there is."""
+        with small_disk(4 * self.size, inodes=self.rng.randrange(8, 60)) as disk:
+            if disk is None:
+                return self.file_too_large()
+            run_dir, log = disk / "run", self.place / "inodes.log"
+            log.unlink(missing_ok=True)
+            code = kills.finish(kills.start([*self.overrides, f"run_dir={run_dir}"], log))
+            if code == 0:  # there were enough
+                return None
+            if code != 1:
+                return f"ended with {code}: {last_error(log)}"
+            wrong = self._is_clear(log) or self._has_whole_checkpoints(run_dir)
+            subprocess.run(["mount", "-o", "remount,nr_inodes=100000", str(disk)], check=True)
+            return wrong or self.continues(run_dir, log)
+
+    def paused(self) -> str | None:
+        """SIGSTOP at a random instant, SIGCONT later: the run ends as if nothing had been."""
+        run_dir, log = self.place / "paused", self.place / "paused.log"
+        log.unlink(missing_ok=True)
+        try:
+            child = kills.start([*self.overrides, f"run_dir={run_dir}"], log)
+            if kills.kill_after(child, self.rng.uniform(0.1, 0.8 * self.seconds), signal.SIGSTOP) is None:
+                time.sleep(0.5)
+                os.kill(child, signal.SIGCONT)
+                if code := kills.finish(child):
+                    return f"ended with {code}: {last_error(log)}"
+            odd = kills.differences(self.expected, kills.outcome(run_dir))
+            return f"it differs in {', '.join(odd)}" if odd else None
+        finally:
+            shutil.rmtree(run_dir, ignore_errors=True)
+
     def vanished(self) -> str | None:
         """The folder is moved away while the run goes on, and comes back."""
         run_dir, log = self.place / "vanishing", self.place / "vanishing.log"
@@ -163,8 +192,8 @@ class Disks:
             shutil.rmtree(run_dir, ignore_errors=True)
 
     def signalled(self) -> str | None:
-        """SIGINT or SIGTERM at a random instant, perhaps twice: the exit code says so and the run continues."""
-        number, twice = self.rng.choice([signal.SIGINT, signal.SIGTERM]), self.rng.random() < 0.3
+        """SIGINT, SIGTERM or SIGHUP at a random instant, perhaps twice: the exit code says so and the run continues."""
+        number, twice = self.rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]), self.rng.random() < 0.3
         run_dir, log = self.place / "signalled", self.place / "signalled.log"
         log.unlink(missing_ok=True)
         try:
@@ -196,7 +225,7 @@ class Disks:
         return None
 
 
-CASES = ("full", "file_too_large", "vanished", "obstructed", "damaged", "signalled")
+CASES = ("full", "no_inodes", "file_too_large", "vanished", "obstructed", "damaged", "signalled", "paused")
 
 
 def run(n: int, seed: int = 0, cases: tuple[str, ...] = CASES, extra: tuple[str, ...] = ()) -> Count:

@@ -26,6 +26,10 @@ class Unprintable(Exception):
         raise RuntimeError("no message either")
 
 
+class Unheard(BaseException):
+    """Not even an `Exception`."""
+
+
 class Silent:
     def __repr__(self) -> str:
         raise RuntimeError("no repr")
@@ -46,6 +50,9 @@ FAULTS: dict[str, Callable[[Outcome], Any]] = {
     "raises a long message": lambda o: _raise(RuntimeError("x" * 100_000)),
     "raises StopIteration": lambda o: _raise(StopIteration()),
     "raises a torch error": lambda o: _raise(torch.OutOfMemoryError("their memory is full")),
+    "raises KeyboardInterrupt": lambda o: _raise(KeyboardInterrupt()),
+    "raises GeneratorExit": lambda o: _raise(GeneratorExit()),
+    "raises no Exception": lambda o: _raise(Unheard("of")),
     "exits": lambda o: sys.exit(0),
     "returns nothing": lambda o: None,
     "returns too little": lambda o: tuple(o[:4]),
@@ -183,7 +190,9 @@ def register() -> None:
 
 def cases(n: int, seed: int) -> list[tuple[str, int]]:
     """`n` pairs (fault, decision at which it comes), every fault at least once where n allows."""
-    every = [(fault, 0) for fault in FAULTS] + [(fault, at) for fault in FAULTS | ONLY_IN_STEP for at in (1, 3)]
+    every = [(fault, 0) for fault in FAULTS] + [
+        (fault, at) for fault in FAULTS | ONLY_IN_STEP for at in range(1, LENGTH)
+    ]
     random.Random(seed).shuffle(every)
     return sorted((every * (n // len(every) + 1))[:n])
 
@@ -195,6 +204,7 @@ def run(n: int, seed: int = 0) -> Count:
     from twosome.rollout.collect import Worlds, collect
     from twosome.rollout.driver import Tolerance
     from twosome.systems.build import build
+    from twosome.training.interrupt import Interrupt
 
     register()
     sizes = ["num_envs=2", "rollout_steps=16", "ppo.actor.minibatch=32", "ppo.critic.minibatch=32"]
@@ -211,7 +221,8 @@ def run(n: int, seed: int = 0) -> Count:
         count.made += 1
         said = ""
         try:
-            collect(worlds(fault, at, 1, Tolerance()), 16, generator)
+            with Interrupt():  # as in a run: a bare KeyboardInterrupt is then nobody's but the environment's
+                collect(worlds(fault, at, 1, Tolerance()), 16, generator)
         except EnvironmentFault as error:
             said = str(error)
             needed = (ID, f"at step {at} of episode 0", "run seed", "episode seed", "the actions that led there")
@@ -233,9 +244,11 @@ def run(n: int, seed: int = 0) -> Count:
 def _tolerated(worlds: Any, policy: Any, learner: Any, generator: Any) -> str | None:
     """With a share of failures allowed the run goes on, and nothing of a spoilt step reaches a weight."""
     from twosome.rollout.collect import collect
+    from twosome.training.interrupt import Interrupt
 
     try:
-        rollout = collect(worlds, 16, generator)
+        with Interrupt():
+            rollout = collect(worlds, 16, generator)
         learner.update(rollout, 0.0)
     except Exception as error:
         return f"not tolerated: {type(error).__name__}: {error!s:.200}"

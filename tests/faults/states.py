@@ -99,7 +99,8 @@ def _without(whole: Any, *paths: Path) -> Iterator[Case]:
     """Every key of these mappings left out."""
     for path in paths:
         mapping = _at(whole, path)
-        yield from ((path, {k: v for k, v in mapping.items() if k != key}) for key in mapping)
+        needed = mapping.keys() - {"menu"}  # of a world, which checkpoints from before 2026-11-28 lack
+        yield from ((path, {k: v for k, v in mapping.items() if k != key}) for key in sorted(needed))
 
 
 def _samples(path: Path, sample: list[Any], new: dict[int, list[Any]]) -> Iterator[Case]:
@@ -146,6 +147,7 @@ def _format_2(whole: dict[str, Any]) -> Iterator[Case]:
         for value in (None, "0", 0.0, True, [0], {"$tensor": features["$tensor"]})
     )
     yield from (((*world, "state"), value) for value in (None, 3, ["x"], {"x": "y"}))
+    yield from (((*world, "menu"), value) for value in (3, "wait", [3], [None], {"x": "y"}))
     yield from (
         ((*learner, "count_bonus", "counts"), {"x": value}) for value in (0, -1, 1.5, "1", None, True, 2**60, HUGE)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults import corrupt, disks, environments, kills, settings
+from tests.faults import corrupt, disks, environments, folders, kills, settings
 
 pytestmark = [
     # torch warns of fork() in a process with threads of its own: the children start none before they exec nothing
@@ -21,6 +21,12 @@ def test_killed_runs_end_in_the_same_bits():
 
 def test_corrupted_checkpoints_are_refused():
     count = corrupt.run(50)
+    assert not count.failures, "\n".join(count.failures)
+
+
+def test_damaged_run_folders_open_or_are_refused():
+    count = folders.run(30)
+    assert count.made == 30
     assert not count.failures, "\n".join(count.failures)
 
 

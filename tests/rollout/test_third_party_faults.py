@@ -4,19 +4,26 @@ import dataclasses
 import json
 import logging
 import re
+import signal
 
+import gymnasium
 import pytest
 import torch
+from gymnasium.wrappers import RecordEpisodeStatistics
 
 from tests.faults import environments
+from twosome import files
 from twosome.config.compose import compose
+from twosome.config.schema import EnvSettings
 from twosome.errors import EnvironmentFault
+from twosome.report.record import record
 from twosome.rollout.checked_env import World
 from twosome.rollout.collect import Worlds, collect
 from twosome.rollout.driver import Tolerance
-from twosome.rollout.evaluate import evaluate
-from twosome.rollout.session import replay
+from twosome.rollout.evaluate import evaluate, run_episodes
+from twosome.rollout.session import Session, make_drawing_env, replay
 from twosome.systems.baselines.random import RandomPolicy
+from twosome.training.interrupt import Interrupt
 from twosome.training.run_folder import Run
 
 
@@ -112,3 +119,93 @@ def test_nested_arguments_of_an_environment_are_kept_in_its_transcript_as_they_a
     world.reset()
     head = world._fault("did something").transcript.splitlines()[0]
     assert json.loads(head.removeprefix("env: "))["kwargs"] == settings.kwargs
+
+
+def test_a_menu_that_comes_back_otherwise_is_seen(env, caplog):
+    """The prompt may be the same and the menu another: the run would go on with other actions than it had."""
+    worlds, _ = roll(env("raises KeyError", at=9), steps=9)
+    state = worlds.state_dict()
+    state["worlds"][0]["menu"][0] = "open the window"
+    with caplog.at_level(logging.WARNING):
+        worlds.load_state_dict(state)
+    assert "led to the menu" in caplog.text
+    assert worlds.worlds[0].actions == []
+    del state["worlds"][1]["menu"]  # a checkpoint from before menus were kept
+    worlds.load_state_dict(state)
+    assert worlds.worlds[1].actions == state["worlds"][1]["actions"]
+
+
+class Summed(gymnasium.Env):
+    """Three steps of reward 1; `summary`: what it says of the episode, if anything."""
+
+    action_space, observation_space = gymnasium.spaces.Discrete(2), gymnasium.spaces.Dict({})
+
+    def __init__(self, summary=None, last="The end.", ends="terminated", fails=None):
+        self.summary, self.last, self.ends, self.fails = summary, last, ends, fails
+
+    def reset(self, *, seed=None, options=None):
+        self.now = 0
+        return {"scene": "Now.", "goal": "Wait."}, {"actions": ("wait", "sleep")}
+
+    def step(self, action):
+        self.now += 1
+        if self.fails is not None:
+            raise {"KeyboardInterrupt": KeyboardInterrupt, "Own": Own, "GeneratorExit": GeneratorExit}[self.fails]
+        over = self.now == 3
+        info = {"actions": ("wait", "sleep")} | ({"episode": self.summary} if over and self.summary else {})
+        scene = {"scene": self.last if over else "Now.", "goal": "Wait."}
+        return scene, 1.0, over and self.ends == "terminated", over and self.ends == "truncated", info
+
+
+class Own(BaseException):
+    """Not even an `Exception`."""
+
+
+gymnasium.register("Summed-v0", Summed)
+
+
+def summed(**kwargs):
+    return EnvSettings(id="Summed-v0", kwargs=kwargs, gamma=0.5, optimum=None)
+
+
+def test_an_undiscounted_return_does_not_pass_as_discounted(caplog):
+    """It would choose the best checkpoint and end the run by `log.stop_at`."""
+    with caplog.at_level(logging.WARNING):
+        result = evaluate(RandomPolicy(), summed(summary={"r": 3.0, "l": 3}), 4, 0)
+    assert result["greedy"]["return_mean"] == 1.75
+    assert caplog.text.count("RecordEpisodeStatistics") == 1
+    assert evaluate(RandomPolicy(), summed(summary={"r": 1.7501, "l": 9}), 1, 0)["greedy"]["return_mean"] == 1.7501
+    wrapped = run_episodes(RandomPolicy(), summed(), 1, greedy=True, seed=0, wrap=RecordEpisodeStatistics)
+    assert wrapped[0].discounted_return == 1.75
+
+
+def test_a_last_scene_that_nothing_needs_may_be_too_long(untrained):
+    """After a terminal step no action follows and no value is asked for; after a truncation the value is."""
+    long = "a door and " * 3000
+    [episode] = run_episodes(untrained, summed(last=long), 1, greedy=True, seed=0)
+    assert episode.success
+    with pytest.raises(EnvironmentFault, match="cannot take"):
+        run_episodes(untrained, summed(last=long, ends="truncated"), 1, greedy=True, seed=0)
+    recording = record(untrained, summed(last=long), 1)[0]
+    assert recording.last_scene == long
+
+
+@pytest.mark.parametrize("fails", ["KeyboardInterrupt", "Own", "GeneratorExit"])
+def test_whatever_an_environment_raises_is_its_fault(fails, monkeypatch):
+    with Interrupt(), pytest.raises(EnvironmentFault, match=f"raised {fails}: .*It happened at step 1"):
+        run_episodes(RandomPolicy(), summed(fails=fails), 1, greedy=True, seed=0)
+
+
+def test_a_persons_own_interrupt_is_not(monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)  # whatever started the tests
+    with pytest.raises(KeyboardInterrupt):
+        run_episodes(RandomPolicy(), summed(fails="KeyboardInterrupt"), 1, greedy=True, seed=0)
+
+
+@pytest.mark.parametrize("ends", ["\r\n", "\r", "\n", "\x0b", "\u2028", "\x85"])
+def test_scenes_with_any_line_ends_play_the_same_again(tmp_path, ends, capsys):
+    session = Session(make_drawing_env(summed(last=f"one{ends}two")), summed(last=f"one{ends}two"), 0)
+    while not session.over:
+        session.take(0)
+    files.write_text(tmp_path / "game.txt", session.transcript())
+    assert replay(tmp_path / "game.txt") == 0, capsys.readouterr().out

@@ -30,6 +30,7 @@ from twosome.rollout.contract import (
     make_env,
     said,
     short,
+    told,
 )
 from twosome.rollout.situation import (
     AFTER_THE_END,
@@ -37,10 +38,13 @@ from twosome.rollout.situation import (
     Step,
     WorldSnapshot,
     Wrap,
+    decide,
+    elsewhere,
     environment_fault,
     episode_seed,
     is_identified,
     restorable,
+    true_return,
 )
 from twosome.types import Episode, Observation
 
@@ -91,15 +95,13 @@ class World:
         self.actions.append(action)
         self._lines.append(transcript.action_line(action, self.menu.phrases[position]))
         try:
-            observation, reward, terminated, truncated, info = self.env.step(action)
-        except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
-            raise self._fault(f"raised {type(error).__name__}: {said(error)}") from error
-        try:
+            with told():
+                observation, reward, terminated, truncated, info = self.env.step(action)
             result = check_step(reward, terminated, truncated, check_info(info))
             self.events.extend(check_events(info))
             self._count(result)
             self.is_over = result.terminated or result.truncated
-            self._receive(observation, info)
+            self._receive(observation, info, is_valued=not result.terminated)
             episode = self._summary(result) if self.is_over else None
         except Violation as violation:
             raise self._fault(str(violation)) from violation
@@ -127,7 +129,7 @@ class World:
 
     def close(self) -> None:
         """Close the environment, whatever it raises."""
-        with contextlib.suppress(Exception):  # one that fails while it closes harms nobody
+        with contextlib.suppress(Violation), told(" in close"):  # one that fails while it closes harms nobody
             self.env.close()
 
     @property
@@ -198,13 +200,9 @@ class World:
             inner.sealed = value
 
     def state_dict(self) -> StateDict:
-        """The episode's number, its actions and events so far, and the state they led to."""
-        return {
-            "episode": self.episode,
-            "actions": list(self.actions),
-            "events": list(self.events),
-            "state": self.state,
-        }
+        """The episode's number, its actions and events so far, and the state and menu that they led to."""
+        path = {"episode": self.episode, "actions": list(self.actions), "events": list(self.events)}
+        return path | {"state": self.state, "menu": list(self.menu.phrases)}
 
     def load_state_dict(self, state: StateDict) -> None:
         """Replay an episode up to where it was. Raises `EnvironmentFault` if it leads elsewhere."""
@@ -214,9 +212,8 @@ class World:
             raise ValueError(f"actions {short(actions)}, events {short(events)}, state {short(state['state'])}")
         self.episode = counter(state["episode"], "the episode")
         self._replay(actions, events)
-        if self.state != state["state"]:
-            got, before = short(self.state), short(state["state"])
-            raise self._fault(f"is not reproducible: replaying the episode led to {got}, before it was {before}")
+        if odd := elsewhere(self.state, self.menu, state["state"], state.get("menu")):
+            raise self._fault(f"is not reproducible: replaying the episode led to {odd}")
 
     def _replay(self, actions: Sequence[int], events: Sequence[Any]) -> None:
         self._begin({"events": list(events)} if events else None)
@@ -238,11 +235,12 @@ class World:
         if self._restorable is None:
             return None
         try:
-            return getattr(self._restorable, method)(*arguments)
+            with told(f" in {method}", NotImplementedError):
+                return getattr(self._restorable, method)(*arguments)
         except NotImplementedError:  # an agent around a world that has none
             return None
-        except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
-            raise self._fault(f"raised {type(error).__name__} in {method}: {said(error)}") from error
+        except Violation as violation:
+            raise self._fault(str(violation)) from violation
 
     def _make(self) -> gymnasium.Env:
         self._has_begun = False
@@ -257,10 +255,11 @@ class World:
     def _begin(self, options: dict[str, Any] | None = None) -> None:
         self._clear()
         try:
-            observation, info = self.env.reset(seed=self.episode_seed, options=options)
-            self._has_begun = True
-        except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
-            raise self._fault(f"raised {type(error).__name__} in reset: {said(error)}") from error
+            with told(" in reset"):
+                observation, info = self.env.reset(seed=self.episode_seed, options=options)
+        except Violation as violation:
+            raise self._fault(str(violation)) from violation
+        self._has_begun = True
         self._show(observation, info)
 
     def _count(self, result: StepResult) -> None:
@@ -274,7 +273,7 @@ class World:
         except Violation as violation:
             raise self._fault(str(violation)) from violation
 
-    def _receive(self, observation: Any, info: Any) -> None:
+    def _receive(self, observation: Any, info: Any, *, is_valued: bool = False) -> None:
         """Check what the environment shows and turn it into the next decision. Raises `Violation`."""
         told = self.observation["goal"] if self._lines else None
         self.observation, self.info = check_observation(observation), check_info(info)
@@ -286,12 +285,13 @@ class World:
             self.menu = check_menu(self.info)
             self._lines.append(transcript.menu_lines(self.menu))
         try:
-            self.decision = self.policy.decide(self.observation, self.menu)
+            self.decision = decide(self.policy, self.observation, self.menu, may_cut=self.is_over and not is_valued)
         except (TwosomeError, TypeError, ValueError) as error:
             raise Violation(f"gave an observation or menu that this policy cannot take: {said(error)}") from error
 
     def _summary(self, result: StepResult) -> Episode:
         discounted_return, length = check_summary(self.info, self.discounted_return, self.length)
+        discounted_return = true_return(self.settings, discounted_return, self.discounted_return)
         success = bool(self.info.get("success", result.terminated))
         return Episode(discounted_return, length, len(self.actions), success)
 

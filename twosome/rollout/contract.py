@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -52,7 +54,9 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
         return gymnasium.make(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
     except ImportError as error:
         raise ConfigError(f"env.id={settings.id!r} cannot be imported: {said(error)}") from error
-    except Exception as error:  # the constructor of a third-party environment may raise anything
+    except BaseException as error:  # the constructor of a third-party environment may raise anything
+        if is_the_users(error):
+            raise
         what = f"env.id={settings.id!r} with env.kwargs={settings.kwargs} cannot be made"
         raise ConfigError(f"{what}: {type(error).__name__}: {said(error)}") from error
 
@@ -155,6 +159,30 @@ def check_summary(info: Mapping[str, Any], discounted_return: float, length: int
     if not math.isfinite(found[0]):
         raise Violation(f"gave info['episode']['r']={found[0]}, expected a finite number")
     return found
+
+
+@contextmanager
+def told(where: str = "", *others: type[BaseException]) -> Iterator[None]:
+    """Whatever third-party code raises inside becomes a `Violation` that tells it; `others` pass as they are."""
+    try:
+        yield
+    except others:
+        raise
+    except BaseException as error:
+        if is_the_users(error):
+            raise
+        raise Violation(f"raised {type(error).__name__}{where}: {said(error)}") from error
+
+
+def is_the_users(error: BaseException) -> bool:
+    """Whether a person asked to stop, and not the environment: what else it raises is told as its fault.
+
+    A bare `KeyboardInterrupt` is Python's own answer to Ctrl-C, unless the program has put another in its place.
+    """
+    is_bare = type(error) is KeyboardInterrupt
+    return isinstance(error, KeyboardInterrupt) and not (
+        is_bare and signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    )
 
 
 def short(value: Any) -> str:

@@ -19,7 +19,7 @@ from twosome.rollout.contract import (
     check_observation,
     check_step,
     make_env,
-    said,
+    told,
 )
 from twosome.rollout.situation import Place, environment_fault, episode_seed
 from twosome.rollout.transcript import action_line, goal_lines, menu_lines, scene_lines
@@ -41,7 +41,7 @@ def first_look(settings: EnvSettings, seed: int, *, play: bool = True) -> None:
         place = Place(settings, seed, 0, 0, episode_seed(seed, 0, 0))
         raise environment_fault(str(violation), place, actions, lines) from violation
     finally:
-        with contextlib.suppress(Exception):  # one that fails while it closes harms nobody
+        with contextlib.suppress(Violation), told():  # one that fails while it closes harms nobody
             env.close()
 
 
@@ -61,10 +61,8 @@ def _play(env: gymnasium.Env, seed: int, actions: list[int], lines: list[str]) -
 
 
 def _tried(where: str, call: Any, *arguments: Any, **named: Any) -> Any:
-    try:
+    with told(f" {where}" if where else ""):
         return call(*arguments, **named)
-    except (Exception, SystemExit) as error:  # a third-party environment may raise anything; told with its replay
-        raise Violation(f"raised {type(error).__name__}{where and ' ' + where}: {said(error)}") from error
 
 
 def _pair(given: Any, name: str, size: int) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,10 +13,13 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from twosome.config.schema import EnvSettings
-from twosome.errors import EnvironmentFault
-from twosome.protocols import Identified, Restorable
+from twosome.errors import ContextLengthError, EnvironmentFault
+from twosome.protocols import Identified, Policy, Restorable
 from twosome.rollout import transcript
-from twosome.types import Episode, Menu
+from twosome.rollout.contract import short
+from twosome.types import Decision, Episode, Menu, Observation
+
+log = logging.getLogger(__name__)
 
 AFTER_THE_END = Menu(("wait",), (0,))  # an ended episode has no menu; its last state still has a value
 SHOWN_ACTIONS = 24  # in a message; the transcript has all
@@ -62,6 +68,55 @@ class Place(NamedTuple):
 def episode_seed(seed: int, world: int, episode: int) -> int:
     """The seed of an episode of a world; `seed` is the run's."""
     return int(np.random.SeedSequence([seed, world, episode]).generate_state(1)[0])
+
+
+def decide(policy: Policy, observation: Observation, menu: Menu, *, may_cut: bool) -> Decision:
+    """What the policy is asked in a state. Raises as `Policy.decide` does.
+
+    `may_cut`: nothing needs the state itself, as after a terminal step: a scene that is too long is cut from the front.
+    """
+    while True:
+        try:
+            return policy.decide(observation, menu)
+        except ContextLengthError:
+            scene = observation["scene"]
+            if not may_cut or len(scene) < 2:
+                raise
+            observation = {**observation, "scene": scene[-(len(scene) // 2) :]}
+
+
+@functools.lru_cache(maxsize=1000)
+def _warn_once(text: str) -> None:
+    log.warning(text)
+
+
+def true_return(settings: EnvSettings, got: float, counted: float) -> float:
+    """The discounted return of an episode: what the environment's summary gives, if its rewards come to that.
+
+    Else what was `counted`, and a warning, once: such a summary would choose the best checkpoint and end the run.
+    """
+    if math.isclose(got, counted, rel_tol=1e-3, abs_tol=1e-3):
+        return got
+    _warn_once(
+        f"{settings.id} gives info['episode']['r'] otherwise than its rewards, discounted by "
+        f"env.gamma={settings.gamma:g}, come to. Is it undiscounted, as that of gymnasium's RecordEpisodeStatistics, "
+        "or discounted by another gamma? What the rewards come to is used."
+    )
+    return counted
+
+
+def elsewhere(state: str, menu: Menu, state_before: str, menu_before: Any) -> str:
+    """Where a replay led that is not where the episode was, in words; empty where it is.
+
+    `menu_before`: None in checkpoints from before 2026-11-28. Raises `ValueError` for what is no menu.
+    """
+    if menu_before is not None and not (isinstance(menu_before, list) and all(isinstance(p, str) for p in menu_before)):
+        raise ValueError(f"a menu is {short(menu_before)}")
+    if state != state_before:
+        return f"{short(state)}, before it was {short(state_before)}"
+    if menu_before is not None and list(menu.phrases) != menu_before:
+        return f"the menu {short(list(menu.phrases))}, before it was {short(menu_before)}"
+    return ""
 
 
 def environment_fault(what: str, place: Place, actions: Sequence[int], lines: Sequence[str]) -> EnvironmentFault:
