@@ -198,13 +198,20 @@ def cases(n: int, seed: int) -> list[tuple[str, int]]:
 
 
 def run(n: int, seed: int = 0) -> Count:
+    """The cases, with signals handled as in a run: a bare KeyboardInterrupt is then the environment's own."""
+    from twosome.training.interrupt import Interrupt
+
+    with Interrupt():
+        return _run(n, seed)
+
+
+def _run(n: int, seed: int) -> Count:
     """Let a real policy meet every fault: reported once in one paragraph, and dropped where that is allowed."""
     from twosome.config.compose import compose
     from twosome.errors import EnvironmentFault
     from twosome.rollout.collect import Worlds, collect
     from twosome.rollout.driver import Tolerance
     from twosome.systems.build import build
-    from twosome.training.interrupt import Interrupt
 
     register()
     sizes = ["num_envs=2", "rollout_steps=16", "ppo.actor.minibatch=32", "ppo.critic.minibatch=32"]
@@ -221,8 +228,7 @@ def run(n: int, seed: int = 0) -> Count:
         count.made += 1
         said = ""
         try:
-            with Interrupt():  # as in a run: a bare KeyboardInterrupt is then nobody's but the environment's
-                collect(worlds(fault, at, 1, Tolerance()), 16, generator)
+            collect(worlds(fault, at, 1, Tolerance()), 16, generator)
         except EnvironmentFault as error:
             said = str(error)
             needed = (ID, f"at step {at} of episode 0", "run seed", "episode seed", "the actions that led there")
@@ -244,11 +250,9 @@ def run(n: int, seed: int = 0) -> Count:
 def _tolerated(worlds: Any, policy: Any, learner: Any, generator: Any) -> str | None:
     """With a share of failures allowed the run goes on, and nothing of a spoilt step reaches a weight."""
     from twosome.rollout.collect import collect
-    from twosome.training.interrupt import Interrupt
 
     try:
-        with Interrupt():
-            rollout = collect(worlds, 16, generator)
+        rollout = collect(worlds, 16, generator)
         learner.update(rollout, 0.0)
     except Exception as error:
         return f"not tolerated: {type(error).__name__}: {error!s:.200}"
