@@ -40,6 +40,9 @@ class OvercookedEnv(MenuEnv[State]):
         ValueError: a name that does not exist, a reward that is not a finite number, a negative `view_radius`.
     """
 
+    metadata = MenuEnv.metadata | {
+        "legend": "Bright: what the cook sees. Shaded: out of its view, as it was last seen."
+    }
     gamma = 0.99
     max_steps = 200
 

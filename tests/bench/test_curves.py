@@ -73,3 +73,9 @@ def test_the_interval_holds_the_mean_and_narrows_with_agreement():
     low, high = curves.iqm_interval([0.1, 0.4, 0.5, 0.6, 0.9])
     assert low < curves.interquartile_mean([0.1, 0.4, 0.5, 0.6, 0.9]) < high
     assert curves.iqm_interval([0.5] * 5) == (0.5, 0.5)
+
+
+def test_curves_are_told_apart_without_their_colours():
+    looks = [(look["ls"], look.get("marker")) for look in curves.LOOKS]
+    assert len({repr(look) for look in looks}) == len(looks)
+    assert len({look["color"] for look in curves.LOOKS}) == len(looks)

@@ -254,3 +254,21 @@ def test_cells_that_a_spreadsheet_would_compute_are_texts(tmp_path):
     row = rows_of(tmp_path)[0]
     assert (row["checkpoint"], row["environment"]) == ('\'=HYPERLINK("http://x")', "'@SUM(1)")
     assert row["return"] == "0.5"
+
+
+def test_the_picture_has_the_optimum_at_every_bar_that_has_one(tmp_path, monkeypatch):
+    """At a return of 0 too, and with its legend where the first world has none."""
+    from matplotlib.figure import Figure
+
+    from twosome.cli import evaluate_output
+
+    drawn = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    row = {"return": 0.0, "return_low": 0.0, "return_high": 0.0}
+    known = [row | {"environment": "a", "policy": p, "optimum": 0.9} for p in ("greedy", "sampled", "random")]
+    unknown = [row | {"environment": "b", "policy": p, "optimum": None} for p in ("greedy", "sampled", "random")]
+    evaluate_output._draw([*unknown, *known], tmp_path / "eval.png")
+    [axes] = drawn[0].axes
+    [lines] = [c for c in axes.collections if c.get_label() == "optimum"]
+    assert [segment[0][1] for segment in lines.get_segments()] == [0.9] * 3
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["optimum"]

@@ -298,3 +298,17 @@ def test_where_a_task_is_split_its_goal_is_told_when_it_changes(sit, tmp_path):
     assert sit("replay=game.txt")[0] == 0
     _, out, _ = sit("env=tomato_salad", "transcript=game.txt", answers=("0", "1"))
     assert (tmp_path / "game.txt").read_text().count("goal: ") == 1
+
+
+def test_a_checkpoint_shows_what_its_policy_would_do(sit, untrained):
+    from twosome import inspect_state
+
+    code, out, err = sit("env=tomato_salad", "checkpoint=tiny", answers=["0"])
+    assert (code, err) == (0, "")
+    session = Session(make_drawing_env(SALAD), SALAD, 0)
+    observation, info = session.env.reset(seed=0)
+    shown = inspect_state(untrained, observation, info)
+    first = out.split("return so far")[0]
+    for action, p in zip(shown.actions, shown.probs, strict=True):
+        assert re.search(rf"^ +\d+  {re.escape(action)} +{100 * p:.1f} %", first, flags=re.M)
+    assert "%" in out.split("return so far")[1]

@@ -1,12 +1,14 @@
 """How a decision looks: self-contained, escaped, as wide as the terminal, the same numbers everywhere."""
 
 import io
+import re
 import sys
 
 import pytest
 from rich.console import Console
 
 import twosome
+from twosome.inspection import views
 from twosome.inspection.views import bar, nats, percent
 
 
@@ -53,3 +55,11 @@ def test_a_missing_package_is_named_with_its_remedy(d, monkeypatch, name, view):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match="pip install"):
         getattr(d, view)()
+
+
+def test_bars_of_a_notebook_have_a_background_that_closes_their_seams():
+    """And are the same characters where styles are stripped."""
+    for share in (0.0, 0.04, 0.5, 0.97, 1.0):
+        drawn = views.html_bar(share)
+        assert re.sub("<[^>]+>", "", drawn) == views.bar(share)
+        assert ("background:currentColor" in drawn) == ("█" in drawn)

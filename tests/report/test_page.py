@@ -101,3 +101,13 @@ def test_a_goal_that_changes_is_told_where_it_does(untrained):
     assert second.startswith("Serve a bowl that holds only chopped")
     assert episode["end"]["goal"] == recording.last_goal
     assert "step.goal ?? episode.goal" in page
+
+
+def test_a_page_names_its_run_and_says_what_its_pictures_mean():
+    step = Step("s", ("a", "b"), (0.5, 0.5), 0, 0.0, 1, 0.0, 0.0, None)
+    recording = Recording(goal="g", greedy=True, steps=[step], legend="Shaded: out of view.")
+    data = data_of(
+        report.render([recording], {"env": "x", "model": "m", "run": "run a, step-00000064", "optimum": None})
+    )
+    assert data["run"] == "run a, step-00000064"
+    assert data["episodes"][0]["legend"] == "Shaded: out of view."

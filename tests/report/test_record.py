@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from twosome import report
 from twosome.report.record import record
 
 
@@ -40,3 +41,22 @@ def test_an_environment_that_cannot_draw_is_shown_without_pictures(untrained, br
     [r] = record(untrained, broken, 1)
     assert r.steps[0].picture is None
     assert "no screen" in caplog.text
+
+
+def test_a_small_thing_keeps_its_colour(untrained, tomato_salad, tmp_path):
+    """A tomato in the cook's hands is red, in the page and in the GIF: a palette of averages would make it brown."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    def redness(picture: Image.Image) -> int:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+        return int((pixels[..., 0] - pixels[..., 1:].max(axis=-1)).max())
+
+    [episode] = report.record(untrained, tomato_salad, 1, seed=0, max_steps=1)
+    assert redness(Image.open(io.BytesIO(episode.steps[0].picture))) > 120
+    report.write_gif(tmp_path / "episode.gif", episode)
+    with Image.open(tmp_path / "episode.gif") as picture:
+        assert redness(picture) > 120
+    assert episode.legend.startswith("Bright: what the cook sees.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
 
@@ -39,6 +39,17 @@ class MethodResult(TypedDict):
 Results: TypeAlias = dict[str, dict[str, MethodResult]]
 """Environment -> method -> what was found."""
 
+LOOKS: tuple[dict[str, Any], ...] = (  # of the methods in order: told apart by line and mark too
+    {"color": "#0072b2", "ls": "-"},
+    {"color": "#d55e00", "ls": (0, (5, 2)), "marker": "s"},
+    {"color": "#009e73", "ls": "-.", "marker": "^"},
+    {"color": "#cc79a7", "ls": (0, (3, 1, 1, 1, 1, 1)), "marker": "D"},
+    {"color": "#8c6d00", "ls": (0, (1, 1)), "marker": "v"},
+    {"color": "#56b4e9", "ls": (0, (7, 3)), "marker": "x"},
+    {"color": "#555555", "ls": (0, (1, 2))},
+    {"color": "#e69f00", "ls": (0, (4, 3))},
+    {"color": "#999999", "ls": (0, (2, 4))},
+)
 UNTRAINED = ("frozen", "saycan", "random")  # methods that do not learn
 
 
@@ -173,11 +184,12 @@ def draw(results: Results, path: Path) -> None:
     handles: dict[str, Artist] = {}
     for panel, (env, found) in zip(panels, results.items(), strict=False):
         for method, r in found.items():
-            color = f"C{methods.index(method)}"
+            look = LOOKS[methods.index(method) % len(LOOKS)]
             if any(r["curves"]):
-                handles[method] = _draw_curve(panel, r, color, leads=method == methods[0])
+                handles[method] = _draw_curve(panel, r, look, leads=method == methods[0])
             elif r["final_sampled"]:
-                handles[method] = panel.axhline(interquartile_mean(r["final_sampled"]), color=color, ls=":", lw=1.5)
+                level = interquartile_mean(r["final_sampled"])
+                handles[method] = panel.axhline(level, color=look["color"], ls=look["ls"], lw=1.2)
         optimum = next((r["optimum"] for r in found.values() if r["optimum"]), None)
         if optimum:
             handles["optimum"] = panel.axhline(optimum, color="black", ls="--", lw=1)
@@ -206,13 +218,14 @@ def _label(panel: Axes, env: str) -> None:
     panel.set_ylabel("greedy discounted return")
 
 
-def _draw_curve(panel: Axes, result: MethodResult, color: str, leads: bool) -> Line2D:
+def _draw_curve(panel: Axes, result: MethodResult, look: dict[str, Any], leads: bool) -> Line2D:
     """Interquartile mean and its interval over the seeds. Returns the line."""
     grid, columns = carried([curve for curve in result["curves"] if curve])
     bands = np.array([iqm_interval(c, resamples=300) for c in columns])
     means = [interquartile_mean(c) for c in columns]
-    [line] = panel.plot(grid, means, color=color, lw=2.5 if leads else 1.3, zorder=3 if leads else 2)
-    panel.plot(grid[-1], means[-1], "o", color=color, ms=6 if leads else 4, zorder=4 if leads else 2)
+    color = look["color"]
+    [line] = panel.plot(grid, means, **look, lw=2.5 if leads else 1.5, ms=4.5, markevery=0.12, zorder=3 if leads else 2)
+    panel.plot(grid[-1], means[-1], "o", color=color, ms=7 if leads else 5, zorder=4 if leads else 2)
     panel.fill_between(grid, bands[:, 0], bands[:, 1], color=color, alpha=0.2 if leads else 0.05, linewidth=0)
     return line
 

@@ -127,6 +127,7 @@ def _evaluate_one(
         about: dict[str, Any] = {
             "gae_lambda": settings.ppo.gae_lambda,
             "model": settings.model.name,
+            "run": _told(source),
             "deliberate": planner,
         }
         report.write(page, policy, env, cfg.report_episodes, seed=cfg.seed, **about)
@@ -147,6 +148,12 @@ def _evaluate_one(
         "random": chance[repr(env)],
         "search": None if planner is None else dataclasses.asdict(cfg.search) | dataclasses.asdict(planner.cost),
     }
+
+
+def _told(source: Source) -> str:
+    """The run and the step that a policy is of, for the title of its report; empty for a bare model."""
+    folder = source.found.folder
+    return "" if folder is None else f"run {folder.parent.parent.name}, {folder.name}"
 
 
 def _history(source: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from twosome import files
@@ -67,6 +68,7 @@ def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
         "return": round(e["return_mean"], 6),
         "return_low": round(e["return_interval"][0], 6),
         "return_high": round(e["return_interval"][1], 6),
+        "optimum": optimum,
         "of_optimum": round(e["return_mean"] / optimum, 4) if optimum else None,
         "success": round(e["success_rate"], 4),
         "success_low": round(e["success_interval"][0], 4),
@@ -115,7 +117,8 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
         return
     from matplotlib.figure import Figure
 
-    labels = [f"{r['environment'][:60]}\n{r['policy']}".replace("$", r"\$") for r in rows]
+    names = [r["environment"][:60].replace("_", "\n").replace("-", "-\n") for r in rows]
+    labels = [f"{name}\n{r['policy']}".replace("$", r"\$") for name, r in zip(names, rows, strict=True)]
     figure = Figure(figsize=(max(4.0, 0.9 * len(rows)), 3.6), layout="constrained")
     axes = figure.subplots()
     low = [r["return"] - r["return_low"] for r in rows]
@@ -124,16 +127,16 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     axes.bar(
         range(len(rows)), [r["return"] for r in rows], yerr=[low, high], color=colors, edgecolor="black", capsize=3
     )
-    for i, r in enumerate(rows):
-        if r["of_optimum"]:
-            optimum = r["return"] / r["of_optimum"]
-            axes.hlines(
-                optimum, i - 0.45, i + 0.45, color="black", linestyles="dashed", label="optimum" if i == 0 else ""
-            )
+    known = [(i, r["optimum"]) for i, r in enumerate(rows) if r["optimum"] is not None]
+    if known:
+        at = np.array([i for i, _ in known])
+        optima = [optimum for _, optimum in known]
+        axes.hlines(optima, at - 0.45, at + 0.45, color="black", linestyles="dashed", label="optimum")
+    axes.axhline(0, color="black", linewidth=0.6)
     axes.set_xticks(range(len(rows)), labels, fontsize=8, rotation=0 if len(rows) < 9 else 60)
     axes.set_ylabel("discounted return")
-    if any(r["of_optimum"] for r in rows):
-        axes.legend(loc="lower right", fontsize=8)
+    if known:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=8)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=150)
     files.write_bytes(path, out.getvalue())

@@ -32,6 +32,7 @@ USAGE = """Play an environment in the terminal.
   twosome-play env=NAME [seed=0] [transcript=PATH]
   twosome-play env=own env.id=MODULE:ID ['env.kwargs={name: value}']
   twosome-play env=NAME hint=search [checkpoint=RUN] [search.simulations=32]     h asks what a tree search would do
+  twosome-play env=NAME checkpoint=RUN          every action with the probability that the policy gives it
   twosome-play replay=PATH     play a transcript again and say where the environment answers otherwise; where it needs
                                a module of others: twosome-play replay=PATH env=own env.id=MODULE:ID
 """
@@ -40,13 +41,15 @@ HINT_SIMULATIONS = 32  # of a hint, where search.simulations is not given
 
 
 Hint = Callable[[gymnasium.Env], "Plan"]
+Thought = Callable[[Session], list[float]]
+"""What a policy would do: the probability of every action of the menu, in its order."""
 
 
 class Table:
     """Where the game is shown and the answers come from."""
 
-    def __init__(self, session: Session, hint: Hint | None = None):
-        self.session, self.hint = session, hint
+    def __init__(self, session: Session, hint: Hint | None = None, thought: Thought | None = None):
+        self.session, self.hint, self.thought = session, hint, thought
         self.out = Console(soft_wrap=not sys.stdout.isatty())
 
     def play(self) -> None:
@@ -109,8 +112,10 @@ class Table:
             out.rule()
             out.print(session.ending().capitalize() + ".", style="bold green" if session.success else "bold yellow")
             return
-        for index, phrase in session.menu.items():
-            out.print(f"  {index:2d}  {phrase}")
+        shares = [""] * len(session.menu) if self.thought is None else _shares(self.thought(session))
+        width = max(map(len, session.menu.values()))
+        for (index, phrase), share in zip(session.menu.items(), shares, strict=True):
+            out.print(f"  {index:2d}  {phrase:<{width}}  {share}".rstrip())
         out.print(f"return so far {session.total:.4f}, {counted(session.steps, 'primitive step')}", style="dim")
 
     def _ask(self) -> str | None:
@@ -162,13 +167,35 @@ def job(cfg: PlaySettings) -> None:
         raise ConfigError(f"transcript={cfg.transcript} cannot be written: expected a file in a folder that exists.")
     session = Session(make_drawing_env(cfg.env), cfg.env, cfg.seed)
     try:
-        Table(session, _hint(cfg) if cfg.hint else None).play()
+        thought = _thought(cfg.checkpoint) if cfg.checkpoint and not cfg.hint else None
+        Table(session, _hint(cfg) if cfg.hint else None, thought).play()
     finally:
         session.env.close()
     print(printable(session.ending().capitalize() + "."))
     if keep is not None:
         files.write_text(keep, session.transcript())
         print(f"Transcript: {cfg.transcript}")
+
+
+def _shares(probabilities: list[float]) -> list[str]:
+    from twosome.inspection.views import bar, percent
+
+    return [f"{percent(p):>7}  {bar(p, 10)}" for p in probabilities]
+
+
+def _thought(checkpoint: str) -> Thought:
+    """What the policy of a run or checkpoint would do; the model is loaded here and not before."""
+    from twosome.systems.load import load
+    from twosome.types import Menu
+
+    policy = load(checkpoint)
+
+    def thought(session: Session) -> list[float]:
+        menu = Menu(tuple(session.menu.values()), tuple(session.menu))
+        decision = policy.decide({"scene": session.scene, "goal": session.goal}, menu)
+        return [float(p) for p in policy.log_probs([decision])[0].exp()]
+
+    return thought
 
 
 def _hint(cfg: PlaySettings) -> Hint:

@@ -195,7 +195,7 @@ def html(d: Shown) -> str:
             f"<td {CELL}>{_strong(percent(d.by_normalization[name][i]), name == d.normalization)}</td>"
             for name in NORMALIZATIONS
         )
-        start = f"<td {LEFT}>{escape(d.actions[i])}</td><td {BAR}>{bar(d.probs[i])}</td>"
+        start = f"<td {LEFT}>{escape(d.actions[i])}</td><td {BAR}>{html_bar(d.probs[i])}</td>"
         rows.append(f"<tr>{start}{shares}<td {CELL}>{nats(d.sums[i])}</td></tr>")
     illegal = ", ".join(f"<s>{escape(a)}</s>" for a in d.illegal)
     words = "".join(f"<tr>{''.join(_word_cell(w) for w in d.words[i])}</tr>" for i in order(d))
@@ -208,6 +208,14 @@ def html(d: Shown) -> str:
         "<details open><summary>log-probability of each word, and of its tokens</summary>"
         f"<table><tbody>{words}</tbody></table></details></div>"
     )
+
+
+def html_bar(share: float, width: int = 12) -> str:
+    """A bar whose full blocks also have their own background, which closes the seams that some fonts leave."""
+    drawn = bar(share, width)
+    full = drawn.count("█")
+    block = f'<span style="background:currentColor">{"█" * full}</span>' if full else ""
+    return block + drawn[full:]
 
 
 def _strong(text: str, yes: bool) -> str:
@@ -226,7 +234,7 @@ def comparison_html(c: SideBySide) -> str:
     def cell(p: float | None) -> str:
         if p is None:
             return f"<td {LEFT} colspan=2><i>not possible here</i></td>"
-        return f"<td {BAR}>{bar(p, 10)}</td><td {CELL}>{percent(p)}</td>"
+        return f"<td {BAR}>{html_bar(p, 10)}</td><td {CELL}>{percent(p)}</td>"
 
     rows = []
     for action in c.actions:

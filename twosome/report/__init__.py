@@ -33,16 +33,17 @@ def write(
     seed: int = 0,
     gae_lambda: float = 0.95,
     model: str = "",
+    run: str = "",
     max_pictures: int = MAX_PICTURES,
     deliberate: Deliberation | None = None,
 ) -> list[Recording]:
     """Record episodes (the first greedy, the others sampled) and write the page, and a GIF of one.
 
-    `gae_lambda`: of the advantages shown; `model`: its name, for the title; `deliberate`: a search that decides.
-    Returns the recordings.
+    `gae_lambda`: of the advantages shown; `model`, `run`: its name and whence it comes, for the title;
+    `deliberate`: a search that decides. Returns the recordings.
     """
     recordings = record(policy, env, episodes, seed=seed, gae_lambda=gae_lambda, deliberate=deliberate)
-    title = {"env": env.id.split("/")[-1], "model": model, "gamma": env.gamma, "optimum": env.optimum}
+    title = {"env": env.id.split("/")[-1], "model": model, "run": run, "gamma": env.gamma, "optimum": env.optimum}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_text(path, render(recordings, title, max_pictures))
@@ -53,7 +54,7 @@ def write(
 
 
 def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int = MAX_PICTURES) -> str:
-    """The page as text. `title`: env, model, gamma, optimum."""
+    """The page as text. `title`: env, model, run, gamma, optimum."""
     here = Path(__file__).parent
     page, style, script = ((here / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
     data = json.dumps(_data(recordings, title, max_pictures), separators=(",", ":"), allow_nan=False)
@@ -101,6 +102,7 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
         episodes.append(
             {
                 "goal": r.goal,
+                "legend": r.legend,
                 "greedy": r.greedy,
                 "success": r.success,
                 "truncated": r.truncated,

@@ -59,4 +59,4 @@ def _frame(png: bytes, lines: list[tuple[str, float | None]]) -> Image.Image:
             left, right = int(0.62 * width), width - MARGIN - 54
             draw.rectangle((left, y + 4, left + max(1, int(share * (right - left))), y + 15), BAR)
             draw.text((width - MARGIN, y), f"{100 * share:.0f} %", FAINT, font, anchor="ra")
-    return image.quantize(128)
+    return image.quantize(128, Image.Quantize.FASTOCTREE)

@@ -93,6 +93,7 @@ function show() {
   $("scene").textContent = step.scene;
   $("goal").textContent = `Goal: ${step.goal ?? episode.goal}`;
   $("picture").hidden = step.picture < 0;
+  $("legend").textContent = step.picture < 0 ? "" : episode.legend || "";
   if (step.picture >= 0) {
     $("picture").src = `data:image/png;base64,${data.pictures[step.picture]}`;
     $("picture").alt = `The state: ${step.scene}`;
@@ -181,6 +182,7 @@ $("title").textContent = `What it thought: ${data.env}`;
 document.title = $("title").textContent;
 $("about").textContent = [
   data.model && `model ${data.model}`,
+  data.run,
   `${reached} of ${data.episodes.length} episodes reached the goal`,
   data.optimum !== null && `the best possible return is ${data.optimum.toFixed(4)}`,
   data.left_out && `${data.left_out} pictures were left out to keep the page small`,

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from twosome.config.schema import EnvSettings
+from twosome.errors import brief
 from twosome.protocols import Policy, Restorable
 from twosome.rl.advantages import gae
 from twosome.rollout.checked_env import World
@@ -24,7 +25,7 @@ from twosome.rollout.driver import Deliberation, Tolerance, drive
 log = logging.getLogger(__name__)
 
 STREAM = 2_000_003  # keeps the seeds of recorded episodes apart from those of training and evaluation
-COLORS = 64  # of a picture's palette: a drawing loses nothing and takes a quarter of the bytes
+COLORS = 64  # of a picture's palette: a drawing keeps its colours and takes a quarter of the bytes
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Step:
 
 @dataclass
 class Recording:
-    """An episode. `last_*`: the state after its last action."""
+    """An episode. `legend`: what its pictures mean, if the environment says so; `last_*`: after its last action."""
 
     goal: str
     greedy: bool
@@ -66,6 +67,7 @@ class Recording:
     length: int = 0
     steps: list[Step] = field(default_factory=list)
     last_goal: str | None = None
+    legend: str = ""
     last_scene: str = ""
     last_picture: bytes | None = None
 
@@ -105,7 +107,8 @@ def _play(
     deliberate: Deliberation | None,
 ) -> Recording:
     world.reset()
-    result = Recording(goal=world.observation["goal"], greedy=generator is None)
+    legend = brief(world.env.metadata.get("legend", ""), 200)
+    result = Recording(goal=world.observation["goal"], greedy=generator is None, legend=legend)
     states, discounts, terminated = [world.state], [], False
     while len(result.steps) < max_steps:
         seen, picture = world.observation, camera.take()
@@ -194,6 +197,8 @@ class Camera:
     def _once(self, state: Hashable, draw: Callable[[], Any]) -> bytes:
         if state is None or state not in self.drawn:
             out = io.BytesIO()
-            Image.fromarray(np.asarray(draw(), np.uint8)).quantize(COLORS).save(out, "png", optimize=True)
+            Image.fromarray(np.asarray(draw(), np.uint8)).quantize(COLORS, Image.Quantize.FASTOCTREE).save(
+                out, "png", optimize=True
+            )
             self.drawn[state] = out.getvalue()
         return self.drawn[state]
