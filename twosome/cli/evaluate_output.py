@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import io
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
         return
     from matplotlib.figure import Figure
 
-    names = [r["environment"][:60].replace("_", "\n").replace("-", "-\n") for r in rows]
+    names = [re.sub("_|(?<=[a-z])(?=[A-Z])", "\n", r["environment"][:60]) for r in rows]
     labels = [f"{name}\n{r['policy']}".replace("$", r"\$") for name, r in zip(names, rows, strict=True)]
     figure = Figure(figsize=(max(4.0, 0.9 * len(rows)), 3.6), layout="constrained")
     axes = figure.subplots()

@@ -7,6 +7,7 @@ mode, in a log, where style sheets are stripped. Nothing is told by colour alone
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
@@ -192,7 +193,7 @@ def html(d: Shown) -> str:
     rows = []
     for i in order(d):
         shares = "".join(
-            f"<td {CELL}>{_strong(percent(d.by_normalization[name][i]), name == d.normalization)}</td>"
+            f"<td {CELL}>{('<b>%s</b>' if name == d.normalization else '%s') % percent(d.by_normalization[name][i])}</td>"
             for name in NORMALIZATIONS
         )
         start = f"<td {LEFT}>{escape(d.actions[i])}</td><td {BAR}>{html_bar(d.probs[i])}</td>"
@@ -212,14 +213,7 @@ def html(d: Shown) -> str:
 
 def html_bar(share: float, width: int = 12) -> str:
     """A bar whose full blocks also have their own background, which closes the seams that some fonts leave."""
-    drawn = bar(share, width)
-    full = drawn.count("█")
-    block = f'<span style="background:currentColor">{"█" * full}</span>' if full else ""
-    return block + drawn[full:]
-
-
-def _strong(text: str, yes: bool) -> str:
-    return f"<b>{text}</b>" if yes else text
+    return re.sub("(█+)", r'<span style="background:currentColor">\1</span>', bar(share, width))
 
 
 def _word_cell(w: Word) -> str:
