@@ -193,8 +193,9 @@ def html(d: Shown) -> str:
     rows = []
     for i in order(d):
         shares = "".join(
-            f"<td {CELL}>{('<b>%s</b>' if name == d.normalization else '%s') % percent(d.by_normalization[name][i])}</td>"
+            f"<td {CELL}>{f'<b>{share}</b>' if name == d.normalization else share}</td>"
             for name in NORMALIZATIONS
+            for share in [percent(d.by_normalization[name][i])]
         )
         start = f"<td {LEFT}>{escape(d.actions[i])}</td><td {BAR}>{html_bar(d.probs[i])}</td>"
         rows.append(f"<tr>{start}{shares}<td {CELL}>{nats(d.sums[i])}</td></tr>")
