@@ -12,6 +12,7 @@ from twosome.systems.build import build_policy
 
 QUICK = ["seeds=1", "envs=[food_preparation]", "methods=[twosome,gumbel]", "budget.food_preparation=64"]
 QUICK += ["eval_every=64", "simulations=[0,2]", "shares=[0.0,1.0]", "savings.tasks=2", "savings.generated=2", "batch=2"]
+QUICK += ["orders.steps=64", "orders.simulations=[1]", "orders.episodes=1"]
 QUICK += [
     "worlds=[cheese]",
     "+generated.cheese={test: pizza, instances: null, method: gumbel, steps: 64, simulations: 2}",
@@ -37,6 +38,7 @@ def test_every_part_is_measured_and_its_table_written(done):
     assert "| food_preparation | gumbel |" in text
     assert "| 100%, puct |" in text
     assert "| cheese, 1 | 1 | after, 2 simulations |" in text
+    assert "| seed 0 | orders_3 | split | 1 |" in text
     [ppo, gumbel] = (entry["found"] for entry in report["results"]["iteration"])
     assert ppo["decisions"] == gumbel["decisions"] == 64
     rows = report["results"]["simulations"][0]["found"]

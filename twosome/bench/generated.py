@@ -48,13 +48,14 @@ def settings_of(cfg: DictConfig, world: str, seed: int, folder: Path) -> TrainSe
 def measure(cfg: DictConfig, folder: Path, world: str, seed: int) -> dict[str, Any]:
     """Train on one split and play the other."""
     from twosome.config.compose import compose
-    from twosome.files import read_lines
+    from twosome.files import read_json, read_lines
     from twosome.training.loop import train
     from twosome.training.run_folder import open_run
 
     run = folder / "run"
     settings = settings_of(cfg, world, seed, run)
-    summary = train(open_run(settings))
+    finished = run / "summary.json"
+    summary = read_json(finished) if finished.exists() else train(open_run(settings))
     simulated = list(read_lines(run / "metrics.jsonl"))[-1].get("search/simulated_steps", 0.0)
     how = cfg.generated[world]
     unseen = instances(compose([f"env={how.test}"]).env)[: how.instances]

@@ -1,8 +1,6 @@
 """Dishes learnt one at a time and ordered together: one policy, flat and split, alone and thinking ahead.
 
-    python -m twosome.bench.orders outputs/salads/<run> [<run> ...] --simulations 0 32 128
-
-The runs are ordinary ones of `twosome-train env=salads`: single dishes drawn at random, never two in one episode.
+The policies are those of ordinary runs of `env=salads`: single dishes drawn at random, never two in one episode.
 `flat` plays the orders as they are; `split` plays them part by part, each under the goal that the policy was trained
 with. What a search decides is not random, and neither is the world, so one episode tells all; the policy alone is
 sampled as well.
@@ -10,16 +8,59 @@ sampled as well.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from twosome.bench.runs import Job, run_dir
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from twosome.config.schema import TrainSettings
     from twosome.rollout.checked_env import World
 
 ORDERS = ("orders_2", "orders_3")
+
+
+def jobs(cfg: DictConfig) -> list[Job]:
+    return [(cfg.orders.env, seed) for seed in range(cfg.orders.seeds)]
+
+
+def asked(cfg: DictConfig, env: str, seed: int) -> dict[str, Any]:
+    """What a job depends on. Raises `ConfigError` for a world, search or override that does not exist."""
+    from twosome.agents.planning import search_settings
+
+    for n in cfg.orders.simulations:
+        search_settings(simulations=n)
+    steps = settings_of(cfg, env, seed, Path("run")).total_steps
+    return {"steps": steps, "simulations": list(cfg.orders.simulations), "episodes": cfg.orders.episodes}
+
+
+def settings_of(cfg: DictConfig, env: str, seed: int, folder: Path) -> TrainSettings:
+    """The settings of one training run. Raises `ConfigError` for a world or override that does not exist."""
+    from twosome.config.compose import compose
+
+    steps = f"total_steps={cfg.orders.steps}"
+    return compose([f"env={env}", f"seed={seed}", run_dir(folder), steps, "log.tensorboard=false", *cfg.overrides])
+
+
+def measure(cfg: DictConfig, folder: Path, env: str, seed: int) -> list[dict[str, Any]]:
+    """Train on single dishes, then play all orders."""
+    from twosome.training.loop import train
+    from twosome.training.run_folder import open_run
+
+    run = folder / "run"
+    if not (run / "summary.json").exists():
+        train(open_run(settings_of(cfg, env, seed, run)))
+    found = rows([str(run)], ORDERS, cfg.orders.simulations, cfg.orders.episodes, seed)
+    return [row._replace(run=f"seed {seed}")._asdict() for row in found]
+
+
+def table(found: dict[Job, Any]) -> str:
+    """All rows of all seeds."""
+    return markdown([Row(**row) for result in found.values() for row in result]) + "\n"
 
 
 class Row(NamedTuple):
@@ -151,21 +192,3 @@ def markdown(found: Sequence[Row]) -> str:
         cells += [f"{r.steps:,}", f"{r.passes:,}", f"{r.seconds:.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """The command: prints the table, row by row."""
-    parser = argparse.ArgumentParser(prog="python -m twosome.bench.orders", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("runs", nargs="+", help="run or checkpoint folders of `twosome-train env=salads`")
-    parser.add_argument("--orders", nargs="+", default=list(ORDERS), help="names of conf/env")
-    parser.add_argument("--simulations", nargs="+", type=int, default=[0, 32, 128])
-    parser.add_argument("--episodes", type=int, default=100, help="sampled, of the policy alone")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(argv)
-    for k, row in enumerate(rows(args.runs, args.orders, args.simulations, args.episodes, args.seed)):
-        lines = markdown([row]).split("\n")
-        print("\n".join(lines[2 if k else 0 :]), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,6 +6,7 @@
     simulations   return against simulations, of policies that have learnt for a part of their steps
     generated     worlds that draw their episode: learnt on some instances, tried on all the others
     savings       what struck dead ends and batches of leaves save
+    orders        dishes learnt one at a time and ordered together: flat and split, with and without a search
 
 Every job lies in `out/<part>/<its names>/seed<k>` and ends with `result.json`, so an interrupted bench continues where
 it was; results of other settings are refused. `simulations` reads the checkpoints of `iteration`, `savings` those of
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from twosome.bench import generated, iteration, savings, simulations
+from twosome.bench import generated, iteration, orders, savings, simulations
 from twosome.bench.runs import Job, check_listed, check_numbers, leave, run_all
 from twosome.config.names import near
 from twosome.errors import ConfigError
@@ -44,6 +45,7 @@ PARTS = {
     "simulations": Part(simulations.jobs, simulations.asked, simulations.measure, simulations.table),
     "generated": Part(generated.jobs, generated.asked, generated.measure, generated.table),
     "savings": Part(savings.jobs, savings.asked, savings.measure, savings.table),
+    "orders": Part(orders.jobs, orders.asked, orders.measure, orders.table),
 }
 
 
