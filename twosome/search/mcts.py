@@ -94,7 +94,7 @@ class Result:
 
 
 Leaf = tuple[Path, Node]
-FREE = 1  # descents into what is known, per simulation, that are not counted as one
+FREE = 4  # descents into what is known, per simulation, that are not counted as one
 
 
 class Tree:
