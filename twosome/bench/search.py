@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twosome.bench import generated, iteration, orders, savings, simulations
-from twosome.bench.runs import Job, check_listed, check_numbers, leave, run_all
+from twosome.bench.runs import Job, check_listed, check_numbers, leave, run_all, shipped
 from twosome.config.names import near
 from twosome.errors import ConfigError
 
@@ -73,6 +73,9 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     out = Path(cfg.out).expanduser()
     jobs = {name: part.jobs(cfg) for name, part in PARTS.items() if name in cfg.parts}
     known = {(name, *job): _read(cfg, out, name, *job) for name in jobs for job in jobs[name]}
+    if not cfg.run and (table := shipped("search", any(result is not None for result in known.values()))):
+        print(table)
+        return {"failed": []}
     report: dict[str, Any] = {"versions": versions(), "seeds": cfg.seeds, "failed": [], "results": {}}
     tables = []
     for name, asked in jobs.items():
