@@ -26,7 +26,7 @@ def test_without_a_name_the_benches_are_listed(argv, capsys):
 
 def test_the_package_runs_as_a_command():
     done = subprocess.run([sys.executable, "-m", "twosome.bench", "--help"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("usage: python -m twosome.bench {throughput,learning,generalization}")
+    assert done.stdout.startswith("usage: python -m twosome.bench {throughput,learning,generalization,search}")
     assert not done.stderr
 
 
@@ -37,7 +37,9 @@ def test_the_throughput_bench_explains_itself(capsys):
     assert "what a decision costs" in said
 
 
-@pytest.mark.parametrize(("name", "setting"), [("learning", "baseline_budget"), ("generalization", "targets")])
+@pytest.mark.parametrize(
+    ("name", "setting"), [("learning", "baseline_budget"), ("generalization", "targets"), ("search", "shares")]
+)
 def test_the_other_benches_list_their_settings(name, setting, capsys):
     assert left_with([name, "--help"]) == 0
     assert f"{setting}:" in capsys.readouterr().out

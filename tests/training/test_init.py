@@ -137,7 +137,7 @@ def test_a_damaged_checkpoint_is_refused_and_a_run_gives_its_newest_whole_one(te
     [
         (["model.lora.rank=3"], "adapter"),
         (["model.lora.targets=[q_proj]"], "adapter"),
-        (["model.value_head.kind=linear"], "do not fit"),
+        (["model.value_head.kind=linear"], "does not fit this model"),
         (["method=mlp"], "network.safetensors"),
         (["method=tabular"], "table.safetensors"),
     ],
