@@ -21,7 +21,7 @@ QUICK += ['overrides=["num_envs=4","rollout_steps=16","log.eval_episodes_final=1
 
 
 def run(out, *overrides):
-    return search.bench(compose_command([*QUICK, f"out={out}", *overrides], "thinking"))
+    return search.bench(compose_command([*QUICK, f"out={out}", *overrides], "search"))
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_mistake_is_found_before_anything_is_trained(tmp_path, wrong, said):
 
 
 def test_a_part_that_reads_another_says_which(tmp_path):
-    cfg = compose_command([*QUICK, f"out={tmp_path}"], "thinking")
+    cfg = compose_command([*QUICK, f"out={tmp_path}"], "search")
     with pytest.raises(ConfigError, match="part `iteration`"):
         simulations.trained(cfg, "food_preparation", 0)
     with pytest.raises(ConfigError, match="part `generated`"):

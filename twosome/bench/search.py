@@ -50,10 +50,10 @@ PARTS = {
 
 
 def main(argv: list[str]) -> None:
-    """The command; `argv` are Hydra overrides of conf/thinking.yaml. Exits with 1 where a job has failed."""
+    """The command; `argv` are Hydra overrides of conf/search.yaml. Exits with 1 where a job has failed."""
     from twosome.cli import command
 
-    command.run("thinking", lambda cfg: leave(bench(cfg)["failed"]), argv)
+    command.run("search", lambda cfg: leave(bench(cfg)["failed"]), argv)
 
 
 def bench(cfg: DictConfig) -> dict[str, Any]:
