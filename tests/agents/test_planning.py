@@ -6,6 +6,7 @@ import twosome_envs  # noqa: F401  registers the ids
 from gymnasium.wrappers import TimeLimit
 
 import twosome
+from twosome.agents.planning import search_settings
 from twosome.errors import ConfigError
 from twosome.systems.baselines.random import RandomPolicy
 
@@ -56,3 +57,36 @@ def test_what_cannot_be_planned_says_why():
         env.step(int(info["action_mask"].argmax()))
     with pytest.raises(ConfigError, match="is over"):
         search.plan(env)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"simulations": 3.5},
+        {"simulations": "32"},
+        {"simulations": None},
+        {"simulations": True},
+        {"batch": None},
+        {"c": "1"},
+        {"prune": "no"},
+        {"prune": None},
+        {"algorithm": None},
+        {"algorithm": ["puct"]},
+        {"max_passes": 0.5},
+        {"floor": 1e-320},
+    ],
+    ids=repr,
+)
+def test_a_setting_of_another_kind_is_named(wrong):
+    [name] = wrong
+    with pytest.raises(ConfigError, match=rf"search\.{name}"):
+        search_settings(**wrong)
+    assert search_settings(max_passes=None, c=2, prune=False).c == 2
+
+
+@pytest.mark.parametrize("gamma", [2, -1, float("inf"), float("nan"), "x", [1]], ids=repr)
+def test_a_discount_that_cannot_be_is_refused(gamma):
+    env = gymnasium.make("twosome_envs:twosome/TomatoSalad-v0")
+    env.reset(seed=0)
+    with pytest.raises(ConfigError, match=r"gamma=.*from 0 to 1"):
+        twosome.Search(RandomPolicy(), simulations=1).plan(env, gamma=gamma)

@@ -19,6 +19,7 @@ from twosome.errors import EnvironmentFault
 from twosome.report.record import record
 from twosome.rollout.checked_env import World
 from twosome.rollout.collect import Worlds, collect
+from twosome.rollout.contract import said, short
 from twosome.rollout.driver import Tolerance
 from twosome.rollout.evaluate import evaluate, run_episodes
 from twosome.rollout.session import Session, make_drawing_env, replay
@@ -209,3 +210,15 @@ def test_scenes_with_any_line_ends_play_the_same_again(tmp_path, ends, capsys):
         session.take(0)
     files.write_text(tmp_path / "game.txt", session.transcript())
     assert replay(tmp_path / "game.txt") == 0, capsys.readouterr().out
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise SystemExit(0)
+
+    __repr__ = __str__
+
+
+def test_an_error_that_ends_the_program_when_it_is_told_is_told_all_the_same():
+    assert said(Unspeakable()) == "(no message)"
+    assert short(Unspeakable()) == "a Unspeakable that cannot be shown"

@@ -118,6 +118,36 @@ def test_a_folder_that_is_no_run_is_refused_and_left_as_it_is(home, config, hold
     assert everything(home) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("environment.json", '{"my": "own"}'), ("environment.json", "no json"), ("made_here", "by hand, 1924")],
+)
+def test_a_foreign_file_of_a_name_of_ours_is_refused_and_left_as_it_is(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    before = everything(tmp_path)
+    with pytest.raises(ConfigError, match="no run of ours"):
+        open_run(same(tmp_path))
+    assert everything(tmp_path) == before
+
+
+def test_a_foreign_folder_of_a_name_of_ours_is_refused_and_left_as_it_is(tmp_path):
+    (tmp_path / ".config.yaml.tmp").mkdir()
+    (tmp_path / ".config.yaml.tmp" / "thesis.tex").write_text("years of work")
+    before = everything(tmp_path)
+    with pytest.raises(ConfigError, match="no run of ours"):
+        open_run(same(tmp_path))
+    assert everything(tmp_path) == before
+
+
+def test_a_run_that_was_killed_before_its_settings_were_written_begins_again(unfinished, tmp_path):
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    shutil.copy(unfinished / "environment.json", fresh)
+    (fresh / ".config.yaml.tmp").write_text("method: m")
+    open_run(same(fresh)).close()
+    assert not (fresh / ".config.yaml.tmp").exists()
+
+
 def test_only_our_own_leftovers_are_cleared(unfinished):
     theirs = [".notes.tmp", ".backup.tmp", ".env.old", "checkpoints/.mine.old", "checkpoints/.step-x.tmp"]
     for name in theirs:
@@ -138,7 +168,7 @@ def test_checkpoints_whose_settings_are_gone_are_kept(unfinished):
     assert everything(unfinished) == before
 
 
-@pytest.mark.parametrize("left", [[], ["checkpoints"], ["environment.json"], [".config.yaml.tmp", "output.txt"]])
+@pytest.mark.parametrize("left", [[], ["checkpoints"], [".config.yaml.tmp", "output.txt"]])
 def test_a_run_that_was_killed_before_it_began_begins(tmp_path, left):
     for name in left:
         (tmp_path / name).mkdir() if name == "checkpoints" else (tmp_path / name).write_text("{")

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twosome.errors import ConfigError, NumericsError
+from twosome.errors import ConfigError, NumericsError, number
 from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import ask
@@ -190,7 +190,7 @@ class Planner:
         """The inverse of `state_dict`."""
         self.rng.bit_generator.state = state["rng"]
         for name in ("struck", "torn_down", *COSTS):
-            if not isinstance(state[name], (int, float)) or state[name] < 0:
+            if number(state[name], name) < 0:
                 raise ValueError(f"{name} is {state[name]!r:.80}")
         self.struck, self.torn_down = state["struck"], state["torn_down"]
         self.cost = Cost(**{name: state[name] for name in COSTS})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import gymnasium
 import numpy as np
@@ -47,6 +47,8 @@ class Search:
         discount = getattr(inner, "gamma", None) if gamma is None else gamma
         if discount is None:
             raise ConfigError(f"{name} names no discount of its own: give plan(env, gamma=...), from 0 to 1.")
+        if not isinstance(discount, (int, float)) or not 0 <= discount <= 1:
+            raise ConfigError(f"gamma={discount!r} cannot work: expected a number from 0 to 1.")
         settings = EnvSettings(id=name, kwargs={}, gamma=float(discount), optimum=None)
         world = World(settings, self.policy, 0, 0, env=env)
         world.adopt()
@@ -86,9 +88,19 @@ def search_settings(**changes: Any) -> SearchSettings:
     for name in changes:
         if name not in known:
             raise ConfigError(f"Unknown setting of a search {name!r}.{near(name, known)} Known: {', '.join(known)}.")
+        _must_be_of_its_kind(name, changes[name])
     made = SearchSettings(**{**known, **changes})
     check_fields(made, "search.")
     return made
+
+
+def _must_be_of_its_kind(name: str, value: object) -> None:
+    """Raise `ConfigError` for a value of another type than the setting has."""
+    kind = get_type_hints(SearchSettings)[name]
+    kinds = get_args(kind) or (kind,)
+    is_one = isinstance(value, (int, float) if float in kinds and value is not None else kinds)
+    if not is_one or isinstance(value, bool) != (kind is bool):
+        raise ConfigError(f"search.{name}={value!r} cannot work: expected {getattr(kind, '__name__', kind)}.")
 
 
 def _branches(node: Node | None) -> tuple[Branch, ...]:

@@ -127,7 +127,7 @@ class SearchSettings:
     algorithm: str = setting(one_of("puct", "gumbel"))
     batch: int = setting(above(0))
     c: float = setting(above(0))
-    floor: float = setting(above(0))
+    floor: float = setting(at_least(1e-12))
     considered: int = setting(above(0))
     prune: bool
     noise_share: float = setting(fraction())

@@ -189,7 +189,7 @@ def short(value: Any) -> str:
     """A value of a third-party environment, quoted within bounds."""
     try:
         text = repr(value)
-    except Exception:  # its own __repr__ may raise anything
+    except BaseException:  # its own __repr__ may raise anything, SystemExit too
         text = f"a {type(value).__name__} that cannot be shown"
     return one_line(text if len(text) <= 200 else f"{text[:120]} ... {text[-60:]}")
 
@@ -198,6 +198,6 @@ def said(error: BaseException) -> str:
     """The message of an error, quoted within bounds."""
     try:
         text = one_line(str(error))
-    except Exception:  # its own __str__ may raise anything
+    except BaseException:  # its own __str__ may raise anything, SystemExit too
         text = "(no message)"
     return text if len(text) <= 300 else f"{text[:300]} ..."

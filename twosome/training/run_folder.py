@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twosome import checkpoint_folder, files, tensor_files
 from twosome.config.saved import must_agree, to_yaml
 from twosome.config.schema import TrainSettings
-from twosome.config.trust import sign
+from twosome.config.trust import SIGNATURE, sign
 from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, EnvironmentFault, brief, number
 from twosome.terminal import say
 from twosome.training.progress import goal_of
@@ -26,6 +26,7 @@ OURS = re.compile(  # files of a run that are replaced as a whole, and so may be
     r"config\.yaml|environment\.json|metrics\.jsonl|decisions\.jsonl|tracked_states\.json|best\.json|sound\.json|summary\.json|made_here"
 )
 BEFORE_CONFIG = re.compile(r"environment\.json|made_here|output\.txt|\.(environment\.json|made_here|config\.yaml)\.tmp")
+HEX = re.compile(r"[0-9a-f]{64}")  # what is in the file `made_here`
 MOST_FAULTS = 100  # transcripts kept of a run's environment faults
 MOST_BAD_BATCHES = 8  # batches kept that met a NaN or an infinity
 
@@ -170,15 +171,26 @@ def _must_be_ours(folder: Path, cfg: TrainSettings, must_match: bool) -> bool:
             f"{folder} holds checkpoints and no {CONFIG}, so it cannot be known what they are of. Put it back (each "
             f"checkpoint has a copy: {found[-1] / CONFIG}), or choose another run_dir."
         )
-    foreign = sorted(
-        brief(p.name) for p in folder.iterdir() if not BEFORE_CONFIG.fullmatch(p.name) and not _is_empty(p)
-    )
+    foreign = sorted(brief(p.name) for p in folder.iterdir() if not _may_precede_config(p) and not _is_empty(p))
     if foreign:
         raise ConfigError(
             f"run_dir={folder} is not empty and no run of ours: it holds no {CONFIG}, but {', '.join(foreign[:3])}"
             f"{', ...' if len(foreign) > 3 else ''}. Choose a new or an empty folder."
         )
     return False
+
+
+def _may_precede_config(path: Path) -> bool:
+    """Whether it is a file of a run that was killed before its settings were written, by its name and what it holds."""
+    if not BEFORE_CONFIG.fullmatch(path.name) or not path.is_file():
+        return False
+    try:
+        if path.name == "environment.json":
+            found = files.read_json(path)
+            return isinstance(found, dict) and versions().keys() <= found.keys()
+        return path.name != SIGNATURE or bool(HEX.fullmatch(files.read_text(path, 1000)))
+    except CheckpointError:
+        return False
 
 
 def _is_empty(path: Path) -> bool:
