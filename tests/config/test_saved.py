@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from twosome.config.compose import compose
 from twosome.config.names import flat
-from twosome.config.saved import FREE, LATER_GROUPS, is_free, must_agree, saved_settings, to_yaml
+from twosome.config.saved import FREE, LATER_GROUPS, is_free, must_agree, read_settings, saved_settings, to_yaml
 from twosome.config.schema import TrainSettings, conf_dir
 from twosome.errors import CheckpointError, ConfigError
 
@@ -173,3 +173,12 @@ def test_a_file_that_is_no_saved_config_is_refused_by_name(text: str, said: str,
 def test_a_saved_value_that_cannot_work_is_refused_by_name(base, tmp_path):
     with pytest.raises(CheckpointError, match=r"config\.yaml cannot be used: ppo\.clip=-1\.0 cannot work"):
         saved_settings(written(replace(base, ppo=replace(base.ppo, clip=-1.0)), tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 1_000_000, "{" * 1_000_000, "- " * 500_000, "? " * 500_000], ids=lambda t: t[:2]
+)
+def test_a_file_that_nests_without_end_is_refused_at_once(tmp_path, text):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match="nested more than 50 deep"):
+        read_settings(tmp_path / "config.yaml")

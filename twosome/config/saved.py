@@ -24,6 +24,7 @@ from twosome.errors import CheckpointError, ConfigError
 
 FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
 LATER_GROUPS = ("search", "expert_iteration")  # of conf/: older runs lack them, and take their defaults
+DEEPEST = 50  # collections within each other; a parser of Python takes minutes over a million brackets
 
 
 def to_yaml(cfg: TrainSettings) -> str:
@@ -64,8 +65,14 @@ def read_settings(path: Path) -> dict[str, Any]:
     import yaml
 
     text = files.read_text(path)
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise CheckpointError(
+                    f"{path} is nested more than {DEEPEST} deep, which a saved config never is; refused."
+                )
             is_alias = isinstance(event, yaml.AliasEvent)
             if is_alias or getattr(event, "anchor", None) or getattr(event, "tag", None):  # of some kinds of event
                 raise CheckpointError(f"{path} holds YAML anchors or tags, which a saved config never does; refused.")
