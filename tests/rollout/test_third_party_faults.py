@@ -74,6 +74,11 @@ def test_a_share_of_episodes_may_fail(env, caplog):
         roll(env("raises KeyError", at=2, every=2), Tolerance(0.1), steps=60)
 
 
+def test_an_environment_whose_every_episode_fails_ends_even_a_tolerant_run(env):
+    with pytest.raises(EnvironmentFault, match="1000 episodes in a row"):
+        evaluate(RandomPolicy(), env("raises KeyError", at=1), 1, 0, tolerance=Tolerance(1.0))
+
+
 def test_an_environment_that_never_begins_ends_even_a_tolerant_run(env):
     with pytest.raises(EnvironmentFault):
         roll(env("raises KeyError", at=0), Tolerance(1.0))

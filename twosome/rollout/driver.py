@@ -24,6 +24,7 @@ from twosome.types import Decision
 log = logging.getLogger(__name__)
 
 FEWEST = 20  # episodes over which the share of failures is judged at least
+MOST_IN_A_ROW = 1000  # episodes that may fail while none is finished, however tolerant a run
 MOST_RESETS = 10  # in a row that may fail before even a tolerant run gives up
 
 
@@ -56,6 +57,7 @@ class Tolerance:
 
     def __init__(self, share: float = 0.0, keep: Callable[[EnvironmentFault], str] | None = None):
         self.share, self.keep, self.failed, self.finished = share, keep, 0, 0
+        self._in_a_row = self._finished_before = 0
 
     def restart(self, world: World) -> None:
         """Begin the next episode of a world. Raises `EnvironmentFault` when too many have failed."""
@@ -71,12 +73,16 @@ class Tolerance:
         """
         for _ in range(MOST_RESETS):
             self.failed += 1
+            self._in_a_row = self._in_a_row + 1 if self.finished == self._finished_before else 1
+            self._finished_before = self.finished
             kept = "" if self.keep is None else self.keep(fault)
             if self.failed > max(self.share * max(self.finished + self.failed, FEWEST), float(self.share > 0)):
                 raise EnvironmentFault(
                     f"{fault}{kept} {self.failed} of {self.finished + self.failed} episodes failed; "
                     f"log.max_failed_episodes={self.share} is the share that may be dropped."
                 ) from fault
+            if self._in_a_row >= MOST_IN_A_ROW:
+                raise EnvironmentFault(f"{fault}{kept} {MOST_IN_A_ROW} episodes in a row have failed.") from fault
             log.warning("An episode is dropped: %s%s", fault, kept)
             world.recreate()
             try:
