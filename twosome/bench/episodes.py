@@ -78,6 +78,16 @@ def optimum_of(env: EnvSettings) -> float:
         made.close()
 
 
+def trained(settings: TrainSettings) -> dict[str, Any]:
+    """The summary of a run in `settings.run_dir`, begun or continued first unless it is finished."""
+    from twosome.files import read_json
+    from twosome.training.loop import train
+    from twosome.training.run_folder import open_run
+
+    finished = Path(str(settings.run_dir)) / "summary.json"
+    return read_json(finished) if finished.exists() else train(open_run(settings))
+
+
 def policy_at(run: Path, step: float) -> LLMPolicy:
     """The policy of a run's last checkpoint up to a step; before the first one that of its beginning."""
     from twosome.config.saved import saved_settings

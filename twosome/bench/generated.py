@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twosome.bench.episodes import instances, optimum_of, play, policy_at
+from twosome.bench.episodes import instances, optimum_of, play, policy_at, trained
 from twosome.bench.runs import Job, run_dir
 
 if TYPE_CHECKING:
@@ -48,14 +48,10 @@ def settings_of(cfg: DictConfig, world: str, seed: int, folder: Path) -> TrainSe
 def measure(cfg: DictConfig, folder: Path, world: str, seed: int) -> dict[str, Any]:
     """Train on one split and play the other."""
     from twosome.config.compose import compose
-    from twosome.files import read_json, read_lines
-    from twosome.training.loop import train
-    from twosome.training.run_folder import open_run
+    from twosome.files import read_lines
 
     run = folder / "run"
-    settings = settings_of(cfg, world, seed, run)
-    finished = run / "summary.json"
-    summary = read_json(finished) if finished.exists() else train(open_run(settings))
+    summary = trained(settings_of(cfg, world, seed, run))
     simulated = list(read_lines(run / "metrics.jsonl"))[-1].get("search/simulated_steps", 0.0)
     how = cfg.generated[world]
     unseen = instances(compose([f"env={how.test}"]).env)[: how.instances]
@@ -69,8 +65,8 @@ def measure(cfg: DictConfig, folder: Path, world: str, seed: int) -> dict[str, A
         rows[f"{name}, search"] = play(policy, unseen, seed, simulations=how.simulations)
         rows[f"{name}, best of k"] = best_of(policy, unseen, seed, rows[f"{name}, search"]["passes"])
     optimum = statistics.fmean(optimum_of(env) for env in unseen)
-    trained = {"decisions": summary["env_steps"], "seconds": summary["wall_seconds"], "simulated": simulated}
-    return {"optimum": optimum, "instances": len(unseen), "simulations": how.simulations, **trained, "rows": rows}
+    took = {"decisions": summary["env_steps"], "seconds": summary["wall_seconds"], "simulated": simulated}
+    return {"optimum": optimum, "instances": len(unseen), "simulations": how.simulations, **took, "rows": rows}
 
 
 def best_of(policy: LLMPolicy, envs: list[EnvSettings], seed: int, passes: int) -> dict[str, float]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twosome.bench.episodes import trained
 from twosome.bench.runs import Job, run_dir
 
 if TYPE_CHECKING:
@@ -54,10 +55,8 @@ def settings_of(cfg: DictConfig, method: str, env: str, seed: int, folder: Path)
 def measure(cfg: DictConfig, folder: Path, method: str, env: str, seed: int) -> dict[str, Any]:
     """Train, and say when the policy came to which share of the optimum, and what that took."""
     from twosome.files import read_lines
-    from twosome.training.loop import train
-    from twosome.training.run_folder import open_run
 
-    summary = train(open_run(settings_of(cfg, method, env, seed, folder / "run")))
+    summary = trained(settings_of(cfg, method, env, seed, folder / "run"))
     records = list(read_lines(folder / "run" / "metrics.jsonl"))
     optimum = summary["optimum"]
     return {

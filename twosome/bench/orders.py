@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from twosome.bench.episodes import trained
 from twosome.bench.runs import Job, run_dir
 
 if TYPE_CHECKING:
@@ -48,12 +49,8 @@ def settings_of(cfg: DictConfig, env: str, seed: int, folder: Path) -> TrainSett
 
 def measure(cfg: DictConfig, folder: Path, env: str, seed: int) -> list[dict[str, Any]]:
     """Train on single dishes, then play all orders."""
-    from twosome.training.loop import train
-    from twosome.training.run_folder import open_run
-
     run = folder / "run"
-    if not (run / "summary.json").exists():
-        train(open_run(settings_of(cfg, env, seed, run)))
+    trained(settings_of(cfg, env, seed, run))
     found = rows([str(run)], ORDERS, cfg.orders.simulations, cfg.orders.episodes, seed)
     return [row._replace(run=f"seed {seed}")._asdict() for row in found]
 
