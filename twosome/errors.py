@@ -43,6 +43,14 @@ class NumericsError(TwosomeError, ArithmeticError):
     """Too many updates met a NaN or an infinity."""
 
 
+class Stopped(KeyboardInterrupt):
+    """The run was asked to stop; `code` is what the process exits with: 128 + the signal's number."""
+
+    def __init__(self, number: int, message: str):
+        super().__init__(message)
+        self.code = 128 + number
+
+
 INVALID_CONTENT = (
     KeyError,
     ValueError,

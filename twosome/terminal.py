@@ -91,14 +91,15 @@ def protected() -> Iterator[None]:
     for stream in before:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.stdout, sys.stderr = Outlet(sys.stdout), Outlet(sys.stderr)  # type: ignore[assignment]
+    outlets = Outlet(sys.stdout), Outlet(sys.stderr)
+    sys.stdout, sys.stderr = outlets  # type: ignore[assignment]
     if last is not None:
         last.setFormatter(_Printable())
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for outlet in outlets:  # what is called so by now may be anything
+            outlet.flush()
         sys.stdout, sys.stderr = before
         if last is not None:
             last.setFormatter(None)

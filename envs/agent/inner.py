@@ -136,10 +136,12 @@ def spaces_around(world: gymnasium.Env, n_slots: int, high: int, n_letters: int)
     return n, Discrete(n + n_slots), Dict(parts)
 
 
-def whole(name: str, value: object, least: int) -> int:
-    """The value, if it is an int of `least` or more; otherwise `TypeError` or `ValueError` under this name."""
+def whole(name: str, value: object, least: int, most: int = 1_000_000) -> int:
+    """The value, if it is an int from `least` to `most`; otherwise `TypeError` or `ValueError` under this name."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name}={value!r} ({type(value).__name__}), expected an int of {least} or more.")
     if value < least:
         raise ValueError(f"{name}={value}, expected an int of {least} or more.")
+    if value > most:
+        raise ValueError(f"{name} is too large: expected an int of at most {most}.")
     return value

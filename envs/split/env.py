@@ -26,6 +26,9 @@ WORK_ON, GIVE_UP = "work on: ", "give up: "
 ROOM = 2000
 """Characters for what became of the parts; more is cut."""
 
+MOST = 1000
+"""Of slots, and of parts on the stack."""
+
 ORDERS: Mapping[str, Any] = MappingProxyType({"id": "twosome/Orders-v0"})
 
 
@@ -77,8 +80,8 @@ class Split(Around[Progress]):
     Args:
         world: `{"id": str, "kwargs": dict}` as for `gymnasium.make`, or an environment; it names its parts
             (`twosome_envs.parts.Parted`).
-        slots: the most parts that are on offer at a time.
-        depth: the most parts on the stack; 0 for no splitting.
+        slots: the most parts that are on offer at a time, 1 to 1000.
+        depth: the most parts on the stack, at most 1000; 0 for no splitting.
         cost: what an internal action subtracts from the reward.
         gamma: discount per primitive step; only for a world without a `gamma` of its own.
         render_mode: `rgb_array`, `ansi` or None.
@@ -107,7 +110,7 @@ class Split(Around[Progress]):
                 "twosome_envs.parts.Parted, parts(path) and observe(path)."
             )
         self._parts, self._observe = self.inner.parts, self.inner.observe
-        self.slots, self.depth = whole("slots", slots, 1), whole("depth", depth, 0)
+        self.slots, self.depth = whole("slots", slots, 1, MOST), whole("depth", depth, 0, MOST)
         self.cost = _checked(cost)
         n_inside = self.slots + 1 if self.depth else 0
         self._n_world, self.action_space, self.observation_space = spaces_around(

@@ -26,7 +26,15 @@ from ..base import Menu
 from .third_party import Raw, StepResult, ThirdPartyEnv
 
 N_WORDS = 256  # size of `vector`
-OPTIONS = ("quest_length", "nb_rooms", "nb_objects", "games", "max_steps", "seed")
+OPTIONS = {  # the largest value of each: beyond it the generator takes hours, or memory without end
+    "quest_length": 100,
+    "nb_rooms": 1000,
+    "nb_objects": 1000,
+    "games": 1000,
+    "max_steps": 1_000_000,
+    "seed": 2**31,
+    "max_commands": 10_000,
+}
 INFORMATION = re.compile(r"(look|inventory|examine .*)$")
 
 
@@ -53,7 +61,7 @@ class TextWorld(ThirdPartyEnv):
 
     Raises:
         ImportError: textworld is not installed.
-        ValueError: an option that is not an integer or below its smallest value.
+        ValueError: an option that is not an integer, below its smallest or above its largest value.
         RuntimeError (from `reset` and `step`): more admissible commands than `max_commands`.
     """
 
@@ -76,11 +84,20 @@ class TextWorld(ThirdPartyEnv):
             import textworld
         except ImportError as error:
             raise ImportError(missing("textworld", "textworld")) from error
-        options = (quest_length, nb_rooms, nb_objects, games, max_steps)
-        for name, value in zip(OPTIONS, (*options, seed), strict=True):
+        options = (
+            quest_length,
+            nb_rooms,
+            nb_objects,
+            games,
+            max_steps,
+            seed,
+            1 if max_commands is None else max_commands,
+        )
+        for (name, most), value in zip(OPTIONS.items(), options, strict=True):
             least = 0 if name == "seed" else 1
-            if type(value) is not int or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}.")
+            if type(value) is not int or not least <= value <= most:
+                got = repr(value) if type(value) is not int or value.bit_length() < 64 else "one far outside"
+                raise ValueError(f"{name} must be an integer from {least} to {most}, got {got}.")
         home = Path(folder) if folder is not None else _temporary_folder()
         files = [make_game(home, quest_length, nb_rooms, nb_objects, seed + k) for k in range(games)]
         wanted = textworld.EnvInfos(

@@ -184,6 +184,68 @@ def test_a_world_that_does_not_repeat_itself_is_refused_by_name(name):
         ask(planner_of(policy), world_of(env(name), policy))
 
 
+@BOTH
+def test_a_world_whose_snapshots_tell_no_states_apart_is_refused_by_name(algorithm):
+    """Every action would be struck as a circle, and the plan be the policy's own without a word."""
+    policy = Stub()
+    with pytest.raises(
+        ConfigError, match=r"TwosomeTest/Blind-v0 gives the same snapshot\(\)\.state.*search.prune=false"
+    ):
+        ask(planner_of(policy, algorithm=algorithm), world_of(env("Blind"), policy))
+    (result,) = ask(planner_of(policy, algorithm=algorithm, prune=False), world_of(env("Blind"), policy))
+    assert result.struck == 0
+
+
+# Worlds that break the contract inside a simulation -------------------------------------------------------------------
+
+WAYS = ("step", "restore", "snapshot", "state", "sealed")
+
+
+@BOTH
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("after", [1, 40])
+def test_a_fault_in_a_simulation_is_that_of_its_world_alone(how, after, algorithm):
+    """The others find what they would have found; nobody is moved, and nobody left sealed."""
+    policy = Stub()
+    planner = planner_of(policy, algorithm=algorithm, simulations=64)
+    worlds = [
+        world_of(env(), policy),
+        world_of(env("Breaking", how=how, after=after), policy, 1),
+        world_of(env(), policy),
+    ]
+    before = [told(world) for world in worlds[::2]]
+    decisions = [world.decision for world in worlds]
+    first, fault, last = planner.search(worlds, decisions, policy.log_probs(decisions))
+    assert isinstance(fault, EnvironmentFault)
+    assert "TwosomeTest/Breaking-v0" in str(fault)
+    assert fault.transcript.startswith("env: {")
+    assert [told(world) for world in worlds[::2]] == before
+    assert not any(world.env.unwrapped.sealed for world in worlds[1:2])
+    alone = planner_of(policy, algorithm=algorithm, simulations=64)
+    for result in (first, last):
+        (expected,) = ask(alone, world_of(env(), policy))
+        assert result.visits.tolist() == expected.visits.tolist()
+        assert result.action == expected.action
+    if how == "step":  # it could be brought back, and was
+        assert worlds[1].env.unwrapped.at == 0
+        assert worlds[1].decision == decisions[1]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_fault_in_a_simulation_costs_an_episode_and_not_a_tolerant_run(how):
+    policy = Stub()
+    worlds = [world_of(env(), policy), world_of(env("Breaking", how=how, after=30), policy, 1)]
+    tolerance = Tolerance(1.0)
+    good, bad = drive(worlds, policy, None, tolerance, planner_of(policy, simulations=32))
+    assert good.step is not None
+    assert bad.step is None
+    assert bad.target is None
+    assert (tolerance.failed, worlds[0].episode, worlds[1].episode) == (1, 0, 1)
+    assert worlds[1].actions == []
+    with pytest.raises(EnvironmentFault, match=r"Breaking-v0.*log\.max_failed_episodes=0"):
+        drive(worlds, policy, None, Tolerance(), planner_of(policy, simulations=32))
+
+
 def test_a_planner_keeps_no_world_alive():
     policy = Stub()
     planner = planner_of(policy)

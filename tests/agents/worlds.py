@@ -12,6 +12,7 @@ from gymnasium.spaces import Box, Dict, Discrete, Text
 from tests.search.trees import settings
 from twosome.agents.planner import Planner
 from twosome.config.schema import EnvSettings
+from twosome.errors import EnvironmentFault
 from twosome.rollout import driver
 from twosome.rollout.checked_env import World
 from twosome.types import Decision
@@ -119,7 +120,63 @@ class Tired(Drifting):
         return super().restore(snapshot) if self.times > 20 else Backwards.restore(self, snapshot)
 
 
-for kind in (Keys, Backwards, Moody, Drifting, Tired):
+class Blind(Backwards):
+    """Its snapshots hold everything, and `state` says the same of them all."""
+
+    def snapshot(self):
+        return Hidden(super().snapshot())
+
+    def restore(self, snapshot):
+        return super().restore(snapshot.held)
+
+
+class Hidden(NamedTuple):
+    """A snapshot whose `state` tells nothing."""
+
+    held: Situation
+    state: str = "here"
+
+
+class Breaking(Backwards):
+    """It breaks the contract in one way, from the `after`-th simulated move on; never where it is only played.
+
+    `how`: "step" raises there, "restore" and "snapshot" raise when asked, "state" is an array, "sealed" cannot be set.
+    """
+
+    def __init__(self, how="step", after=9, **kwargs):
+        super().__init__(**kwargs)
+        self.how, self.after, self.moves, self._sealed = how, after, 0, False
+
+    @property
+    def sealed(self):
+        return self._sealed
+
+    @sealed.setter
+    def sealed(self, value):
+        if self.how == "sealed" and value:
+            raise OSError("no key")
+        self._sealed = value
+
+    def _fails(self, what):
+        self.moves += self._sealed
+        if what == self.how and self._sealed and self.moves >= self.after:
+            raise KeyError(what)
+
+    def step(self, action):
+        self._fails("step")
+        return super().step(action)
+
+    def snapshot(self):
+        self._fails("snapshot")
+        found = super().snapshot()
+        return Situation(np.zeros(2), found.time) if self.how == "state" and self._sealed else found
+
+    def restore(self, snapshot):
+        self._fails("restore")
+        return super().restore(snapshot)
+
+
+for kind in (Keys, Backwards, Moody, Drifting, Tired, Blind, Breaking):
     gymnasium.register(f"TwosomeTest/{kind.__name__}-v0", kind)
 
 
@@ -144,8 +201,12 @@ def planner_of(policy, seed=0, is_training=False, bonus=None, **changes):
 
 
 def ask(planner, *worlds):
+    """The results of a search from all of them. Raises the first fault that one has met."""
     decisions = [world.decision for world in worlds]
-    return planner.search(list(worlds), decisions, driver.ask(planner.policy, decisions))
+    results = planner.search(list(worlds), decisions, driver.ask(planner.policy, decisions))
+    if faults := [result for result in results if isinstance(result, EnvironmentFault)]:
+        raise faults[0]
+    return results
 
 
 def play(planner, world, most=40):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import paragraph
 from twosome.cli import command as cli
-from twosome.errors import CheckpointError, EnvironmentFault, NumericsError
+from twosome.errors import CheckpointError, EnvironmentFault, NumericsError, Stopped
 
 
 def leave(argv: list[str], job=lambda cfg: None) -> int:
@@ -71,7 +71,7 @@ def test_a_signal_outside_a_step_leaves_at_once_with_its_code(number: int, code:
 
 
 def test_a_signal_within_a_step_waits_for_its_end(tmp_path):
-    from twosome.training.interrupt import Interrupt, Stopped
+    from twosome.training.interrupt import Interrupt
 
     done = []
 

@@ -405,6 +405,8 @@ class Loud(YardEnv):
         ({"world": {"id": "twosome/TomatoSalad-v0"}}, TypeError, "names no parts of its goal.*parts.path. and observe"),
         ({"world": {"id": "CartPole-v1"}}, TypeError, "no world of texts and menus"),
         ({"slots": 0}, ValueError, "slots=0, expected an int of 1 or more"),
+        ({"slots": 10**7}, ValueError, "slots is too large: expected an int of at most 1000"),
+        ({"depth": 10**5000}, ValueError, "depth is too large"),
         ({"slots": 1.5}, TypeError, "slots=1.5"),
         ({"depth": -1}, ValueError, "depth=-1, expected an int of 0 or more"),
         ({"cost": -1}, ValueError, "cost=-1, expected a finite number of 0 or more"),

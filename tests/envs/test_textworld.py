@@ -95,8 +95,12 @@ def test_commands_that_only_inform_can_be_kept(text_game):
 @pytest.mark.parametrize(
     ("kwargs", "error", "message"),
     [
-        ({"quest_length": 0}, ValueError, "quest_length must be an integer of at least 1, got 0"),
-        ({"seed": "x"}, ValueError, "seed must be an integer of at least 0, got 'x'"),
+        ({"quest_length": 0}, ValueError, "quest_length must be an integer from 1 to 100, got 0"),
+        ({"seed": "x"}, ValueError, "seed must be an integer from 0 to 2147483648, got 'x'"),
+        ({"nb_rooms": 10**7}, ValueError, "nb_rooms must be an integer from 1 to 1000, got 10000000"),
+        ({"games": 10**5000}, ValueError, "games must be an integer from 1 to 1000, got one far outside"),
+        ({"max_commands": 0}, ValueError, "max_commands must be an integer from 1 to 10000, got 0"),
+        ({"max_commands": 10**9}, ValueError, "max_commands must be an integer from 1 to 10000, got 1000000000"),
         ({"max_commands": 1}, RuntimeError, "commands are admissible here, but max_commands=1"),
     ],
 )

@@ -1,12 +1,15 @@
 """Third-party environments: what they break is told with a replay, dropped within a share, and never ends a resume."""
 
 import dataclasses
+import itertools
 import json
 import logging
 import re
 import signal
+import sys
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
 from gymnasium.wrappers import RecordEpisodeStatistics
@@ -24,6 +27,7 @@ from twosome.rollout.driver import Tolerance
 from twosome.rollout.evaluate import evaluate, run_episodes
 from twosome.rollout.session import Session, make_drawing_env, replay
 from twosome.systems.baselines.random import RandomPolicy
+from twosome.terminal import protected
 from twosome.training.interrupt import Interrupt
 from twosome.training.run_folder import Run
 
@@ -146,8 +150,8 @@ class Summed(gymnasium.Env):
 
     action_space, observation_space = gymnasium.spaces.Discrete(2), gymnasium.spaces.Dict({})
 
-    def __init__(self, summary=None, last="The end.", ends="terminated", fails=None):
-        self.summary, self.last, self.ends, self.fails = summary, last, ends, fails
+    def __init__(self, summary=None, last="The end.", ends="terminated", fails=None, told=None):
+        self.summary, self.last, self.ends, self.fails, self.told = summary, last, ends, fails, told
 
     def reset(self, *, seed=None, options=None):
         self.now = 0
@@ -156,15 +160,53 @@ class Summed(gymnasium.Env):
     def step(self, action):
         self.now += 1
         if self.fails is not None:
-            raise {"KeyboardInterrupt": KeyboardInterrupt, "Own": Own, "GeneratorExit": GeneratorExit}[self.fails]
+            raise RAISED[self.fails]
         over = self.now == 3
         info = {"actions": ("wait", "sleep")} | ({"episode": self.summary} if over and self.summary else {})
+        info = TOLD[self.told](info) if self.told else info
         scene = {"scene": self.last if over else "Now.", "goal": "Wait."}
         return scene, 1.0, over and self.ends == "terminated", over and self.ends == "truncated", info
 
 
 class Own(BaseException):
     """Not even an `Exception`."""
+
+
+class Mine(KeyboardInterrupt):
+    """What no person asked for."""
+
+
+RAISED = {kind.__name__: kind for kind in (KeyboardInterrupt, GeneratorExit, Own, Mine)}
+
+
+class Trap(dict):
+    """A mapping that holds an entry which cannot be read."""
+
+    def __getitem__(self, key):
+        raise OSError("no such entry")
+
+
+class Endless(list):
+    """A mask without end."""
+
+    def __iter__(self):
+        return itertools.repeat(True)
+
+
+TOLD = {
+    "success an array": lambda info: info | {"success": np.array([True, False])},
+    "success a word": lambda info: info | {"success": "no"},
+    "success not a number": lambda info: info | {"success": float("nan")},
+    "episode an array": lambda info: info | {"episode": np.zeros(2)},
+    "episode of arrays": lambda info: info | {"episode": {"r": np.ones(1), "l": 3}},
+    "episode a trap": lambda info: info | {"episode": Trap(r=1.0, l=3)},
+    "info a trap": lambda info: Trap(info),
+    "a mask without end": lambda info: info | {"action_mask": Endless()},
+    "success of numpy": lambda info: info | {"success": np.bool_(False)},
+    "success without dimension": lambda info: info | {"success": np.array(0.0)},
+    "success nothing": lambda info: info | {"success": None},
+}
+KINDLY = [name for name in TOLD if name in ("success of numpy", "success without dimension", "success nothing")]
 
 
 gymnasium.register("Summed-v0", Summed)
@@ -196,10 +238,63 @@ def test_a_last_scene_that_nothing_needs_may_be_too_long(untrained):
     assert recording.last_scene == long
 
 
-@pytest.mark.parametrize("fails", ["KeyboardInterrupt", "Own", "GeneratorExit"])
+@pytest.mark.parametrize("fails", RAISED)
 def test_whatever_an_environment_raises_is_its_fault(fails, monkeypatch):
     with Interrupt(), pytest.raises(EnvironmentFault, match=f"raised {fails}: .*It happened at step 1"):
         run_episodes(RandomPolicy(), summed(fails=fails), 1, greedy=True, seed=0)
+
+
+@pytest.mark.parametrize("told", [name for name in TOLD if name not in KINDLY])
+def test_whatever_an_environment_tells_is_checked_where_it_enters(told):
+    with pytest.raises(EnvironmentFault, match=r"Summed-v0 (gave info|gave more than 2 entries|raised OSError)"):
+        run_episodes(RandomPolicy(), summed(told=told), 1, greedy=True, seed=0)
+
+
+@pytest.mark.parametrize("told", KINDLY)
+def test_numbers_of_numpy_are_numbers(told):
+    [episode] = run_episodes(RandomPolicy(), summed(told=told), 1, greedy=True, seed=0)
+    assert episode.success is False
+    summary = {"r": np.float32(1.75), "l": np.array(3)}
+    [episode] = run_episodes(RandomPolicy(), summed(summary=summary), 1, greedy=True, seed=0)
+    assert (episode.discounted_return, episode.length, episode.success) == (1.75, 3, True)
+
+
+class Muting(Summed):
+    """Takes the streams away, as libraries do that want to be quiet."""
+
+    def __init__(self):
+        super().__init__()
+        sys.stdout = None
+
+    def step(self, action):
+        sys.stdout = sys.stderr = None
+        return super().step(action)
+
+
+gymnasium.register("Muting-v0", Muting)
+
+
+def test_an_environment_cannot_take_the_streams_away(capsys):
+    streams = sys.stdout, sys.stderr
+    run_episodes(RandomPolicy(), dataclasses.replace(summed(), id="Muting-v0"), 1, greedy=True, seed=0)
+    assert (sys.stdout, sys.stderr) == streams
+    with protected():
+        sys.stdout = None
+    assert sys.stdout is streams[0]
+
+
+def test_what_restores_wrongly_is_a_fault_also_where_an_episode_is_taken_up():
+    class Wrong(Summed):
+        def snapshot(self):
+            return 3
+
+        def restore(self, snapshot):
+            raise KeyError(snapshot)
+
+    env = Wrong()
+    env.reset()
+    with pytest.raises(EnvironmentFault, match="raised KeyError in restore: 3"):
+        World(summed(), RandomPolicy(), 0, 0, env=env).adopt()
 
 
 def test_a_persons_own_interrupt_is_not(monkeypatch):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twosome.errors import ConfigError, NumericsError, number
+from twosome.errors import ConfigError, EnvironmentFault, NumericsError, number
 from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import ask
@@ -53,17 +53,27 @@ class Payload(NamedTuple):
 class Simulator:
     """A world as a search sees it. It moves the world about; `close` brings it back and unseals it.
 
-    `steps`: taken so far, replays included.
+    `steps`: taken so far, replays included; `fault`: what the world did against the contract. Then nothing more is
+    asked of it, and what a search finds in it is void.
     """
 
     def __init__(self, world: World):
         self.world, self.steps = world, 0
+        self.fault: EnvironmentFault | None = None
         self.was_sealed = world.sealed
         self.start = self._position(is_truncated=False)
         world.sealed = True
 
     def __call__(self, position: Position, action: int) -> Outcome:
-        """Take an action at a position, wherever the world is now."""
+        """Take an action at a position, wherever the world is now. After a fault every action leads to an end."""
+        try:
+            if self.fault is None:
+                return self._take(position, action)
+        except EnvironmentFault as fault:
+            self.fault = fault
+        return Outcome(self.start._replace(phrases=(), is_final=True), 0.0, 0.0)
+
+    def _take(self, position: Position, action: int) -> Outcome:
         self._go_to(position)
         step = self.world.step(action)
         self.steps += 1
@@ -71,19 +81,44 @@ class Simulator:
         has_failed = step.terminated and step.episode is not None and not step.episode.success
         return Outcome(self._position(is_truncated=step.truncated), step.reward, discount, has_failed)
 
-    def must_repeat(self) -> None:
-        """Raise `ConfigError` for a world that answers otherwise the second time: no search can trust it."""
+    def must_repeat(self) -> list[Position]:
+        """Raise `ConfigError` for a world that answers otherwise the second time: no search can trust it.
+
+        Returns where the first actions lead.
+        """
+        reached = []
         for action in range(min(len(self.start.phrases), TRIED)):
             first, second = (self(self.start, action) for _ in range(2))
+            if self.fault is not None:
+                return []
             if _seen(first) != _seen(second):
                 raise self._does_not_repeat("the same action led elsewhere")
+            reached.append(first.position)
+        return reached
+
+    def must_tell_apart(self, reached: list[Position]) -> None:
+        """Raise `ConfigError` where every action shows another scene and none another state: all would be circles."""
+        going_on = [p for p in reached if not p.is_final]
+        has_moved = any(p.payload.decision != self.start.payload.decision for p in going_on)
+        if has_moved and all(p.key == self.start.key for p in going_on):
+            raise ConfigError(
+                f"{self.world.settings.id} gives the same snapshot().state before and after every action, though what "
+                "it shows differs: a search would take each for a circle. Let `state` hold all but the clock, or use "
+                "search.prune=false."
+            )
 
     def close(self) -> None:
-        """Bring the world back to where it was."""
+        """Bring the world back to where it was, as far as it lets itself be brought."""
         try:
-            self._go_to(self.start)
-        finally:
-            self.world.sealed = self.was_sealed
+            try:
+                self._go_to(self.start)
+            finally:
+                self.world.sealed = self.was_sealed
+        except EnvironmentFault as fault:
+            self.fault = self.fault or fault
+        except ConfigError:
+            if self.fault is None:
+                raise
 
     def _go_to(self, position: Position) -> None:
         snapshot, decision = position.payload
@@ -136,36 +171,51 @@ class Planner:
         self._evaluations: Evaluations = {}
         self._has_warned = False
 
-    def __call__(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Choice]:
+    def __call__(
+        self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]
+    ) -> list[Choice | EnvironmentFault]:
         """For every world what to play, and the distribution to learn; without simulations the policy's own."""
         if self.settings.simulations == 0:
             return [Choice(row) for row in log_probs]
         results = self.search(worlds, decisions, log_probs)
-        return [self._choice(result, row) for result, row in zip(results, log_probs, strict=True)]
+        return [
+            result if isinstance(result, EnvironmentFault) else self._choice(result, row)
+            for result, row in zip(results, log_probs, strict=True)
+        ]
 
-    def search(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Result]:
-        """Search from where the worlds are; they are there again when it returns."""
+    def search(
+        self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]
+    ) -> list[Result | EnvironmentFault]:
+        """Search from where the worlds are; they are there again when it returns.
+
+        A world that breaks the contract in a simulation has its fault for a result, and the others theirs all the same.
+        """
         if len(self._evaluations) > MOST_EVALUATIONS:
             self.clear_cache()
         values = self._values([d.state for d in decisions])
+        simulators: dict[int, Simulator] = {}
+        found: dict[int, Result | EnvironmentFault] = {}
         with ExitStack() as stack:
-            simulators = []
-            for world in worlds:
-                simulators.append(Simulator(world))
-                stack.callback(simulators[-1].close)
-            self._check(simulators)
+            for k, world in enumerate(worlds):
+                try:
+                    simulators[k] = Simulator(world)
+                    stack.callback(simulators[k].close)
+                except EnvironmentFault as fault:
+                    found[k] = fault
+            self._check(simulators.values())
             roots = [
-                Root(s.start, Evaluation(row.double().numpy(), value), s, self._evaluations)
-                for s, row, value in zip(simulators, log_probs, values, strict=True)
+                Root(s.start, Evaluation(log_probs[k].double().numpy(), values[k]), s, self._evaluations)
+                for k, s in simulators.items()
             ]
             results, cost = search(
                 roots, self._evaluate, self.settings, self.rng, is_training=self.is_training, bonus=self._bonus_of()
             )
-        cost.steps = sum(s.steps for s in simulators)
+        cost.steps = sum(s.steps for s in simulators.values())
         self.cost.add(cost)
         self.struck += sum(r.struck for r in results)
         self.torn_down += sum(r.torn_down for r in results)
-        return results
+        found |= {k: s.fault or result for (k, s), result in zip(simulators.items(), results, strict=True)}
+        return [found[k] for k in range(len(worlds))]
 
     def clear_cache(self) -> None:
         """Drop what the policy said of positions: after a change of its weights, or of what it recalls."""
@@ -217,21 +267,24 @@ class Planner:
         bonus = self.bonus
         return None if bonus is None else lambda position: bonus(position.payload.decision.state)
 
-    def _check(self, simulators: list[Simulator]) -> None:
+    def _check(self, simulators: Iterable[Simulator]) -> None:
         """Look once at every world whether it repeats itself; say once that replays take time."""
         for simulator in simulators:
             world = simulator.world
             if world in self._checked:
                 continue
-            if not world.can_snapshot and not self._has_warned:
+            if simulator.start.payload.snapshot.env is None and not self._has_warned:
                 self._has_warned = True
                 log.warning(
                     "%s has no snapshots: every simulated step replays the episode, which takes as many steps more.",
                     world.settings.id,
                 )
-            simulator.must_repeat()
+            reached = simulator.must_repeat()
+            if self.settings.prune:
+                simulator.must_tell_apart(reached)
             simulator.steps = 0  # a resumed run looks again, and must count as one that was not stopped
-            self._checked.add(world)
+            if simulator.fault is None:
+                self._checked.add(world)
 
     def _choice(self, result: Result, log_probs: Tensor) -> Choice:
         target = torch.as_tensor(result.target, dtype=torch.float32)

@@ -13,7 +13,7 @@ from twosome.config.constraints import check_fields
 from twosome.config.names import near
 from twosome.config.saved import default_of
 from twosome.config.schema import EnvSettings, SearchSettings
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, EnvironmentFault
 from twosome.inspection.plan import Branch, Plan
 from twosome.protocols import Policy
 from twosome.rollout.checked_env import World
@@ -40,7 +40,7 @@ class Search:
         """What to do in the state that an environment is in now; it is in the same state afterwards.
 
         `gamma`: discount per primitive step, by default the environment's own. Raises `ConfigError` for an environment
-        without snapshots, or one that does not repeat itself.
+        without snapshots, or one that does not repeat itself; `EnvironmentFault` for what breaks the contract.
         """
         inner: Any = env.unwrapped
         name = env.spec.id if env.spec is not None else type(inner).__name__
@@ -61,6 +61,8 @@ class Search:
         planner, before = self.planner, dataclasses.replace(self.planner.cost)
         planner.clear_cache()  # the policy may have learnt since
         [result] = planner.search([world], [world.decision], self.policy.log_probs([world.decision]))
+        if isinstance(result, EnvironmentFault):
+            raise result
         cost = planner.cost
         return plan_of(result, world, cost.steps - before.steps, cost.passes - before.passes)
 

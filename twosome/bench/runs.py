@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from twosome.errors import ConfigError, TwosomeError
+from twosome.errors import ConfigError, Stopped, TwosomeError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -104,8 +104,6 @@ def _context(*, imports: bool) -> ForkContext | SpawnContext:
 
 def _run_one(work: Callable[..., None], cfg: DictConfig, folder: Path, job: Job, name: str) -> None:
     """One job in its process, which exits with 1 where it failed."""
-    from twosome.training.interrupt import Stopped
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (

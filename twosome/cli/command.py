@@ -22,12 +22,13 @@ from twosome.errors import (
     ConfigError,
     EnvironmentFault,
     NumericsError,
+    Stopped,
     TwosomeError,
     brief,
     is_out_of_memory,
 )
 from twosome.terminal import protected, say
-from twosome.training.interrupt import Interrupt, Stopped
+from twosome.training.interrupt import Interrupt
 from twosome.versions import packages
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -26,7 +26,6 @@ from twosome.rollout.contract import (
     check_menu,
     check_observation,
     check_step,
-    check_summary,
     make_env,
     said,
     short,
@@ -40,13 +39,13 @@ from twosome.rollout.situation import (
     Wrap,
     decide,
     elsewhere,
+    ended,
     environment_fault,
     episode_seed,
     is_identified,
     restorable,
-    true_return,
 )
-from twosome.types import Episode, Observation
+from twosome.types import Observation
 
 
 class World:
@@ -94,31 +93,30 @@ class World:
         action = self.menu.indices[position]
         self.actions.append(action)
         self._lines.append(transcript.action_line(action, self.menu.phrases[position]))
-        try:
+        with self._blamed():
             with told():
                 observation, reward, terminated, truncated, info = self.env.step(action)
-            result = check_step(reward, terminated, truncated, check_info(info))
+            info = check_info(info)
+            result = check_step(reward, terminated, truncated, info)
             self.events.extend(check_events(info))
             self._count(result)
             self.is_over = result.terminated or result.truncated
             self._receive(observation, info, is_valued=not result.terminated)
-            episode = self._summary(result) if self.is_over else None
-        except Violation as violation:
-            raise self._fault(str(violation)) from violation
+            counted = self.discounted_return, self.length, len(self.actions)
+            episode = ended(self.settings, self.info, result.terminated, *counted) if self.is_over else None
         return Step(*result, self.state, episode)
 
     def adopt(self) -> None:
         """Take up the episode that the environment is in. Raises `ConfigError` for one without snapshots."""
-        inner = self.env.unwrapped
-        if not self.can_snapshot or not isinstance(inner, Restorable):
+        if not self.can_snapshot:
             raise ConfigError(
                 f"{self.settings.id} has no snapshot() and restore(), so the state it is in cannot be seen from "
                 "outside. Use an environment that has them (all of twosome_envs but those of third parties)."
             )
-        observation, info = inner.restore(inner.snapshot())
+        observation, info = self._restored(self._of_env("snapshot"))
         self._clear()
-        self.is_over = "episode" in info  # which the contract has at the end alone
-        self._show(observation, info)
+        self.is_over = isinstance(info, Mapping) and "episode" in info  # which the contract has at the end alone
+        self._receive(observation, info)
 
     def recreate(self) -> None:
         """After a fault: another instance of the environment, since this one may be broken; `sealed` as it was."""
@@ -175,29 +173,32 @@ class World:
         self.actions, self.events, self._lines = list(snapshot.actions), events, list(snapshot.lines)
         self.discounted_return, self.length = snapshot.discounted_return, snapshot.length
         self.is_over = snapshot.is_over
-        found = self._of_env("restore", snapshot.env)
-        if not isinstance(found, tuple) or len(found) != 2:
-            raise self._fault(f"gave {short(found)} from restore, expected an observation and an info")
-        self._show(*found)
+        self._receive(*self._restored(snapshot.env))
         self._lines = list(snapshot.lines)
 
     @property
     def key(self) -> Hashable:
         """Equal for equal situations, whatever way led there: the environment's own state, else what it shows."""
         snapshot = self._of_env("snapshot")
-        return snapshot.state if is_identified(snapshot) else (self.state, self.menu)
+        if not is_identified(snapshot):
+            return self.state, self.menu
+        with self._blamed(), told(" in the hash of its snapshot's state"):
+            hash(state := snapshot.state)
+            return state
 
     @property
     def sealed(self) -> bool:
         """Whether persons, endpoints and clocks are out of reach, as they must be inside a simulation."""
-        inner = self.env.unwrapped
-        return inner.sealed if isinstance(inner, Agent) else False
+        with self._blamed(), told(" in sealed"):
+            inner = self.env.unwrapped
+            return bool(inner.sealed) if isinstance(inner, Agent) else False
 
     @sealed.setter
     def sealed(self, value: bool) -> None:
-        inner = self.env.unwrapped
-        if isinstance(inner, Agent):
-            inner.sealed = value
+        with self._blamed(), told(" in sealed"):
+            inner = self.env.unwrapped
+            if isinstance(inner, Agent):
+                inner.sealed = value
 
     def state_dict(self) -> StateDict:
         """The episode's number, its actions and events so far, and the state and menu that they led to."""
@@ -235,10 +236,23 @@ class World:
         if self._restorable is None:
             return None
         try:
-            with told(f" in {method}", NotImplementedError):
+            with self._blamed(), told(f" in {method}", NotImplementedError):
                 return getattr(self._restorable, method)(*arguments)
         except NotImplementedError:  # an agent around a world that has none
             return None
+
+    def _restored(self, snapshot: Any) -> tuple[Any, Any]:
+        """The observation and the info of a snapshot of the environment, to which it has gone back."""
+        found = self._of_env("restore", snapshot)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise self._fault(f"gave {short(found)} from restore, expected an observation and an info")
+        return found
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """A `Violation` inside is the environment's fault."""
+        try:
+            yield
         except Violation as violation:
             raise self._fault(str(violation)) from violation
 
@@ -254,46 +268,32 @@ class World:
 
     def _begin(self, options: dict[str, Any] | None = None) -> None:
         self._clear()
-        try:
-            with told(" in reset"):
-                observation, info = self.env.reset(seed=self.episode_seed, options=options)
-        except Violation as violation:
-            raise self._fault(str(violation)) from violation
+        with self._blamed(), told(" in reset"):
+            observation, info = self.env.reset(seed=self.episode_seed, options=options)
         self._has_begun = True
-        self._show(observation, info)
+        self._receive(observation, info)
 
     def _count(self, result: StepResult) -> None:
         self.discounted_return += self.settings.gamma**self.length * result.reward
         self.length += result.duration
         self._lines.append(transcript.reward_line(result.reward, result.duration, self.discounted_return))
 
-    def _show(self, observation: Any, info: Any) -> None:
-        try:
-            self._receive(observation, info)
-        except Violation as violation:
-            raise self._fault(str(violation)) from violation
-
     def _receive(self, observation: Any, info: Any, *, is_valued: bool = False) -> None:
-        """Check what the environment shows and turn it into the next decision. Raises `Violation`."""
+        """Check what the environment shows and turn it into the next decision."""
         told = self.observation["goal"] if self._lines else None
-        self.observation, self.info = check_observation(observation), check_info(info)
-        self._lines += transcript.goal_lines(self.observation["goal"], told)
-        self._lines.append(transcript.scene_lines(self.observation["scene"]))
-        if self.is_over:
-            self.menu = AFTER_THE_END
-        else:
-            self.menu = check_menu(self.info)
-            self._lines.append(transcript.menu_lines(self.menu))
-        try:
-            self.decision = decide(self.policy, self.observation, self.menu, may_cut=self.is_over and not is_valued)
-        except (TwosomeError, TypeError, ValueError) as error:
-            raise Violation(f"gave an observation or menu that this policy cannot take: {said(error)}") from error
-
-    def _summary(self, result: StepResult) -> Episode:
-        discounted_return, length = check_summary(self.info, self.discounted_return, self.length)
-        discounted_return = true_return(self.settings, discounted_return, self.discounted_return)
-        success = bool(self.info.get("success", result.terminated))
-        return Episode(discounted_return, length, len(self.actions), success)
+        with self._blamed():
+            self.observation, self.info = check_observation(observation), check_info(info)
+            self._lines += transcript.goal_lines(self.observation["goal"], told)
+            self._lines.append(transcript.scene_lines(self.observation["scene"]))
+            if self.is_over:
+                self.menu = AFTER_THE_END
+            else:
+                self.menu = check_menu(self.info)
+                self._lines.append(transcript.menu_lines(self.menu))
+            try:
+                self.decision = decide(self.policy, self.observation, self.menu, may_cut=self.is_over and not is_valued)
+            except (TwosomeError, TypeError, ValueError) as error:
+                raise Violation(f"gave an observation or menu that this policy cannot take: {said(error)}") from error
 
     def _fault(self, what: str) -> EnvironmentFault:
         place = Place(self.settings, self.seed, self.index, self.episode, self.episode_seed)

@@ -5,6 +5,7 @@ A function here raises `Violation`; `checked_env.World` turns it into an `Enviro
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import signal
@@ -19,7 +20,7 @@ import numpy as np
 
 from twosome.config.schema import EnvSettings
 from twosome.config.trust import requests
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, Stopped
 from twosome.rollout.transcript import one_line
 from twosome.types import Menu, Observation
 
@@ -51,22 +52,38 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
     if requests(settings) and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        return gymnasium.make(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
+        with told("", ImportError):
+            return gymnasium.make(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
     except ImportError as error:
         raise ConfigError(f"env.id={settings.id!r} cannot be imported: {said(error)}") from error
-    except BaseException as error:  # the constructor of a third-party environment may raise anything
+    except Violation as error:
+        what = f"env.id={settings.id!r} with env.kwargs={settings.kwargs} cannot be made"
+        raise ConfigError(f"{what}: it {error}") from error
+
+
+@contextmanager
+def told(where: str = "", *others: type[BaseException]) -> Iterator[None]:
+    """Whatever third-party code raises inside becomes a `Violation` that tells it; `others` pass as they are.
+
+    What it does to `sys.stdout` and `sys.stderr` ends with it.
+    """
+    streams = sys.stdout, sys.stderr
+    try:
+        yield
+    except others:
+        raise
+    except BaseException as error:
         if is_the_users(error):
             raise
-        what = f"env.id={settings.id!r} with env.kwargs={settings.kwargs} cannot be made"
-        raise ConfigError(f"{what}: {type(error).__name__}: {said(error)}") from error
+        raise Violation(f"raised {type(error).__name__}{where}: {said(error)}") from error
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def check_observation(observation: Any) -> Observation:
     """An observation with texts."""
-    is_text = isinstance(observation, Mapping) and all(
-        isinstance(observation.get(key), str) for key in ("scene", "goal")
-    )
-    if not is_text:
+    observation = _plain(observation)
+    if observation is None or not all(isinstance(observation.get(key), str) for key in ("scene", "goal")):
         raise Violation(
             "gave an observation without text: expected a dict with str `scene` and `goal`. An environment of numbers "
             "is described in words by twosome_envs.wrappers.menu.MenuWrapper (notebooks/own_environment.py is one)"
@@ -77,11 +94,20 @@ def check_observation(observation: Any) -> Observation:
     return observation
 
 
-def check_info(info: Any) -> Mapping[str, Any]:
+def check_info(info: Any) -> dict[str, Any]:
     """An info that can be looked into."""
-    if not isinstance(info, Mapping):
+    found = _plain(info)
+    if found is None:
         raise Violation(f"gave info={short(info)}, expected a dict")
-    return info
+    return found
+
+
+def _plain(given: Any) -> dict[str, Any] | None:
+    """A mapping of whatever kind as a dict, which raises nothing when it is read; None for anything else."""
+    if type(given) is dict:
+        return given
+    with told(" when what it gave was read"):
+        return {key: given[key] for key in given} if isinstance(given, Mapping) else None
 
 
 def check_step(reward: Any, terminated: Any, truncated: Any, info: Mapping[str, Any]) -> StepResult:
@@ -107,11 +133,12 @@ def check_menu(info: Mapping[str, Any]) -> Menu:
     if n > MOST_ACTIONS:
         raise Violation(f"gave {n} actions, more than the {MOST_ACTIONS} allowed")
     try:
-        flags = [True] * n if mask is None else [bool(is_legal) for is_legal in mask]
-    except (TypeError, ValueError):
+        flags = [True] * n if mask is None else [bool(is_legal) for is_legal in itertools.islice(mask, n + 1)]
+    except Exception:  # a mask of others may raise anything
         raise Violation(f"gave info['action_mask']={short(mask)}, expected one bool per action") from None
     if len(flags) != n:
-        raise Violation(f"gave {len(flags)} entries in info['action_mask'] for {n} actions")
+        count = len(flags) if len(flags) < n else f"more than {n}"
+        raise Violation(f"gave {count} entries in info['action_mask'] for {n} actions")
     try:
         return (_legal_cached if n <= FEW else _legal)(tuple(actions), tuple(flags))
     except TypeError:  # a phrase that cannot be hashed
@@ -150,28 +177,35 @@ def check_events(info: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def check_summary(info: Mapping[str, Any], discounted_return: float, length: int) -> tuple[float, int]:
     """Discounted return and length of an ended episode, by default as they were counted here."""
+    given = info.get("episode", {"r": discounted_return, "l": length})
     try:
-        summary = info.get("episode", {"r": discounted_return, "l": length})
-        found = float(summary["r"]), int(summary["l"])
-    except (TypeError, ValueError, KeyError, OverflowError):
-        got = short(info.get("episode"))
-        raise Violation(f"gave info['episode']={got}, expected {{'r': return, 'l': steps}}") from None
+        found = float(_number(given["r"])), int(_number(given["l"]))
+    except Exception:  # what others give for it may raise anything
+        raise Violation(f"gave info['episode']={short(given)}, expected {{'r': return, 'l': steps}}") from None
     if not math.isfinite(found[0]):
         raise Violation(f"gave info['episode']['r']={found[0]}, expected a finite number")
     return found
 
 
-@contextmanager
-def told(where: str = "", *others: type[BaseException]) -> Iterator[None]:
-    """Whatever third-party code raises inside becomes a `Violation` that tells it; `others` pass as they are."""
+def check_success(info: Mapping[str, Any], terminated: bool) -> bool:
+    """Whether an ended episode reached the goal; by default where it terminated."""
+    given = info.get("success", terminated)
     try:
-        yield
-    except others:
-        raise
-    except BaseException as error:
-        if is_the_users(error):
-            raise
-        raise Violation(f"raised {type(error).__name__}{where}: {said(error)}") from error
+        found = 0 if given is None else _number(given)
+    except (TypeError, OverflowError):
+        found = -1
+    if found not in (0, 1):
+        raise Violation(f"gave info['success']={short(given)}, expected true or false")
+    return bool(found)
+
+
+def _number(value: Any) -> float:
+    """A number of Python or numpy, or an array of none but one. Raises `TypeError`."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
+        raise TypeError
+    return float(value)
 
 
 def is_the_users(error: BaseException) -> bool:
@@ -180,9 +214,7 @@ def is_the_users(error: BaseException) -> bool:
     A bare `KeyboardInterrupt` is Python's own answer to Ctrl-C, unless the program has put another in its place.
     """
     is_bare = type(error) is KeyboardInterrupt
-    return isinstance(error, KeyboardInterrupt) and not (
-        is_bare and signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    )
+    return isinstance(error, Stopped) or (is_bare and signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
 
 def short(value: Any) -> str:

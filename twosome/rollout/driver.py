@@ -9,7 +9,7 @@ action is ignored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -43,8 +43,10 @@ class Transition(NamedTuple):
 class Deliberation(Protocol):
     """A search as the driver sees it: what it makes of the decisions of some worlds, which it leaves as they were."""
 
-    def __call__(self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]) -> list[Choice]:
-        """For every world what to play, and what to learn. `log_probs`: the policy's own."""
+    def __call__(
+        self, worlds: list[World], decisions: list[Decision], log_probs: list[Tensor]
+    ) -> Sequence[Choice | EnvironmentFault]:
+        """For every world what to play and to learn, or its fault in a simulation. `log_probs`: the policy's own."""
         ...
 
 
@@ -114,14 +116,16 @@ def drive(
     """
     decisions = [world.decision for world in worlds]
     log_probs = ask(policy, decisions)
-    choices = [Choice(row) for row in log_probs]
-    if deliberate is not None:
-        choices = deliberate(worlds, decisions, log_probs)
+    own = [Choice(row) for row in log_probs]
+    found = own if deliberate is None else deliberate(worlds, decisions, log_probs)
+    choices = [mine if isinstance(c, EnvironmentFault) else c for mine, c in zip(own, found, strict=True)]
     actions = choose([choice.log_probs for choice in choices], generator)
     transitions = []
-    for world, decision, choice, action in zip(worlds, decisions, choices, actions, strict=True):
+    for k, (world, decision, choice, action) in enumerate(zip(worlds, decisions, choices, actions, strict=True)):
         step = None
         try:
+            if isinstance(fault := found[k], EnvironmentFault):
+                raise fault
             step = world.step(action)
             tolerance.finished += step.episode is not None
         except EnvironmentFault as fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -16,7 +16,7 @@ from twosome.config.schema import EnvSettings
 from twosome.errors import ContextLengthError, EnvironmentFault
 from twosome.protocols import Identified, Policy, Restorable
 from twosome.rollout import transcript
-from twosome.rollout.contract import short
+from twosome.rollout.contract import check_success, check_summary, short
 from twosome.types import Decision, Episode, Menu, Observation
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,15 @@ def true_return(settings: EnvSettings, got: float, counted: float) -> float:
         "or discounted by another gamma? What the rewards come to is used."
     )
     return counted
+
+
+def ended(
+    settings: EnvSettings, info: Mapping[str, Any], terminated: bool, counted: float, length: int, decisions: int
+) -> Episode:
+    """The episode that has ended with this `info`; return and length `counted` from its steps. Raises `Violation`."""
+    discounted_return, length = check_summary(info, counted, length)
+    success = check_success(info, terminated)
+    return Episode(true_return(settings, discounted_return, counted), length, decisions, success)
 
 
 def elsewhere(state: str, menu: Menu, state_before: str, menu_before: Any) -> str:

@@ -9,17 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from twosome.errors import Stopped
 from twosome.terminal import say
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-
-class Stopped(KeyboardInterrupt):
-    """The run was asked to stop; `code` is what the process exits with: 128 + the signal's number."""
-
-    def __init__(self, number: int, message: str):
-        super().__init__(message)
-        self.code = 128 + number
 
 
 class Interrupt:
