@@ -1,18 +1,21 @@
 """twosome-play: answers piped in, a transcript that plays again, one-paragraph errors, a clean folder."""
 
+import os
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import gymnasium
 import pytest
 import twosome_envs  # registers the ids  # noqa: F401
 
+from tests.faults import paragraph
 from twosome.cli.play import choose, main, picture_of
 from twosome.config.schema import EnvSettings
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, EnvironmentFault
 from twosome.rollout.session import Session, counted, make_drawing_env
 
 SALAD = EnvSettings(id="twosome_envs:twosome/TomatoSalad-v0", kwargs={}, gamma=0.99, optimum=0.92)
@@ -312,3 +315,206 @@ def test_a_checkpoint_shows_what_its_policy_would_do(sit, untrained):
     for action, p in zip(shown.actions, shown.probs, strict=True):
         assert re.search(rf"^ +\d+  {re.escape(action)} +{100 * p:.1f} %", first, flags=re.M)
     assert "%" in out.split("return so far")[1]
+
+
+# Worlds that break the contract ---------------------------------------------------------------------------------------
+
+
+class Rude(gymnasium.Env):
+    """Three moves to the end; the second one does something that it must not. `how`: what."""
+
+    action_space, observation_space = gymnasium.spaces.Discrete(2), gymnasium.spaces.Dict({})
+    metadata: ClassVar = {"render_modes": ["ansi"]}
+
+    def __init__(self, how="raises", render_mode=None):
+        self.how, self.render_mode = how, render_mode
+
+    def reset(self, *, seed=None, options=None):
+        self.now = 0
+        if self.how == "reset":
+            raise KeyError("no beginning")
+        return {"scene": "Minute 0.", "goal": "Wait."}, {"actions": ("wait", "sleep")}
+
+    def step(self, action):
+        self.now += 1
+        reward, info = 1.0, {"actions": ("wait", "sleep")}
+        if self.now == 2:
+            if self.how == "raises":
+                raise ValueError("it broke")
+            reward = float("nan") if self.how == "reward" else 1.0
+            info |= {"duration": -3} if self.how == "duration" else {}
+            info |= {"actions": ()} if self.how == "menu" else {}
+        return {"scene": f"Minute {self.now}.", "goal": "Wait."}, reward, self.now == 3, False, info
+
+    def render(self):
+        if self.how == "render":
+            raise OSError("no screen")
+        return ""
+
+    def close(self):
+        if self.how == "close":
+            raise OSError("it stays open")
+
+
+class Reversible(Rude):
+    """It says that it can go back, and cannot."""
+
+    def snapshot(self):
+        if self.how == "snapshot":
+            raise NotImplementedError
+        return self.now
+
+    def restore(self, snapshot):
+        raise ValueError("no way back")
+
+
+for kind in (Rude, Reversible):
+    gymnasium.register(f"{kind.__name__}-v0", kind)
+
+
+@pytest.mark.parametrize("given", ["transcript=game.txt", "seed=0"])
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("raises", "raised ValueError: it broke"),
+        ("reward", "gave the reward nan, expected a finite number"),
+        ("duration", "gave info['duration']=-3"),
+        ("menu", "gave info['actions']=()"),
+    ],
+)
+def test_a_fault_in_a_game_is_told_in_a_paragraph_and_the_game_is_kept(sit, tmp_path, how, said, given):
+    argv = ["env=own", "env.id=Rude-v0", f"env.kwargs={{how: {how}}}"]
+    code, out, err = sit(*argv, given, answers=["wait", "sleep", "wait"])
+    assert code == 1
+    assert err == f"EnvironmentFault: Rude-v0 {said}{err.partition(said)[2]}"
+    assert "Traceback" not in out + err
+    path = Path(re.search(r"^Transcript: (.*)$", out, flags=re.MULTILINE)[1])
+    kept = path.read_text()
+    assert (path.parent == tmp_path) == given.startswith("transcript")
+    assert re.findall(r"^> .*$", kept, flags=re.MULTILINE) == ["> 0 wait", "> 1 sleep"]
+    assert kept.splitlines()[-1].startswith(f"fault: Rude-v0 {said}")
+    assert "return nan" not in out + kept
+    again = sit(f"replay={path}")
+    assert again[0] == 1
+    assert said in again[2]
+
+
+def test_what_fails_where_the_game_can_go_on_does_not_end_it(sit, tmp_path):
+    answers = ["wait", "wait", "wait", "q"]
+    code, out, err = sit("env=own", "env.id=Rude-v0", "env.kwargs={how: render}", answers=answers)
+    assert (code, err) == (0, "")
+    assert out.count("No picture: the environment raised OSError in render: no screen.") == 1
+    assert "Goal reached: return" in out
+    code, out, err = sit("env=own", "env.id=Rude-v0", "env.kwargs={how: close}", answers=answers)
+    assert (code, err) == (0, "")
+    code, out, err = sit("env=own", "env.id=Reversible-v0", "env.kwargs={how: snapshot}", answers=["wait", "u", "q"])
+    assert (code, err) == (0, "")
+    assert "This environment cannot go back." in out
+    code, out, err = sit("env=own", "env.id=Rude-v0", "env.kwargs={how: reset}", answers=answers)
+    assert (code, out) == (2, "")
+    assert "Rude-v0 raised KeyError in reset: 'no beginning'." in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_way_back_that_fails_keeps_the_game_too(sit):
+    code, out, err = sit("env=own", "env.id=Reversible-v0", "env.kwargs={how: undo}", answers=["wait", "u", "q"])
+    assert code == 1
+    assert "raised ValueError in restore: no way back" in err
+    path = Path(re.search(r"^Transcript: (.*)$", out, flags=re.MULTILINE)[1])
+    assert re.findall(r"^> .*$", path.read_text(), flags=re.MULTILINE) == ["> 0 wait"]
+
+
+def test_a_game_is_shown_where_it_cannot_be_kept(sit, tmp_path):
+    (tmp_path / "outputs").write_text("a file in the way")
+    code, out, err = sit("env=own", "env.id=Rude-v0", "env.kwargs={how: raises}", answers=["wait", "sleep"])
+    assert code == 1
+    assert "cannot be written" in err
+    assert "> 1 sleep" in out
+
+
+def test_a_wrapper_with_a_state_of_its_own_is_not_gone_past():
+    """A restore of the environment inside would leave a time limit's count as it is."""
+    env = gymnasium.wrappers.TimeLimit(make_drawing_env(SALAD), 3)
+    session = Session(env, SALAD, 0)
+    session.take(next(iter(session.menu)))
+    assert not session.can_undo
+    assert not session.undo()
+
+
+@pytest.mark.parametrize("answer", ["9" * 5000, "٣" * 5000, "x" * 1_000_000])
+def test_answers_without_end_are_answered_in_a_line(sit, answer):
+    code, out, err = sit("env=tomato_salad", answers=[answer, "q"])
+    assert (code, err) == (0, "")
+    [said] = [line for line in out.splitlines() if "legal here" in line or "is no action here" in line]
+    assert len(said) < 400
+
+
+def test_a_fault_in_a_hint_does_not_end_the_game(sit, monkeypatch):
+    from twosome.cli import play
+
+    def hint(env):
+        raise EnvironmentFault("It broke inside.")
+
+    monkeypatch.setattr(play, "_hint", lambda cfg: hint)
+    code, out, err = sit("env=tomato_salad", "hint=search", answers=["h", "0", "q"])
+    assert (code, err) == (0, "")
+    assert "No hint: It broke inside." in out
+    assert "1 action," in out
+
+
+# Transcripts of strangers ---------------------------------------------------------------------------------------------
+
+FIRST = '{"id": "twosome_envs:twosome/TomatoSalad-v0", "kwargs": {}, "gamma": 0.99, "optimum": null}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"env: {FIRST}\nseed: {'9' * 5000}\n",
+        f"env: {FIRST}\nseed: 4294967296\n",
+        f"env: {FIRST}\nseed: 0\n\n> {'9' * 5000} wait\n",
+        f"env: {FIRST.replace('0.99', '9' * 5000)}\nseed: 0\n",
+        f"env: {FIRST.replace('0.99', 'NaN')}\nseed: 0\n",
+        f"env: {FIRST.replace('0.99', 'true')}\nseed: 0\n",
+        f"env: {FIRST.replace('0.99', chr(34) + 'x' + chr(34))}\nseed: 0\n",
+        f"env: {FIRST.replace('0.99', '[0.9]')}\nseed: 0\n",
+        f"env: {FIRST.replace('0.99', '7')}\nseed: 0\n",
+        f"env: {FIRST.replace('null', '[1]')}\nseed: 0\n",
+        f"env: {FIRST.replace('null', '1e999')}\nseed: 0\n",
+        f"env: {FIRST.replace('{}', '3')}\nseed: 0\n",
+        f"env: {FIRST.replace('{}', '{' + chr(34) + 'a' + chr(34) + ': ' + '[' * 300 + ']' * 300 + '}')}\nseed: 0\n",
+        f"env: {FIRST.replace('{}', '[' * 100_000 + ']' * 100_000)}\nseed: 0\n",
+        'env: {"id": 3, "kwargs": {}, "gamma": 0.9, "optimum": null}\nseed: 0\n',
+        'env: {"id": "x"}\nseed: 0\n',
+        "env: {}\nseed: 0\n",
+        "env: [1]\nseed: 0\n",
+        "env: {\nseed: 0\n",
+    ],
+    ids=str.__len__,
+)
+def test_a_hostile_transcript_is_refused_in_one_paragraph(sit, tmp_path, text):
+    (tmp_path / "game.txt").write_text(text)
+    code, out, err = sit("replay=game.txt")
+    assert (code, out) == (2, "")
+    assert "replay=game.txt is no transcript" in err or "env.gamma" in err or "env.optimum" in err
+    assert paragraph(err) is None
+
+
+def test_what_is_no_file_or_too_large_is_refused_unread(sit, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(2**30)
+    for name, said in (("pipe", "not a regular file"), ("large", "more than the 67108864 allowed"), (".", "regular")):
+        code, out, err = sit(f"replay={name}")
+        assert (code, out) == (2, "")
+        assert said in err
+
+
+def test_a_long_transcript_that_differs_everywhere_is_compared_at_once(sit, tmp_path):
+    """A difference of whole files takes the square of their lines."""
+    lines = "".join(f"scene: {k % 7} {k}\n" for k in range(400_000))
+    (tmp_path / "game.txt").write_text(f"env: {FIRST}\nseed: 0\n{lines}")
+    code, out, _ = sit("replay=game.txt")
+    assert code == 1
+    assert out.splitlines()[1] == "line 3:"
+    assert len(out.splitlines()) <= 42

@@ -7,8 +7,10 @@ by line, so that a game can be piped in.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +21,10 @@ from twosome import files
 from twosome.cli import command
 from twosome.config.names import near
 from twosome.config.schema import conf_dir
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, TwosomeError, brief
+from twosome.rollout.contract import Violation, told
 from twosome.rollout.session import Session, counted, make_drawing_env, replay
-from twosome.terminal import Console, printable
+from twosome.terminal import Console, printable, say
 
 if TYPE_CHECKING:
     from twosome.config.schema import PlaySettings
@@ -50,7 +53,7 @@ class Table:
 
     def __init__(self, session: Session, hint: Hint | None = None, thought: Thought | None = None):
         self.session, self.hint, self.thought = session, hint, thought
-        self.out = Console(soft_wrap=not sys.stdout.isatty())
+        self.out, self.has_pictures = Console(soft_wrap=not sys.stdout.isatty()), True
 
     def play(self) -> None:
         """Until the person quits or the input ends."""
@@ -80,7 +83,7 @@ class Table:
             else:
                 return True
         elif answer in ("h", "hint") and self.hint is not None and not session.over:
-            self.out.print(self.hint(session.env))
+            self._show_hint(self.hint)
         elif session.over:
             self.out.print("The episode is over: u undo, r restart, q quit.", style="yellow")
         else:
@@ -95,6 +98,13 @@ class Table:
                 return True
         return False
 
+    def _show_hint(self, hint: Hint) -> None:
+        """A fault inside the search is told, and the game goes on: the world is where it was."""
+        try:
+            self.out.print(hint(self.session.env))
+        except TwosomeError as error:
+            self.out.print(f"No hint: {error}", style="yellow")
+
     def _opening(self) -> None:
         self.out.rule(self.session.settings.id.split("/")[-1])
         self.out.print(self.session.goal, style="bold")
@@ -104,8 +114,7 @@ class Table:
         out.print()
         if session.turns and session.goal != session.turns[-1].goal:
             out.print(session.goal, style="bold")
-        picture = picture_of(session.env, session.scene)
-        if picture:
+        if picture := self._picture():
             out.print(Text.from_ansi(picture, style="cyan"), no_wrap=True, crop=True)
         out.print(session.scene)
         if session.over:
@@ -117,6 +126,16 @@ class Table:
         for (index, phrase), share in zip(session.menu.items(), shares, strict=True):
             out.print(f"  {index:2d}  {phrase:<{width}}  {share}".rstrip())
         out.print(f"return so far {session.total:.4f}, {counted(session.steps, 'primitive step')}", style="dim")
+
+    def _picture(self) -> str:
+        """The picture in characters; none any more where drawing one fails."""
+        try:
+            with told(" in render"):
+                return picture_of(self.session.env, self.session.scene) if self.has_pictures else ""
+        except Violation as violation:
+            self.has_pictures = False
+            self.out.print(f"No picture: the environment {violation}.", style="yellow")
+            return ""
 
     def _ask(self) -> str | None:
         try:
@@ -138,10 +157,10 @@ def choose(answer: str, menu: dict[int, str]) -> int | str:
 
     Otherwise a sentence that says what was expected.
     """
+    said, answer = answer.casefold(), brief(answer, 60)
     if answer.isdecimal():
         numbers = ", ".join(map(str, menu))
         return int(answer) if int(answer) in menu else f"{answer} is not legal here. Legal: {numbers}."
-    said = answer.casefold()
     exact = [k for k, phrase in menu.items() if phrase.casefold() == said]
     begun = exact or [k for k, phrase in menu.items() if said and phrase.casefold().startswith(said)]
     if len(begun) == 1:
@@ -169,12 +188,33 @@ def job(cfg: PlaySettings) -> None:
     try:
         thought = _thought(cfg.checkpoint) if cfg.checkpoint and not cfg.hint else None
         Table(session, _hint(cfg) if cfg.hint else None, thought).play()
+    except BaseException:  # of whatever kind: nothing that was played is lost
+        if session.turns or session.has_failed:
+            _keep(session, keep or _default_place(session))
+        raise
     finally:
-        session.env.close()
+        session.close()
     print(printable(session.ending().capitalize() + "."))
     if keep is not None:
-        files.write_text(keep, session.transcript())
-        print(f"Transcript: {cfg.transcript}")
+        _keep(session, keep)
+
+
+def _keep(session: Session, path: Path) -> None:
+    """Write the transcript and say where it is; show it where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_text(path, session.transcript())
+    except (TwosomeError, OSError) as error:
+        say(f"{path} cannot be written: {brief(error)}")
+        print(printable(session.transcript()))
+    else:
+        print(printable(f"Transcript: {path}"))
+
+
+def _default_place(session: Session) -> Path:
+    """Of the transcript of a game that was broken off, where no other was asked for."""
+    name = re.sub(r"[^\w-]", "-", session.settings.id.split("/")[-1].split(":")[-1])[:40]
+    return Path(f"outputs/play/{name}-seed{session.seed}-{datetime.now():%Y-%m-%d_%H-%M-%S}.txt").absolute()
 
 
 def _shares(probabilities: list[float]) -> list[str]:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -206,6 +206,12 @@ def _number(value: Any) -> float:
     if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
         raise TypeError
     return float(value)
+
+
+def close_env(env: gymnasium.Env) -> None:
+    """Close an environment, whatever it raises: one that fails while it closes harms nobody."""
+    with suppress(Violation), told(" in close"):
+        env.close()
 
 
 def is_the_users(error: BaseException) -> bool:

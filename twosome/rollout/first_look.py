@@ -5,7 +5,6 @@ Starts without torch. What it meets is the first episode of a run's first world,
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import gymnasium
@@ -18,6 +17,7 @@ from twosome.rollout.contract import (
     check_menu,
     check_observation,
     check_step,
+    close_env,
     make_env,
     told,
 )
@@ -41,8 +41,7 @@ def first_look(settings: EnvSettings, seed: int, *, play: bool = True) -> None:
         place = Place(settings, seed, 0, 0, episode_seed(seed, 0, 0))
         raise environment_fault(str(violation), place, actions, lines) from violation
     finally:
-        with contextlib.suppress(Violation), told():  # one that fails while it closes harms nobody
-            env.close()
+        close_env(env)
 
 
 def _play(env: gymnasium.Env, seed: int, actions: list[int], lines: list[str]) -> None:

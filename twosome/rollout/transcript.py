@@ -17,14 +17,17 @@ import json
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from twosome.config.constraints import check_fields
 from twosome.config.schema import EnvSettings
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, brief, number
 
 if TYPE_CHECKING:
     from twosome.types import Menu
 
+DEEPEST = 64  # levels of an environment's arguments
+LONGEST_INDEX, LARGEST_SEED = 9, 2**32 - 1  # digits of an action's index; a seed
 CACHED = 128  # menus whose lines are kept: searches meet the same ones over and over
 
 
@@ -73,15 +76,35 @@ def joined(lines: Iterable[str]) -> str:
 
 def parse(text: str, source: str) -> Script:
     """The inverse. Raises `ConfigError` for a text that is no transcript; `source` names it."""
-    found = re.match(r"env: (\{.*\})\nseed: (\d+)\n", text)
+    found = re.match(r"env: (\{.*\})\nseed: ([0-9]{1,10})\n", text)
     try:
-        settings = EnvSettings(**json.loads(found[1])) if found else None
-    except (ValueError, TypeError):
-        settings = None
+        settings = _settings(json.loads(found[1])) if found else None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{source} is no transcript: its first line holds no settings: {brief(error)}") from error
     if found is None or settings is None:
         raise ConfigError(f"{source} is no transcript: its first lines must be 'env: {{...}}' and 'seed: ...'.")
-    actions = [int(index) for index in re.findall(r"^> (\d+) ", text, flags=re.MULTILINE)]
-    return Script(settings, int(found[2]), actions)
+    actions = re.findall(r"^> ([0-9]+) ", text, flags=re.MULTILINE)
+    if max(map(len, actions), default=0) > LONGEST_INDEX or int(found[2]) > LARGEST_SEED:
+        raise ConfigError(f"{source} is no transcript: it holds a seed or an action that no environment has.")
+    return Script(settings, int(found[2]), list(map(int, actions)))
+
+
+def _settings(told: dict[str, Any]) -> EnvSettings:
+    """The settings of an environment that a first line tells. Raises `ValueError`, `TypeError`."""
+    level: list[Any] = [told]
+    for _ in range(DEEPEST):
+        nests = (node.values() if isinstance(node, dict) else node for node in level if isinstance(node, (dict, list)))
+        level = [child for nest in nests for child in nest]
+    if level:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    settings = EnvSettings(**told)
+    if not isinstance(settings.id, str) or not isinstance(settings.kwargs, dict):
+        raise ValueError("expected a text for `id` and a mapping for `kwargs`")
+    number(settings.gamma, "gamma")
+    if settings.optimum is not None:
+        number(settings.optimum, "optimum")
+    check_fields(settings, "env.")
+    return settings
 
 
 def one_line(text: str) -> str:
