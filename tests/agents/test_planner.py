@@ -157,7 +157,7 @@ def test_a_world_without_snapshots_gives_the_same_plan_with_one_warning(algorith
     assert plans[0] == plans[1] == [OUT, OUT]
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1
-    assert "TwosomeTest/Keys-v0 has no snapshots" in warnings[0]
+    assert "TwosomeTest/Keys-v0 cannot go back: it has no snapshot()" in warnings[0]
     with_them, without = (planner.cost for planner in planners)
     assert (with_them.passes, with_them.leaves) == (without.passes, without.leaves)
     assert without.steps > 2 * with_them.steps

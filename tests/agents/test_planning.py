@@ -3,7 +3,7 @@
 import gymnasium
 import pytest
 import twosome_envs  # noqa: F401  registers the ids
-from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers import RecordEpisodeStatistics, TimeLimit
 
 import twosome
 from twosome.agents.planning import search_settings
@@ -49,8 +49,18 @@ def test_settings_are_checked_with_the_nearest_name():
 
 def test_what_cannot_be_planned_says_why():
     search = twosome.Search(RandomPolicy(), simulations=4)
-    with pytest.raises(ConfigError, match=r"snapshot\(\) and restore\(\)"):
+    with pytest.raises(ConfigError, match=r"wrapper TimeLimit around it has a state of its own.*max_episode_steps=-1"):
         search.plan(TimeLimit(world(), 3))  # its counter would not go back
+    with pytest.raises(ConfigError, match=r"wrapper RecordEpisodeStatistics around it.*Make it without"):
+        search.plan(RecordEpisodeStatistics(world()))
+    with pytest.raises(ConfigError, match=r"has no snapshot\(\) and restore\(\)"):
+        search.plan(gymnasium.make("CartPole-v1"), gamma=1)
+    for text in ("twosome/Game24-v0", None, gymnasium.Env):
+        with pytest.raises(ConfigError, match=r"is no environment: expected one that gymnasium\.make"):
+            search.plan(text)
+    for policy in (None, "tiny", object()):
+        with pytest.raises(ConfigError, match=r"is no policy: expected one that has decide, log_probs, values"):
+            twosome.Search(policy)
     env = world()
     for _ in range(3):
         _, info = env.unwrapped.restore(env.unwrapped.snapshot())

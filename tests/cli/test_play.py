@@ -232,7 +232,7 @@ def test_an_environment_without_snapshots_cannot_go_back(sit, tmp_path):
     )
     code, out, _ = sit("env=own", "env.id=plain_world:PlainWorld-v0", answers=["[wait]", "0", "u"])
     assert code == 0
-    assert "This environment cannot go back." in out
+    assert "cannot go back: it has no snapshot() and restore()" in out
     assert "A [bold]wall[/bold]." in out  # shown as it is, not as markup
     assert f"return {1 + 0.99**2:.6f}, 2 actions, 4 primitive steps" in out
 
@@ -409,7 +409,7 @@ def test_what_fails_where_the_game_can_go_on_does_not_end_it(sit, tmp_path):
     assert (code, err) == (0, "")
     code, out, err = sit("env=own", "env.id=Reversible-v0", "env.kwargs={how: snapshot}", answers=["wait", "u", "q"])
     assert (code, err) == (0, "")
-    assert "This environment cannot go back." in out
+    assert "cannot go back: it has no snapshot() and restore()" in out
     code, out, err = sit("env=own", "env.id=Rude-v0", "env.kwargs={how: reset}", answers=answers)
     assert (code, out) == (2, "")
     assert "Rude-v0 raised KeyError in reset: 'no beginning'." in err

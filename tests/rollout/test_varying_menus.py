@@ -136,9 +136,16 @@ def test_a_small_network_needs_an_action_space_as_large_as_the_longest_menu(env)
 def test_a_person_plays_it_and_it_plays_again(env, tmp_path, monkeypatch, capsys):
     answers = iter(["0", "u", "0", "1", "2", "3"])
     monkeypatch.setattr("rich.console.Console.input", lambda *_: next(answers, "q"))
-    play.main(["env=own", f"env.id={ID}", f"transcript={tmp_path / 'played.txt'}"])
+    argv = ["env=own", f"env.id={ID}", f"transcript={tmp_path / 'played.txt'}"]
+    play.main([*argv, "env.kwargs={max_episode_steps: -1}"])
     assert "Goal reached" in capsys.readouterr().out
     assert replay(tmp_path / "played.txt") == 0
+    answers = iter(["0", "u", "1", "2", "3"])
+    play.main(argv)  # with gymnasium's time limit around it, whose count would stay where it is
+    out = capsys.readouterr().out
+    assert "the wrapper TimeLimit around it has a state of its own" in out
+    assert "Give max_episode_steps=-1" in out
+    assert "Goal reached" in out
     assert Session(gymnasium.make(ID, disable_env_checker=True), env, 0).menu == {0: "open door 1"}
 
 

@@ -20,7 +20,7 @@ from twosome.errors import ConfigError, EnvironmentFault, NumericsError, number
 from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import ask
-from twosome.rollout.situation import WorldSnapshot
+from twosome.rollout.situation import WorldSnapshot, cannot_go_back
 from twosome.search.mcts import Cost, Evaluations, Result, Root, search
 from twosome.search.tree import Evaluation, Outcome, Position
 from twosome.types import Decision
@@ -276,8 +276,8 @@ class Planner:
             if simulator.start.payload.snapshot.env is None and not self._has_warned:
                 self._has_warned = True
                 log.warning(
-                    "%s has no snapshots: every simulated step replays the episode, which takes as many steps more.",
-                    world.settings.id,
+                    "%s Every simulated step replays the episode, which takes as many steps more.",
+                    cannot_go_back(world.env, world.settings.id),
                 )
             reached = simulator.must_repeat()
             if self.settings.prune:

@@ -13,7 +13,7 @@ from twosome.config.constraints import check_fields
 from twosome.config.names import near
 from twosome.config.saved import default_of
 from twosome.config.schema import EnvSettings, SearchSettings
-from twosome.errors import ConfigError, EnvironmentFault
+from twosome.errors import ConfigError, EnvironmentFault, brief
 from twosome.inspection.plan import Branch, Plan
 from twosome.protocols import Policy
 from twosome.rollout.checked_env import World
@@ -25,7 +25,7 @@ class Search:
     """A tree search around a policy: the policy is the prior, its critic the value.
 
     `settings` are those of conf/search, such as `simulations=32, algorithm="gumbel", batch=8`. Raises `ConfigError` for
-    others.
+    others, and for what is no policy.
 
     >>> plan = twosome.Search(policy, simulations=32).plan(env)  # doctest: +SKIP
     >>> plan.action  # doctest: +SKIP
@@ -33,6 +33,11 @@ class Search:
     """
 
     def __init__(self, policy: Policy, simulations: int = 32, *, seed: int = 0, **settings: Any):
+        if lacking := [name for name in ("decide", "log_probs", "values") if not hasattr(policy, name)]:
+            raise ConfigError(
+                f"{brief(repr(policy), 80)} is no policy: expected one that has {', '.join(lacking)}, such as "
+                "twosome.load(...) gives."
+            )
         self.policy = policy
         self.planner = Planner(policy, search_settings(simulations=simulations, **settings), seed)
 
@@ -42,6 +47,8 @@ class Search:
         `gamma`: discount per primitive step, by default the environment's own. Raises `ConfigError` for an environment
         without snapshots, or one that does not repeat itself; `EnvironmentFault` for what breaks the contract.
         """
+        if not isinstance(env, gymnasium.Env):
+            raise ConfigError(f"{brief(repr(env), 80)} is no environment: expected one that gymnasium.make(...) gives.")
         inner: Any = env.unwrapped
         name = env.spec.id if env.spec is not None else type(inner).__name__
         discount = getattr(inner, "gamma", None) if gamma is None else gamma

@@ -24,6 +24,7 @@ from twosome.config.schema import conf_dir
 from twosome.errors import ConfigError, TwosomeError, brief
 from twosome.rollout.contract import Violation, told
 from twosome.rollout.session import Session, counted, make_drawing_env, replay
+from twosome.rollout.situation import cannot_go_back
 from twosome.terminal import Console, printable, say
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Table:
             return True
         elif answer in ("u", "undo"):
             if not session.can_undo:
-                self.out.print("This environment cannot go back. r starts the episode again.", style="yellow")
+                why = cannot_go_back(session.env, session.settings.id)
+                self.out.print(f"{why} r starts the episode again.", style="yellow")
             elif not session.undo():
                 self.out.print("There is nothing to undo.", style="yellow")
             else:

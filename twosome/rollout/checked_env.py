@@ -38,6 +38,7 @@ from twosome.rollout.situation import (
     Step,
     WorldSnapshot,
     Wrap,
+    cannot_go_back,
     decide,
     elsewhere,
     ended,
@@ -110,10 +111,7 @@ class World:
     def adopt(self) -> None:
         """Take up the episode that the environment is in. Raises `ConfigError` for one without snapshots."""
         if not self.can_snapshot:
-            raise ConfigError(
-                f"{self.settings.id} has no snapshot() and restore(), so the state it is in cannot be seen from "
-                "outside. Use an environment that has them (all of twosome_envs but those of third parties)."
-            )
+            raise ConfigError(f"The state it is in cannot be seen: {cannot_go_back(self.env, self.settings.id)}")
         observation, info = self._restored(self._of_env("snapshot"))
         self._clear()
         self.is_over = isinstance(info, Mapping) and "episode" in info  # which the contract has at the end alone

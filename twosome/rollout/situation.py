@@ -152,6 +152,21 @@ def restorable(env: gymnasium.Env) -> Restorable | None:
     return inner if inner is env.unwrapped and isinstance(inner, Restorable) else None
 
 
+def cannot_go_back(env: gymnasium.Env, name: str) -> str:
+    """Why an environment cannot go back, and the remedy, as a sentence."""
+    inner, others = env, ""
+    while isinstance(inner, gymnasium.Wrapper):
+        others = others or ("" if isinstance(inner, STATELESS) else type(inner).__name__)
+        inner = inner.env
+    if not others or not isinstance(inner, Restorable):
+        without = "it has no snapshot() and restore(); all of twosome_envs have but those of third parties"
+        return f"{name} cannot go back: {without}."
+    how = "Make it without the wrapper"
+    if others == "TimeLimit":
+        how = "Give max_episode_steps=-1 to gymnasium.make (env.kwargs), and let the environment itself truncate"
+    return f"{name} can go back, but the wrapper {others} around it has a state of its own, which cannot. {how}."
+
+
 _IDENTIFIED: dict[type, bool] = {}  # what a class has takes long to find out, and stays
 
 
