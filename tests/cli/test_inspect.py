@@ -39,6 +39,28 @@ def test_a_checkpoint_brings_its_environment_and_shows_what_the_adapter_changed(
     assert "token*" in out
 
 
+def test_the_best_checkpoint_is_shown_and_a_worse_newest_is_said(tmp_path, run_arguments, capsys):
+    """By the same choice as `twosome-eval`; JSON stays JSON."""
+    from twosome.cli.train import main as train
+
+    run = tmp_path / "run"
+    words = ["log.eval_interval=1", "log.checkpoint_interval=1", "log.keep_checkpoints=9"]
+    train([*run_arguments, *words, f"run_dir={run}"])
+    first, *_, last = sorted(p.name for p in (run / "checkpoints").iterdir())
+    steps = [int(name.removeprefix("step-")) for name in (first, last)]
+    (run / "best.json").write_text(json.dumps({"checkpoint": first, "step": steps[0], "greedy": 0.99}))
+    capsys.readouterr()
+    shown = {}
+    for which in ([], ["which=best"], ["which=newest"], ["which=best", "json=true"]):
+        main([f"checkpoint={run}", "compare=false", *which])
+        shown[" ".join(which)] = capsys.readouterr().out
+    assert f"Checkpoint: {first} (best)" in shown[""]
+    assert f"has become worse after its best checkpoint (step {steps[0]}, 0.9900)" in shown[""].replace("\n", " ")
+    assert shown[""] == shown["which=best"]
+    assert f"Checkpoint: {last} (newest)" in shown["which=newest"]
+    assert json.loads(shown["which=best json=true"])["probs"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

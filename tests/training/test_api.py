@@ -81,10 +81,16 @@ def test_what_holds_no_run_says_so(tmp_path):
         twosome.TrainedRun(tmp_path)
 
 
-def test_a_baseline_has_no_policy_of_a_language_model(tmp_path):
-    run = twosome.train(env="tomato_salad", method="mlp", total_steps=64, run_dir=tmp_path / "run", **QUICK)
-    with pytest.raises(ConfigError, match="method=mlp trains no language model"):
-        _ = run.policy
+@pytest.mark.parametrize("method", ["mlp", "tabular"])
+def test_the_policy_of_a_baseline_acts_too(tmp_path, method):
+    run = twosome.train(env="tomato_salad", method=method, total_steps=64, run_dir=tmp_path / "run", **QUICK)
+    env = gymnasium.make("twosome_envs:twosome/TomatoSalad-v0")
+    observation, info = env.reset(seed=0)
+    menu = {"actions": info["actions"], "action_mask": info["action_mask"] & (info["action_mask"].cumsum() > 2)}
+    assert info["action_mask"][run.policy.act(observation, info)]
+    assert run.policy.act(observation, info | menu) >= 2, "an index of the world's actions"
+    with pytest.raises(MenuError, match="vector"):
+        run.policy.act({"scene": "s", "goal": "g"}, info)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import logging
 import subprocess
 import sys
-from collections import deque
+from collections import Counter, deque
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from twosome.config.compose import compose
 from twosome.errors import EnvironmentFault
@@ -18,6 +20,7 @@ from twosome.types import Episode
 def progress_of(*overrides: str, steps=0, episodes=0, **record) -> Progress:
     progress = Progress(compose(list(overrides)))
     progress.steps, progress.wall_seconds, progress.updates = steps, steps / 100, steps // 256
+    progress._pace_from = (0, 0.0)
     progress.recent = deque([Episode(0.5, 9, 3, True)] * episodes, maxlen=20)
     progress.record = {"speed/steps_per_second": 123.0, **record}
     return progress
@@ -47,6 +50,22 @@ def test_means_are_of_full_windows():
 def test_the_warm_up_of_the_actor_is_seen(steps, method, warms):
     progress = progress_of(f"method={method}", steps=steps)
     assert ("actor warming up" in progress_line(progress, 200)) == warms
+
+
+def test_the_time_left_is_at_the_pace_of_whole_updates():
+    """The updates in which the actor only warms up take a fifth of the time: they say nothing of the time left."""
+    progress = Progress(compose(["total_steps=25600", "log.stop_at=null"]))
+    rollout = SimpleNamespace(actions=torch.zeros(32, 8), episodes=[])
+    clock = iter([0.0, 1.0, 2.0, 3.0, 4.0, 9.0, 14.0])
+    progress.tick = lambda: setattr(progress, "wall_seconds", next(clock))
+    progress.tick()
+    lines = []
+    for _ in range(6):
+        progress.add(rollout, {}, Counter(), 0, 0, 1.0)
+        lines.append(progress_line(progress, 80))
+    assert all("left" not in line for line in lines[:4])
+    assert "7:55 left" in lines[4]  # 95 updates of 5 s; with those of the warm-up 2:51
+    assert "7:50 left" in lines[5]
 
 
 def test_what_does_not_fit_makes_room_for_what_does():

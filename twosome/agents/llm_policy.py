@@ -19,15 +19,14 @@ from twosome import tensor_files
 from twosome.agents.caches import Cache, WeightsVersion
 from twosome.agents.prompts import Prompter
 from twosome.agents.recall import Recall
-from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, NumericsError, brief
+from twosome.errors import INVALID_CONTENT, CheckpointError, NumericsError, brief
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
 from twosome.lm.engine import Engine, check_bias
 from twosome.lm.scorers import Forward, forward_at
 from twosome.lm.value_head import ValueHead
 from twosome.protocols import StateDict
-from twosome.rollout.contract import Violation, check_info, check_menu, check_observation
-from twosome.rollout.driver import choose
+from twosome.rollout.driver import act
 from twosome.types import Decision, LanguageModel, Menu, Observation, Tokenizer
 
 if TYPE_CHECKING:
@@ -189,13 +188,7 @@ class LLMPolicy:
 
         >>> action = policy.act(observation, info)  # doctest: +SKIP
         """
-        try:
-            menu = check_menu(check_info(info))
-            decision = self.decide(check_observation(observation), menu)
-        except Violation as violation:
-            raise MenuError(f"The environment {violation}.") from None
-        [position] = choose(self.log_probs([decision]), generator)
-        return menu.indices[position]
+        return act(self, observation, info, generator)
 
     # Looking ----------------------------------------------------------------------------------------------------------
 

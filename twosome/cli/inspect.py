@@ -12,6 +12,7 @@ from twosome import files
 from twosome.cli import command
 from twosome.config.trust import must_be_trusted
 from twosome.errors import ConfigError
+from twosome.terminal import printable
 
 if TYPE_CHECKING:
     from twosome.agents.llm_policy import LLMPolicy
@@ -31,7 +32,7 @@ def job(cfg: InspectSettings) -> None:
     """One look at one state."""
     from twosome.rollout.first_look import first_look
     from twosome.systems.build import build_policy
-    from twosome.systems.load import find, load
+    from twosome.systems.load import choose_checkpoint, find, load
 
     steps = parse_state(cfg.state)
     if cfg.env is not None:
@@ -41,12 +42,16 @@ def job(cfg: InspectSettings) -> None:
             raise ConfigError("env=... is missing: a name of conf/env such as env=tomato_salad, or checkpoint=RUN.")
         policy, env = build_policy(cfg, adapter=False), cfg.env
     else:
-        saved = find(cfg.checkpoint, checkpoint=cfg.which, overrides=cfg.overrides).settings
+        which, said = choose_checkpoint(cfg.checkpoint, cfg.which)
+        found = find(cfg.checkpoint, checkpoint=which, overrides=cfg.overrides)
+        if found.folder is not None and not cfg.json:
+            of_run = f" ({which})" if found.folder != files.user_path(cfg.checkpoint, "checkpoint") else ""
+            print(printable(f"Checkpoint: {found.folder.name}{of_run}. {said}".strip()))
         if cfg.env is None:
             place = files.user_path(cfg.checkpoint, "checkpoint")
-            must_be_trusted(saved, cfg.overrides, place, runs_environment=True)
-        env = cfg.env or saved.env
-        policy = load(cfg.checkpoint, checkpoint=cfg.which, overrides=cfg.overrides)
+            must_be_trusted(found.settings, cfg.overrides, place, runs_environment=True)
+        env = cfg.env or found.settings.env
+        policy = load(cfg.checkpoint, checkpoint=which, overrides=cfg.overrides)
     show(policy, reach(env, policy, cfg.seed, steps), cfg)
 
 

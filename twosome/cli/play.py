@@ -28,6 +28,7 @@ from twosome.rollout.situation import cannot_go_back
 from twosome.terminal import Console, printable, say
 
 if TYPE_CHECKING:
+    from twosome.agents.llm_policy import LLMPolicy
     from twosome.config.schema import PlaySettings
     from twosome.inspection.plan import Plan
 
@@ -227,10 +228,9 @@ def _shares(probabilities: list[float]) -> list[str]:
 
 def _thought(checkpoint: str) -> Thought:
     """What the policy of a run or checkpoint would do; the model is loaded here and not before."""
-    from twosome.systems.load import load
     from twosome.types import Menu
 
-    policy = load(checkpoint)
+    policy = _load(checkpoint)
 
     def thought(session: Session) -> list[float]:
         menu = Menu(tuple(session.menu.values()), tuple(session.menu))
@@ -240,13 +240,22 @@ def _thought(checkpoint: str) -> Thought:
     return thought
 
 
+def _load(checkpoint: str) -> LLMPolicy:
+    """The policy of a checkpoint, of a run that of its best one, as evaluation and inspection take it."""
+    from twosome.systems.load import choose_checkpoint, load
+
+    which, said = choose_checkpoint(checkpoint, "best")
+    if said:
+        print(printable(said))
+    return load(checkpoint, checkpoint=which)
+
+
 def _hint(cfg: PlaySettings) -> Hint:
     """What a search with the policy of `cfg.checkpoint` would do; the model is loaded here and not before."""
     from twosome.agents.planning import Search
-    from twosome.systems.load import load
 
     settings = dataclasses.asdict(cfg.search) | {"simulations": cfg.search.simulations or HINT_SIMULATIONS}
-    search = Search(load(cfg.checkpoint or "tiny"), seed=cfg.seed, **settings)
+    search = Search(_load(cfg.checkpoint or "tiny"), seed=cfg.seed, **settings)
     return lambda env: search.plan(env, gamma=cfg.env.gamma)
 
 

@@ -9,17 +9,18 @@ action is ignored.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from twosome.errors import EnvironmentFault, NumericsError, counter
+from twosome.errors import EnvironmentFault, MenuError, NumericsError, counter
 from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
+from twosome.rollout.contract import Violation, check_info, check_menu, check_observation
 from twosome.rollout.situation import Step
-from twosome.types import Decision
+from twosome.types import Decision, Observation
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,22 @@ def drive(
             tolerance.drop(world, fault)
         transitions.append(Transition(world, decision, choice.log_probs, action, choice.target, choice.value, step))
     return transitions
+
+
+def act(
+    policy: Policy, observation: Observation, info: Mapping[str, Any], generator: torch.Generator | None = None
+) -> int:
+    """The action of a state, as `env.step` takes it: the most probable, or with a `generator` a sampled one.
+
+    Raises `MenuError` where an environment does not give what it should.
+    """
+    try:
+        menu = check_menu(check_info(info))
+        decision = policy.decide(check_observation(observation), menu)
+    except Violation as violation:
+        raise MenuError(f"The environment {violation}.") from None
+    [position] = choose(policy.log_probs([decision]), generator)
+    return menu.indices[position]
 
 
 def choose(log_probs: list[Tensor], generator: torch.Generator | None) -> list[int]:

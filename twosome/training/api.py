@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twosome.config.compose import compose
 from twosome.config.python import as_overrides
-from twosome.errors import CheckpointError, ConfigError
+from twosome.errors import CheckpointError
 from twosome.training.start import start
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twosome.agents.llm_policy import LLMPolicy
     from twosome.config.schema import TrainSettings
+    from twosome.systems.baselines.common import Baseline
 
 
 def train(
@@ -63,16 +64,16 @@ class TrainedRun:
         return saved_settings(self.folder / "config.yaml")
 
     @functools.cached_property
-    def policy(self) -> LLMPolicy:
+    def policy(self) -> LLMPolicy | Baseline:
         """The policy of the best checkpoint, where there was an evaluation, else of the newest.
 
-        Raises `ConfigError` for a baseline, which has no language model to load.
+        One of `method=mlp` or `method=tabular` acts likewise; it reads the observation's numbers and has no words to
+        inspect.
         """
-        from twosome.systems.load import choose_checkpoint, load
+        from twosome.systems.load import choose_checkpoint, load_with_settings
 
-        if self.settings.method in ("mlp", "tabular"):
-            raise ConfigError(f"method={self.settings.method} trains no language model, so there is no policy to load.")
-        return load(self.folder, checkpoint=choose_checkpoint(self.folder, "best").which)
+        which = choose_checkpoint(self.folder, "best").which
+        return cast("LLMPolicy | Baseline", load_with_settings(self.folder, checkpoint=which).policy)
 
     @property
     def summary(self) -> dict[str, Any]:

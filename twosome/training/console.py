@@ -111,8 +111,8 @@ def progress_line(progress: RunProgress, width: int) -> str:
     """Steps, their total and the time left, then as much of the rest as fits in `width` columns."""
     total = progress.cfg.total_steps
     head = f"{progress.steps:>{len(f'{total:,}')},} of {total:,}"
-    if progress.steps:
-        left = _clock(progress.wall_seconds * max(total - progress.steps, 0) / progress.steps)
+    if progress.seconds_left is not None:
+        left = _clock(progress.seconds_left)
         head += f"  {left} left" if goal_of(progress.cfg) is None else f"  at most {left} left"
     return fitted(head, _details(progress), width)
 

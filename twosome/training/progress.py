@@ -48,7 +48,9 @@ class Progress:
         self.cfg = cfg
         self.steps = self.updates = self.episodes = 0
         self.wall_seconds = 0.0
+        self._warmup = cfg.ppo.actor.warmup_updates if cfg.method in ("twosome", "mlp") else -1
         self._clock: float | None = None
+        self._pace_from: tuple[int, float] | None = None  # steps and wall seconds from which this process's pace counts
         self.recent: deque[Episode] = deque(maxlen=WINDOW)
         self.best: dict[str, float] | None = None
         self.eval_before: dict[str, Any] | None = None
@@ -65,8 +67,16 @@ class Progress:
 
     @property
     def warms_up(self) -> bool:
-        """Whether the actor does not learn yet."""
-        return self.cfg.method in ("twosome", "mlp") and self.updates <= self.cfg.ppo.actor.warmup_updates
+        """Whether the actor did not learn yet in the last update."""
+        return self.updates <= self._warmup
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until all steps are done, at this process's pace since the actor learns; None before that."""
+        if self._pace_from is None or self.steps <= self._pace_from[0]:
+            return None
+        steps, seconds = self._pace_from
+        return (self.wall_seconds - seconds) / (self.steps - steps) * max(self.cfg.total_steps - self.steps, 0)
 
     def tick(self) -> None:
         """Add the time since the last tick to the run's wall time, to which a resumed run adds its own."""
@@ -88,6 +98,8 @@ class Progress:
         `counts`: of the policy, which begin again at zero; `failed_episodes`, `bad_updates`: since the start of the
         run.
         """
+        if self._pace_from is None and self.updates >= self._warmup:
+            self._pace_from = (self.steps, self.wall_seconds)
         self.steps += rollout.actions.numel()
         self.updates += 1
         self.tick()

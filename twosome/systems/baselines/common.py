@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from twosome import files, tensor_files
 from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, brief
-from twosome.protocols import StateDict
+from twosome.protocols import Policy, StateDict
+from twosome.rollout.driver import act
 from twosome.types import Decision, Menu, Observation
 
 
@@ -35,6 +37,12 @@ class Baseline:
         if not all(map(math.isfinite, numbers)):
             raise MenuError("its observation `vector` holds a NaN or an infinity")
         return Decision.plain(" ".join(map(str, numbers)), tuple(map(str, menu.indices)))
+
+    def act(
+        self: Policy, observation: Observation, info: Mapping[str, Any], *, generator: torch.Generator | None = None
+    ) -> int:
+        """The action of a state, as `env.step` takes it, like that of a language model's policy. Raises `MenuError`."""
+        return act(self, observation, info, generator)
 
     def clear_cache(self) -> None:
         """Nothing is cached."""
