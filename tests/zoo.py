@@ -289,12 +289,14 @@ def learner_and_rollout(policy: Any, steps: int = 4, worlds: int = 4) -> tuple[A
     pool = decisions(3, size=steps * worlds)[: steps * worlds]
     grid = [pool[t * worlds : (t + 1) * worlds] for t in range(steps)]
     actions = torch.tensor([k % len(d.menu) for k, d in enumerate(pool)])
-    taken = torch.stack([row[a] for row, a in zip(policy.log_probs(pool), actions, strict=True)])
+    played = policy.log_probs(pool)
+    taken = torch.stack([row[a] for row, a in zip(played, actions, strict=True)])
     shape = (steps, worlds)
     zeros = torch.zeros(shape)
     rollout = Rollout(
         decisions=grid,
         next_states=[[d.state + " w4" for d in row] for row in grid],
+        distributions=[played[t * worlds : (t + 1) * worlds] for t in range(steps)],
         actions=actions.view(shape),
         log_probs=taken.view(shape),
         rewards=torch.randn(shape, generator=torch.Generator().manual_seed(0)),

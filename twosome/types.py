@@ -96,13 +96,15 @@ class Rollout:
 
     `next_states` holds the state after the step *before* any reset: at a truncation, that of the final observation.
     `actions` are positions in the decision's menu; `discounts` are gamma^duration, not yet stopped by an end. `is_real`
-    is False for a step that a fault of the environment spoilt; nothing is learnt from it. `targets[t][b]`, where a
-    search chose, is the distribution over the menu [A] that it proposes to learn, `values[t][b]` the value that it
-    gives the state; else None.
+    is False for a step that a fault of the environment spoilt; nothing is learnt from it. `distributions[t][b]` are the
+    log-probabilities of the menu [A] that the action was drawn from, `log_probs` those of the actions. `targets[t][b]`,
+    where a search chose, is the distribution over the menu [A] that it proposes to learn, `values[t][b]` the value that
+    it gives the state; else None.
     """
 
     decisions: list[list[Decision]]
     next_states: list[list[str]]
+    distributions: list[list[torch.Tensor]]
     actions: torch.Tensor
     log_probs: torch.Tensor
     rewards: torch.Tensor

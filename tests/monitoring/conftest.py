@@ -35,6 +35,7 @@ def rollout_of():
         return Rollout(
             decisions=[[Decision.plain(f"state {t} {b}", menu) for b in range(n_worlds)] for t in range(n_steps)],
             next_states=[["" for _ in range(n_worlds)] for _ in range(n_steps)],
+            distributions=[[torch.zeros(2) for _ in range(n_worlds)] for _ in range(n_steps)],
             actions=torch.ones(n_steps, n_worlds, dtype=torch.long),
             log_probs=torch.zeros(n_steps, n_worlds),
             rewards=torch.arange(n_steps * n_worlds, dtype=torch.float32).view(n_steps, n_worlds),

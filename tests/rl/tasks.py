@@ -86,6 +86,7 @@ def rollout_to(next_states, is_real=None, steps=1, decisions=None):
     return Rollout(
         decisions=[decisions or [Decision.plain("start", MENU)] * len(next_states)] * steps,
         next_states=[list(next_states)] * steps,
+        distributions=[[torch.zeros(len(MENU))] * len(next_states)] * steps,
         actions=zeros.long(),
         log_probs=zeros.clone(),
         rewards=zeros.clone(),

@@ -37,6 +37,7 @@ def rollout_of(decisions, targets, rewards=None, **changes):
     made = {
         "decisions": [[d] for d in decisions],
         "next_states": [[d.state + " w4"] for d in decisions],
+        "distributions": [[torch.zeros(len(d.menu))] for d in decisions],
         "actions": zeros.long(),
         "log_probs": zeros,
         "rewards": zeros if rewards is None else torch.tensor(rewards).view(n, 1),

@@ -48,6 +48,17 @@ def test_approximate_kl_is_exact_in_the_mean_and_never_negative():
     torch.testing.assert_close((old * estimate).sum(), (old * (old / new).log()).sum())
 
 
+def test_kl_is_that_of_the_menu_and_ignores_absent_actions():
+    old = torch.tensor([[0.2, 0.5, 0.3], [0.9, 0.1, 0.0]]).log()
+    new = torch.tensor([[0.4, 0.4, 0.2], [0.3, 0.7, 0.0]]).log()
+    kl = losses.kl(old, new)
+    torch.testing.assert_close(kl[0], (old[0].exp() * (old[0] - new[0])).sum())
+    torch.testing.assert_close(kl[1], (old[1, :2].exp() * (old[1, :2] - new[1, :2])).sum())
+    assert losses.kl(old, old).tolist() == [0.0, 0.0]
+    with_an_unplayed_one = torch.tensor([[0.999, 0.001]]).log(), torch.tensor([[0.4, 0.6]]).log()
+    assert losses.kl(*with_an_unplayed_one) > 0.9
+
+
 def test_normalize():
     x = losses.normalize(torch.tensor([1.0, 2.0, 6.0]))
     torch.testing.assert_close(x.mean(), torch.tensor(0.0), atol=1e-6, rtol=0)

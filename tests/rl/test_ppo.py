@@ -7,6 +7,7 @@ import torch
 
 from tests.rl.tasks import all_equal, copied, play, setup
 from twosome.errors import INVALID_CONTENT
+from twosome.rl import losses
 from twosome.rl.batch import make_batch
 from twosome.rl.self_imitation import Drawn, Sample
 from twosome.rollout.evaluate import evaluate
@@ -120,6 +121,42 @@ def test_the_kl_guard_drops_the_pending_step():
     one = setup("method=mlp", "ppo.target_kl=null", "ppo.actor.minibatch=64", "ppo.actor.epochs=1")
     one.learner.update(rollout, 0.0)
     assert all_equal(made.policy.actor_parameters(), one.policy.actor_parameters())
+
+
+def moved(kl):
+    """How far an update takes a decided policy towards an action that nobody plays and an old sample praises: KL."""
+    made = setup(
+        "method=mlp",
+        "ppo=default",
+        f"ppo.kl={kl}",
+        "ppo.actor={warmup_updates:0,epochs:90,learning_rate:0.001}",
+        "ppo.count_bonus=0",
+    )
+    with torch.no_grad():
+        made.policy.network[-1].bias.copy_(torch.tensor([8.0, 0.0, 0.0, 0.0]))
+    rollout = play(made)
+    rollout.rewards.fill_(1.0)  # all is as good as can be
+    before = made.policy.log_probs([d for row in rollout.decisions for d in row])
+    assert all(row[0].exp() > 0.99 for row in before)
+    past = [Sample(d, 1, 9.0) for d in {d for row in rollout.decisions for d in row}]
+    made.learner.self_imitation.rollouts.append(past)
+    metrics = made.learner.update(rollout, 0.0)
+    after = made.policy.log_probs([d for row in rollout.decisions for d in row])
+    played = rollout.actions.flatten().bincount(minlength=4)
+    assert played[1] == 0
+    kl = losses.kl(torch.stack(before), torch.stack(after)).mean().item()
+    return kl, metrics["policy/kl_stop"]
+
+
+def test_the_kl_guard_sees_an_action_grow_that_nobody_plays():
+    """Estimated from the played actions it is far smaller than it is: so solved policies collapsed."""
+    target = setup("method=mlp", "ppo=default").cfg.ppo.target_kl
+    kl, stopped = moved("menu")
+    assert stopped
+    assert target < kl < 2 * target
+    kl, stopped = moved("actions")
+    assert stopped
+    assert kl > 5 * target
 
 
 def test_warm_up_teaches_the_critic_alone():

@@ -104,6 +104,7 @@ class PPOSettings:
     value_coefficient: float = setting(at_least(0))
     max_gradient_norm: float = setting(above(0))
     target_kl: float | None = setting(above(0))
+    kl: str = setting(one_of("actions", "menu"), default="actions")
     learning_rate_end: float = setting(at_least(0))
     truncation: str = setting(one_of("bootstrap", "death"))
     adam_eps: float = setting(above(0))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from twosome.protocols import ActorCritic
 from twosome.rl.advantages import gae, group_advantages
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 class Batch:
     """N real samples in a row.
 
-    `features` [N, H]; `actions` (positions in the menus), old `log_probs`, `values`, `advantages` and value `targets`,
-    all [N], on the CPU.
+    `features` [N, H]; old `distributions` [N, M], log-probabilities of the menus padded with -inf; `actions` (positions
+    in the menus), old `log_probs` of them, `values`, `advantages` and value `targets`, all [N], on the CPU.
     """
 
     decisions: list[Decision]
     features: Tensor
+    distributions: Tensor
     actions: Tensor
     log_probs: Tensor
     values: Tensor
@@ -66,7 +68,10 @@ def make_batch(rollout: Rollout, policy: ActorCritic, settings: PPOSettings, bon
         terminated = _terminated(rollout, settings)
         advantages = advantages + gae(bonus, zeros, zeros, rollout.discounts, terminated, rollout.truncated, lam)[0]
     rows = (rollout.actions, rollout.log_probs, values, advantages, targets)
-    return Batch(decisions, features[real.to(features.device)], *(x.flatten()[real] for x in rows))
+    played = [row for row, keep in zip((p for t in rollout.distributions for p in t), real, strict=True) if keep]
+    distributions = pad_sequence(played, batch_first=True, padding_value=-torch.inf) if played else torch.zeros(0, 0)
+    kept = (x.flatten()[real] for x in rows)
+    return Batch(decisions, features[real.to(features.device)], distributions, *kept)
 
 
 def _gae(

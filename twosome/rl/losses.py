@@ -29,6 +29,12 @@ def approximate_kl(log_ratio: Float[Tensor, "N"]) -> Float[Tensor, "N"]:
     return log_ratio.exp() - 1 - log_ratio
 
 
+def kl(old: Float[Tensor, "N M"], new: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:
+    """KL(old | new) of every row in nats, from log-probabilities; an absent action (-inf in both) adds nothing."""
+    is_real = old > -torch.inf
+    return torch.where(is_real, old.exp() * (old - torch.where(is_real, new, 0.0)), 0.0).sum(dim=1)
+
+
 def normalize(advantages: Float[Tensor, "N"], floor: float = 1e-8) -> Float[Tensor, "N"]:
     """Zero mean, divided by the standard deviation plus `floor`; a single sample is only centred.
 

@@ -2,8 +2,9 @@
 
 Departs from the published trainer, each with a switch back (`ppo=published` turns all): advantages are normalised over
 the batch (there: within 4 samples), a timeout is bootstrapped from the final observation (there: treated as terminal),
-the KL guard looks at a whole optimiser step (there: at each part of an accumulated step), and there are self-imitation
-and a count-based exploration bonus. The head of conf/ppo/default.yaml lists every number that differs, with its reason.
+the KL guard looks at a whole optimiser step (there: at each part of an accumulated step) and at the whole menu (there:
+at the actions that were played), and there are self-imitation and a count-based exploration bonus. The head of
+conf/ppo/default.yaml lists every number that differs, with its reason.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ METRICS = {
     "loss/policy": "clipped surrogate, mean over the samples of an update (to be minimised)",
     "loss/value": "value loss, mean over minibatches",
     "policy/entropy": "entropy of the action distribution in nats, mean over samples",
-    "policy/kl": "approximate KL(old | new) in nats, mean over optimiser steps",
+    "policy/kl": "KL(old | new) in nats, as ppo.kl takes it, mean over optimiser steps",
     "policy/kl_stop": "1 where the KL guard ended the policy epochs of an update",
     "policy/clip_fraction": "share of samples whose ratio left 1 +- clip",
     "policy/ratio_deviation": "largest |ratio - 1| of an optimiser step, mean over steps",
@@ -238,7 +239,11 @@ class PPO:
         with torch.no_grad():
             deviation = (log_ratio.exp() - 1).abs()
             sums["policy/ratio_deviation"] = max(sums["policy/ratio_deviation"], deviation.max().item())
-            sums["policy/kl"] += losses.approximate_kl(log_ratio).sum().item()
+            if self.settings.kl == "menu":
+                old = batch.distributions[index, : log_probs.shape[1]].to(device)
+                sums["policy/kl"] += losses.kl(old, log_probs[:, : old.shape[1]]).sum().item()
+            else:
+                sums["policy/kl"] += losses.approximate_kl(log_ratio).sum().item()
             sums["policy/clip_fraction"] += (deviation > self.settings.clip).sum().item()
             sums["policy/entropy"] += entropies.item()
             sums["loss/policy"] += surrogate.item()

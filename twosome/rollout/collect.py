@@ -62,6 +62,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
     actions = torch.zeros(steps, n, dtype=torch.long)
     decisions: list[list[Decision]] = []
     next_states: list[list[str]] = []
+    distributions: list[list[torch.Tensor]] = []
     targets: list[list[torch.Tensor | None]] = []
     values: list[list[float | None]] = []
     episodes: list[Episode] = []
@@ -80,9 +81,18 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
                 worlds.tolerance.restart(world)
         decisions.append([tr.decision for tr in transitions])
         next_states.append([tr.decision.state if tr.step is None else tr.step.state for tr in transitions])
+        distributions.append([tr.log_probs for tr in transitions])
         targets.append([tr.target for tr in transitions])
         values.append([tr.value for tr in transitions])
     found = (targets, values) if deliberate is not None else (None, None)
     return Rollout(
-        decisions, next_states, actions, **numbers, **flags, episodes=episodes, targets=found[0], values=found[1]
+        decisions,
+        next_states,
+        distributions,
+        actions,
+        **numbers,
+        **flags,
+        episodes=episodes,
+        targets=found[0],
+        values=found[1],
     )
