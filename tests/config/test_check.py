@@ -257,8 +257,8 @@ def test_other_commands_check_their_environment_too(settings, name: str):
     ("template", "said"),
     [
         ("{goal}", "must hold {scene}"),
-        ("{goal} {scene} ", "ends in white space"),
-        ("{goal} {scene} {menu}", "cannot be filled"),
+        ("{goal} {scene} ", "ends in a space or tab"),
+        ("{goal} {scene} {menus}", "cannot be filled"),
         ("{goal} {scene.x}", "cannot be filled"),
         ("{scene} {", "cannot be filled"),
     ],
@@ -267,6 +267,7 @@ def test_a_template_that_cannot_be_filled(template: str, said: str):
     with pytest.raises(ConfigError, match=re.escape(said)):
         check_template(template)
     assert check_template("{{goal}} {scene}") == "{{goal}} {scene}"
+    assert check_template(r"{scene}\n{menu}\n") == "{scene}\n{menu}\n", "as people write it on a command line"
 
 
 def test_null_passes_where_it_may_be():

@@ -19,9 +19,11 @@ from twosome import tensor_files
 from twosome.agents.caches import Cache, WeightsVersion
 from twosome.agents.prompts import Prompter
 from twosome.agents.recall import Recall
+from twosome.config.check import line_ends
 from twosome.errors import INVALID_CONTENT, CheckpointError, NumericsError, brief
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
+from twosome.lm.chat import ChatTemplate
 from twosome.lm.engine import Engine, check_bias
 from twosome.lm.scorers import Forward, forward_at
 from twosome.lm.value_head import ValueHead
@@ -63,7 +65,8 @@ class LLMPolicy:
     ):
         self.lm, self.tokenizer, self.value_head, self.settings = lm, tokenizer, value_head, settings
         self.engine = Engine(lm, tokenizer, settings, forward)
-        self.prompter = Prompter(settings.prompt, recall)
+        tell = ChatTemplate(tokenizer, settings.system and line_ends(settings.system)) if settings.chat else str
+        self.prompter = Prompter(settings.prompt, recall, tell)
         self._adapter = [p for p in lm.parameters() if p.requires_grad]
         self._tuned = tuner_layer(lm)
         self._version = WeightsVersion(self._adapter)

@@ -7,26 +7,33 @@ What is constant comes first (goal), what changes comes last (scene): states the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twosome.agents.recall import Recall
 from twosome.config.check import check_template
 from twosome.types import Decision, Menu, Observation
 
 
 class Prompter:
-    """Fills a template with goal and scene; what `recall` advises stands before it, and in the prompt alone.
+    """Fills a template with goal, scene and, where it asks for them, the menu's phrases, each in a line of its own.
+
+    What `recall` advises stands before it, and in the prompt alone. `tell` makes of the text what the model is told, a
+    chat say.
 
     >>> prompter = Prompter("{goal} {scene} Next:")
     >>> prompter({"goal": "Rest.", "scene": "You stand."}, Menu(("sit",), (0,))).prompt
     'Rest. You stand. Next:'
     """
 
-    def __init__(self, template: str, recall: Recall | None = None):
-        self.template, self.recall = check_template(template), recall
+    def __init__(self, template: str, recall: Recall | None = None, tell: Callable[[str], str] = str):
+        self.template, self.recall, self.tell = check_template(template), recall, tell
 
     def __call__(self, observation: Observation, menu: Menu) -> Decision:
         """The decision of a state."""
-        state = self.template.format(goal=observation["goal"], scene=observation["scene"])
+        phrases = "\n".join(f"- {phrase}" for phrase in menu.phrases)
+        text = self.template.format(goal=observation["goal"], scene=observation["scene"], menu=phrases)
+        state = self.tell(text)
         if self.recall is None:
             return Decision.plain(state, menu.phrases)
         advice = self.recall(observation, menu)
-        return Decision(state, advice.text + state, menu.phrases, advice.bias)
+        return Decision(state, self.tell(advice.text + text), menu.phrases, advice.bias)

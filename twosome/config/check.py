@@ -15,6 +15,7 @@ from twosome.config.schema import (
     InspectSettings,
     ModelSettings,
     PlaySettings,
+    PolicySettings,
     TrainSettings,
     known_names,
 )
@@ -40,7 +41,7 @@ def check_train(cfg: TrainSettings) -> None:
     """Refuse settings of a training run that cannot work. Raises `ConfigError` naming the key."""
     check_fields(cfg)
     _check_model(cfg.model)
-    check_template(cfg.policy.prompt)
+    _check_policy(cfg.policy)
     _check_env(cfg.env)
     for key, value in (("run_dir", cfg.run_dir), ("resume", cfg.resume), ("init", cfg.init), ("name", cfg.name)):
         if value is not None and (not value.strip() or "\0" in value):
@@ -55,7 +56,7 @@ def check_inspect(cfg: InspectSettings) -> None:
     """Refuse settings of a look at one decision that cannot work. Raises `ConfigError` naming the key."""
     check_fields(cfg)
     _check_model(cfg.model)
-    check_template(cfg.policy.prompt)
+    _check_policy(cfg.policy)
     if cfg.env is not None:
         _check_env(cfg.env)
 
@@ -86,27 +87,51 @@ def listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def check_template(template: str) -> str:
-    """Refuse a prompt template that does not use `{goal}` and `{scene}` alone, or that ends in white space.
+def line_ends(text: str) -> str:
+    r"""A text in which `\n`, as people write it on a command line, is a line end.
 
-    Nothing else may stand in the braces: `{scene:1000000000}` would take gigabytes.
+    >>> line_ends(r"Goal: {goal}\nNext:")
+    'Goal: {goal}\nNext:'
     """
+    return text.replace("\\n", "\n")
+
+
+def _check_policy(policy: PolicySettings) -> None:
+    check_template(policy.prompt)
+    if policy.system is not None and not policy.chat:
+        refuse(
+            "policy.system",
+            policy.system,
+            "null, or policy.chat=true beside it",
+        )
+
+
+def check_template(template: str) -> str:
+    """A prompt template with its line ends, which `line_ends` reads.
+
+    It may hold `{goal}`, `{scene}` and `{menu}`; nothing else may stand in the braces: `{scene:1000000000}` would take
+    gigabytes. Raises `ConfigError`.
+    """
+    template = line_ends(template)
     try:
         for _, field, how, conversion in string.Formatter().parse(template):
-            if field is not None and (field not in ("goal", "scene") or how or conversion):
+            if field is not None and (field not in ("goal", "scene", "menu") or how or conversion):
                 raise ValueError(f"{{{field}{'!' + conversion if conversion else ''}{':' + how if how else ''}}}")
-        text = template.format(goal="<goal>", scene="<scene>")
+        text = template.format(goal="<goal>", scene="<scene>", menu="<menu>")
     except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"The prompt template {template!r} cannot be filled ({error}). It may hold {{goal}} and {{scene}}; write a "
-            "literal brace twice."
+            f"The prompt template {template!r} cannot be filled ({error}). It may hold {{goal}}, {{scene}} and "
+            "{{menu}}; write a literal brace twice."
         ) from None
     if "<scene>" not in text:
         raise ConfigError(
             f"The prompt template {template!r} must hold {{scene}}: without it every state looks the same."
         )
-    if text != text.rstrip():
-        raise ConfigError(f"The prompt template {template!r} ends in white space; the joining space is added later.")
+    if text != text.rstrip() and not text.endswith("\n"):
+        raise ConfigError(
+            f"The prompt template {template!r} ends in a space or tab, which is added where needed. It may end in a "
+            "line end."
+        )
     return template
 
 

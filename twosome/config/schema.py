@@ -70,6 +70,8 @@ class PolicySettings:
     reuse: list[str] = setting(one_of("distributions", "decisions", "features"))
     reuse_capacity: int = setting(above(0), at_most(2**26))
     temperature: float = setting(above(0), default=1.0)
+    chat: bool = False
+    system: str | None = None
 
 
 @dataclass(kw_only=True)

@@ -45,7 +45,8 @@ class Engine:
         self.token_budget = settings.token_budget
         self.temperature = settings.temperature
         self.max_tokens = context_length(lm)
-        self.encoder = tokens.Encoder(tokenizer, self.max_tokens, vocabulary_size(lm), keep=bool(settings.reuse))
+        how: dict[str, Any] = {"keep": bool(settings.reuse), "joint": "" if settings.chat else " "}
+        self.encoder = tokens.Encoder(tokenizer, self.max_tokens, vocabulary_size(lm), **how)
         self.counts: Counter[str] = Counter()
         self._choice = ScorerChoice(settings.scorer)
         self._learns = any(p.requires_grad for p in lm.parameters())

@@ -18,17 +18,17 @@ from twosome.types import EncodedAction, Tokenizer
 KEPT_IDS = 2_000_000  # token ids of encoded menus that are kept, about 80 MB
 
 
-def join(prompt: str, action: str) -> tuple[str, int]:
+def join(prompt: str, action: str, joint: str = " ") -> tuple[str, int]:
     """The text of an action after a prompt and the character where the prompt ends.
 
-    They are joined by one space unless the prompt already ends in white space; spaces at the prompt's end
+    They are joined by `joint` unless the prompt already ends in white space; spaces at the prompt's end
     belong to the action.
 
     >>> join("Next action:", "chop the tomato")
     ('Next action: chop the tomato', 12)
     """
     if prompt and not prompt[-1].isspace():
-        return f"{prompt} {action}", len(prompt)
+        return prompt + joint + action, len(prompt)
     return prompt + action, len(prompt.rstrip(" "))
 
 
@@ -74,15 +74,16 @@ def encode(
     menu: tuple[str, ...],
     max_tokens: int | None = None,
     vocabulary: int | None = None,
+    joint: str = " ",
 ) -> list[EncodedAction]:
-    """The tokens of every action of the menu, after the prompt.
+    """The tokens of every action of the menu, after the prompt and the `joint`.
 
-    Works with and without BOS, prefix space, offsets. Raises `MenuError` for a menu that cannot be scored
-    (also an action that encodes to nothing) and `ContextLengthError` when prompt + action exceed
-    `max_tokens`.
+    Works with and without BOS, prefix space, offsets; a prompt that begins with BOS itself gets no second
+    one. Raises `MenuError` for a menu that cannot be scored (also an action that encodes to nothing) and
+    `ContextLengthError` when prompt + action exceed `max_tokens`.
     """
     check_menu(prompt, menu)
-    texts, cuts = zip(*(join(prompt, action.strip()) for action in menu), strict=True)
+    texts, cuts = zip(*(join(prompt, action.strip(), joint) for action in menu), strict=True)
     spans = _spans(tokenizer, texts) if tokenizer.is_fast else None
     sequences = []
     for i, (action, text, cut) in enumerate(zip(menu, texts, cuts, strict=True)):
@@ -121,9 +122,10 @@ class Encoder:
         *,
         keep: bool = True,
         capacity: int = KEPT_IDS,
+        joint: str = " ",
     ):
         self.tokenizer, self.max_tokens, self.vocabulary = tokenizer, max_tokens, vocabulary
-        self.keep, self.capacity = keep, capacity
+        self.keep, self.capacity, self.joint = keep, capacity, joint
         self.held = 0
         self._kept: OrderedDict[tuple[str, tuple[str, ...]], list[EncodedAction]] = OrderedDict()
 
@@ -131,7 +133,7 @@ class Encoder:
         """The tokens of every action of the menu. Raises as `encode` does."""
         if (prompt, menu) in self._kept:
             return self._kept[prompt, menu]
-        sequences = encode(self.tokenizer, prompt, menu, self.max_tokens, self.vocabulary)
+        sequences = encode(self.tokenizer, prompt, menu, self.max_tokens, self.vocabulary, self.joint)
         if self.keep:
             self._kept[prompt, menu] = sequences
             self.held += sum(len(s.ids) for s in sequences)
@@ -170,7 +172,8 @@ def _spans(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[tuple[int, 
         n = len(ids)
         while n and special[n - 1] and offsets[n - 1][0] == offsets[n - 1][1]:
             n -= 1
-        result.append((tuple(ids[:n]), tuple(end for _, end in offsets[:n])))
+        first = _doubled(tokenizer, ids)
+        result.append((tuple(ids[first:n]), tuple(end for _, end in offsets[first:n])))
     return result
 
 
@@ -179,7 +182,12 @@ def _encode_one(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
     if tokenizer.is_fast:
         return _spans(tokenizer, [text])[0][0]
     ids = tuple(tokenizer(text)["input_ids"])
-    return ids[: len(ids) - _closing(tokenizer)]
+    return ids[_doubled(tokenizer, ids) : len(ids) - _closing(tokenizer)]
+
+
+def _doubled(tokenizer: Tokenizer, ids: Sequence[int]) -> int:
+    """1 where the tokenizer put BOS before a text that begins with it, as chat templates do; else 0."""
+    return int(len(ids) > 1 and ids[0] == ids[1] == tokenizer.bos_token_id)
 
 
 def _closing(tokenizer: Tokenizer) -> int:
