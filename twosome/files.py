@@ -13,8 +13,9 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,16 +31,16 @@ STAGED, REPLACED = ".tmp", ".old"  # suffixes of a folder being written, and of 
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | Iterable[bytes]) -> None:
     """Write a file in one step: after a kill at any instant it is the old one or the new one.
 
-    A link of that name is replaced, not followed. Raises `CheckpointError`.
+    `data`: whole, or in parts. A link of that name is replaced, not followed. Raises `CheckpointError`.
     """
     temporary = path.with_name(f".{path.name}{STAGED}")
     try:
         temporary.unlink(missing_ok=True)
         with temporary.open("xb") as file:  # x: what has the name by now is an error, be it a link
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -237,32 +238,37 @@ def read_json(path: Path, largest: int = LARGEST_JSON) -> Any:
         raise CheckpointError(f"{path} is not JSON that can be read: {error}.") from error
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a file of JSON lines; a line that is damaged or was cut off by a kill is left out.
+def read_lines(path: Path, largest: int = LARGEST_LINES) -> Iterator[dict[str, Any]]:
+    """The records of a file of JSON lines, one by one; a line that is damaged or was cut off by a kill is left out.
 
     Raises `CheckpointError`.
     """
-    return [record for _, record in _records(path)]
+    return (record for _, record in _records(path, largest))
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _records(path: Path, largest: int = LARGEST_LINES) -> Iterator[tuple[str, dict[str, Any]]]:
     """Line and record, one by one. Raises `CheckpointError`."""
-    regular_size(path, LARGEST_LINES)
+    regular_size(path, largest)
     with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
         while line := file.readline(LONGEST_LINE):
             try:
-                record = json.loads(line)
+                record = json.loads(line, object_pairs_hook=_record)
             except (ValueError, RecursionError):
                 continue
             if isinstance(record, dict):
                 yield line.rstrip("\n"), record
 
 
+def _record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A record whose keys are kept once for all records."""
+    return {sys.intern(key): value for key, value in pairs}
+
+
 def cut_lines(path: Path, step: int) -> None:
     """Drop the records after the checkpoint that a run continues from: they will be written again."""
     if path.exists() or path.is_symlink():
-        kept = [line for line, record in _records(path) if _is_up_to(record, step)]
-        write_text(path, "".join(f"{line}\n" for line in kept))
+        kept = (line for line, record in _records(path) if _is_up_to(record, step))
+        write_bytes(path, (f"{line}\n".encode("utf-8", "backslashreplace") for line in kept))
 
 
 def _is_up_to(record: dict[str, Any], step: int) -> bool:

@@ -9,7 +9,7 @@ def test_spoilt_steps_are_left_out_and_values_stay_with_their_decisions(rollout_
     log = DecisionLog(tmp_path / "d.jsonl", per_update=100, most=1000, updates=1, seed=0)
     log.pick(rollout, uniform, 0)
     log.write(18, samples_of(rollout))
-    records = read_lines(tmp_path / "d.jsonl")
+    records = list(read_lines(tmp_path / "d.jsonl"))
     assert len(records) == 15
     for x in records:
         assert x["value"] == x["reward"] == -x["advantage"]
@@ -23,7 +23,7 @@ def test_a_long_run_stays_below_its_bound(rollout_of, uniform, tmp_path):
     for update in range(1000):
         log.pick(rollout_of(), uniform, update)
         log.write(update + 1, None)
-    records = read_lines(tmp_path / "d.jsonl")
+    records = list(read_lines(tmp_path / "d.jsonl"))
     assert 40 <= len(records) <= 50
     assert records[-1]["step"] > 900, "from the beginning of the run to its end"
     assert records[0]["value"] is None

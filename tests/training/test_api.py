@@ -2,19 +2,26 @@
 
 import importlib
 import inspect
+import json
 import pydoc
 import re
+import shutil
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import gymnasium
+import numpy as np
 import pytest
 
 import twosome
+from tests.faults import paragraph
+from twosome import files
 from twosome.config.compose import compose
 from twosome.config.python import as_overrides, literal
 from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, MenuError, TwosomeError
+from twosome.systems.load import choose_checkpoint
 
 QUICK = {"experiment": "debug", "log": {"tensorboard": False, "eval_interval": 1, "checkpoint_interval": 1}}
 
@@ -63,6 +70,12 @@ def test_a_policy_acts_in_an_environment(run):
         ({"ppo": {"clip": -1}}, "ppo.clip=-1.0 cannot work"),
         ({"seed": object()}, "no value of a setting"),
         ({"total_steps": "many"}, "expected a whole number"),
+        ({"plan": True}, "use twosome-train plan=true"),
+        ({"ppo": {"actor=3 seed": 1}}, "Unknown setting 'actor=3 seed' of ppo"),
+        ({"ppo": {1: 1}}, "Unknown setting 1 of ppo"),
+        ({"env": {"id": "x:Y-v0", "kwargs": {"it's": 1}}}, "is no key of a setting"),
+        ({"env": {"id": "x:Y-v0", "kwargs": {"true": 1}}}, "is no key of a setting"),
+        ({"env": {"id": "x:Y-v0", "kwargs": {None: 1}}}, "None is no key of a setting"),
     ],
 )
 def test_a_mistake_is_raised_and_not_an_exit(settings, said):
@@ -100,6 +113,90 @@ def test_a_value_comes_through_as_it_is(value):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     assert OverridesParser.create().parse_override(f"key={literal(value)}").value() == value
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a b", "a:b", "a=b,c", "(x)", "[1]", "{a}", "a\\b", "a.b/c", "-x", "$x", "a@b", "x*", "a|b", "what?", "e9", 3],
+)
+def test_a_key_comes_through_as_it_is(key):
+    value = {"outer": {key: [1, {"x": "it's"}]}}
+    assert compose(as_overrides({"env": {"id": "x:Y-v0", "kwargs": value}})).env.kwargs == value
+
+
+def test_numbers_of_numpy_and_torch_are_numbers():
+    import torch
+
+    ours = {"seed": np.int64(3), "ppo": {"clip": np.float32(0.25), "gae_lambda": np.float64(0.5)}}
+    ours |= {
+        "env": {"id": "x:Y-v0", "kwargs": {"sizes": np.arange(3), "is_wide": np.bool_(True), "k": torch.tensor(2)}}
+    }
+    cfg = compose(as_overrides(ours))
+    assert (cfg.seed, cfg.ppo.clip, cfg.ppo.gae_lambda) == (3, 0.25, 0.5)
+    assert cfg.env.kwargs == {"sizes": [0, 1, 2], "is_wide": True, "k": 2}
+
+
+FORGED = {
+    "summary.json": ("3", "[]", '"x"', "{", "[" * 100_000, "NaN"),
+    "metrics.jsonl": (
+        '{"step": "x", "return/mean": 1}\n{"return/mean": 1}\n3\n[]\n{\n',
+        '{"step": 1, "return/mean": "much"}\n{"step": 2, "return/mean": [1]}\n{"step": null, "return/mean": 1}\n',
+        f'{{"step": {10**400}, "return/mean": 1}}\n{{"step": 1, "return/mean": {10**400}}}\n',
+        '{"step": 1, "return/mean": NaN, "eval/greedy_return": Infinity}\n',
+        "\0" * 1000,
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in FORGED.items() for text in texts])
+def test_a_forged_file_of_a_run_is_read_or_refused_in_one_paragraph(run, tmp_path, name, text):
+    (tmp_path / "config.yaml").write_bytes((run.folder / "config.yaml").read_bytes())
+    (tmp_path / name).write_text(text)
+    forged = twosome.TrainedRun(tmp_path)
+    assert isinstance(forged.metrics, list)
+    forged.plot()
+    if name == "summary.json":
+        with pytest.raises(CheckpointError) as caught:
+            _ = forged.summary
+        assert paragraph(str(caught.value)) is None
+
+
+@pytest.mark.parametrize("where", ["~nobody-at-all/run", "a\0b", "nothing/here"])
+def test_what_is_no_folder_says_so(where):
+    with pytest.raises(TwosomeError):
+        twosome.TrainedRun(where)
+
+
+@pytest.mark.parametrize("step", [10**400, -1, True, "1", None, 1.5])
+@pytest.mark.parametrize("greedy", [10**400, "x", None, float("nan"), 0.9])
+def test_a_forged_best_checkpoint_has_no_say(run, tmp_path, step, greedy):
+    shutil.copytree(run.folder, tmp_path / "run")
+    (tmp_path / "run" / "best.json").write_text(json.dumps({"checkpoint": "step-1", "step": step, "greedy": greedy}))
+    forged = {"step": step, "eval/greedy_return": greedy}
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(forged) + "\n")
+    assert choose_checkpoint(tmp_path / "run", "best") == ("best", "")
+
+
+def test_long_metrics_are_read_record_by_record(tmp_path):
+    """A run's choice of a checkpoint, and its way back to one, hold a record at a time and not the file."""
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "best.json").write_text('{"checkpoint": "step-1", "step": 1, "greedy": 0.5}')
+    record = {"eval/greedy_return": 0.25} | {f"metric/{k}": k / 7 for k in range(50)}
+    with (tmp_path / "metrics.jsonl").open("w") as file:
+        for step in range(4000):
+            file.write(json.dumps(record | {"step": step}) + "\n")
+    size = (tmp_path / "metrics.jsonl").stat().st_size
+    for read in (
+        lambda: choose_checkpoint(tmp_path, "best"),
+        lambda: files.cut_lines(tmp_path / "metrics.jsonl", 3999),
+    ):
+        tracemalloc.start()
+        read()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < size / 4
+    assert (tmp_path / "metrics.jsonl").stat().st_size == size
 
 
 def test_settings_of_python_are_those_of_the_command_line():

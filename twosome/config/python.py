@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from twosome.config.schema import conf_dir
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, brief
 
 PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")
+KEY = re.compile(r"[A-Za-z0-9_./:=,()\[\]{}\\+$%*@?| -]+")
+READ_AS_ANOTHER = re.compile(r"[+-]?([\d_.]+(e[+-]?[\d_]+)?|inf|nan)|null|true|false| +", re.IGNORECASE)
 CONSTANTS = ("null", "true", "false", "nan", "inf")  # texts of these names need quotes
 
 
@@ -43,6 +45,8 @@ def literal(value: Any) -> str:
     >>> literal([1, None, "it's"])
     "[1,null,'it\\\\'s']"
     """
+    if hasattr(value, "tolist"):  # a number or an array of numpy or torch
+        value = value.tolist()
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (int, float)):
@@ -51,10 +55,21 @@ def literal(value: Any) -> str:
         text = str(value)
         return text if PLAIN.fullmatch(text) and text.lower() not in CONSTANTS else quoted(text)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{literal(entry)}" for key, entry in value.items()) + "}"
+        return "{" + ",".join(f"{_key(key)}:{literal(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, Sequence):
         return "[" + ",".join(map(literal, value)) + "]"
     raise ConfigError(f"{value!r} is no value of a setting: expected a number, text, true or false, None, or a list.")
+
+
+def _key(key: object) -> str:
+    """A key of a mapping: Hydra knows no quotes there. Raises `ConfigError` for one that would come out otherwise."""
+    is_name = isinstance(key, str) and KEY.fullmatch(key) is not None and not READ_AS_ANOTHER.fullmatch(key)
+    if not is_name and type(key) is not int:
+        raise ConfigError(
+            f"{brief(repr(key), 80)} is no key of a setting: expected a name of English letters, digits, spaces and "
+            "_ - . / : = , ( ) [ ] { } that is no number and no word such as true, or a whole number."
+        )
+    return re.sub(r"([\\()\[\]{}:=, ])", r"\\\1", str(key))
 
 
 def quoted(text: str) -> str:
@@ -91,6 +106,8 @@ def _is_open(entry: str) -> bool:
 
 def _nested(key: str, value: Any) -> list[str]:
     if isinstance(value, Mapping) and not key.startswith("env.kwargs"):
+        if odd := [name for name in value if not isinstance(name, str) or not re.fullmatch(r"[\w.]+", name)]:
+            raise ConfigError(f"Unknown setting {brief(repr(odd[0]), 80)} of {key}: expected the name of one.")
         return [line for name, entry in value.items() for line in _nested(f"{key}.{name}", entry)]
     return [f"{key}={literal(value)}"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def learning_curve(records: Sequence[dict[str, Any]], env: EnvSettings) -> Figur
         ("eval/greedy_return", "evaluation, greedy", {"color": INK, "marker": "o", "markersize": 3.5}),
     )
     for key, label, look in looks:
-        points = [(r["step"], r[key]) for r in records if r.get(key) is not None]
+        points = [(r["step"], r[key]) for r in records if _is_number(r.get("step")) and _is_number(r.get(key))]
         if points:
             axes.plot(*zip(*points, strict=True), label=label, **look)
     if env.optimum is not None:
@@ -40,3 +41,8 @@ def learning_curve(records: Sequence[dict[str, Any]], env: EnvSettings) -> Figur
         axes.legend(frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value of a record can be drawn."""
+    return isinstance(value, (int, float)) and abs(value) < sys.float_info.max

@@ -17,7 +17,7 @@ from twosome.config.python import quoted
 from twosome.config.saved import saved_settings
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import must_be_trusted
-from twosome.errors import CheckpointError, ConfigError, ModelError, brief
+from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, ModelError, brief, counter, number
 from twosome.protocols import TrainedPolicy
 from twosome.systems.build import build, build_policy
 
@@ -146,14 +146,12 @@ def choose_checkpoint(path_or_name: str | Path, which: str) -> Chosen:
         why = f"{run} names no best checkpoint (it had no evaluation); this is the newest." if which == "best" else ""
         return Chosen("newest", why)
     best = files.read_json(run / "best.json")
-    last = next((r for r in reversed(_evaluations(run))), None)
-    step, greedy = (best.get(key) if isinstance(best, dict) else None for key in ("step", "greedy"))
-    if (
-        last is None
-        or type(step) is not int
-        or not isinstance(greedy, (int, float))
-        or round(last["eval/greedy_return"], 9) >= greedy
-    ):
+    last = _last_evaluation(run)
+    try:
+        step, greedy = counter(best["step"], "step"), number(best["greedy"], "greedy")
+    except INVALID_CONTENT:
+        return Chosen(which, "")
+    if last is None or round(last["eval/greedy_return"], 9) >= greedy:
         return Chosen(which, "")
     now = f"at step {last['step']:,} its greedy return was {last['eval/greedy_return']:.4f}"
     other = "newest" if which == "best" else "best"
@@ -164,11 +162,16 @@ def choose_checkpoint(path_or_name: str | Path, which: str) -> Chosen:
     )
 
 
-def _evaluations(run: Path) -> list[dict[str, Any]]:
-    """The records of a run's metrics that hold a greedy evaluation."""
-    path = run / "metrics.jsonl"
-    records = files.read_lines(path) if path.is_file() else []
-    return [r for r in records if isinstance(r.get("eval/greedy_return"), float) and isinstance(r.get("step"), int)]
+def _last_evaluation(run: Path) -> dict[str, Any] | None:
+    """The last record of a run's metrics that holds a greedy evaluation."""
+    last, path = None, run / "metrics.jsonl"
+    for record in files.read_lines(path) if path.is_file() else ():
+        try:
+            counter(record["step"], "step"), number(record["eval/greedy_return"], "return")
+        except INVALID_CONTENT:
+            continue
+        last = record
+    return last
 
 
 def initial_checkpoint(path_or_run: str) -> Path:

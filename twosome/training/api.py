@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from twosome import files
 from twosome.config.compose import compose
 from twosome.config.python import as_overrides
 from twosome.errors import CheckpointError
@@ -39,17 +40,23 @@ def train(
     """
     named = {"env": env, "model": model} | settings
     chosen = {key: value for key, value in named.items() if value is not None or key not in ("env", "model")}
-    return TrainedRun(start(compose([*as_overrides(chosen), *overrides])).folder)
+    cfg = compose([*as_overrides(chosen), *overrides])
+    if cfg.plan:
+        raise ConfigError("plan=True trains nothing, so there is no run to return: use twosome-train plan=true.")
+    return TrainedRun(start(cfg).folder)
+
+
+MOST_METRICS = 2**28  # bytes of `metrics.jsonl`: some 200,000 updates, and a few gigabytes once read
 
 
 class TrainedRun:
     """A run's folder, to look at: what `twosome.train` returns; `TrainedRun(folder)` opens an older one.
 
-    Raises `CheckpointError` for a folder that holds no run.
+    Raises `CheckpointError` for a folder that holds no run, and where a file of it holds something else than it should.
     """
 
     def __init__(self, folder: str | Path):
-        self.folder = Path(folder).expanduser()
+        self.folder = files.user_path(str(folder), "folder")
         if not (self.folder / "config.yaml").is_file():
             raise CheckpointError(f"{self.folder} holds no run: expected a run folder (config.yaml, checkpoints/).")
 
@@ -78,19 +85,17 @@ class TrainedRun:
     @property
     def summary(self) -> dict[str, Any]:
         """What `summary.json` holds; empty while the run is not finished."""
-        from twosome import files
-
         path = self.folder / "summary.json"
         found = files.read_json(path) if path.is_file() else {}
-        return dict(found)
+        if not isinstance(found, dict):
+            raise CheckpointError(f"{path} holds no summary of a run: expected a mapping.")
+        return found
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """One record per update, as `metrics.jsonl` has them; `pandas.DataFrame(run.metrics)` makes a table."""
-        from twosome import files
-
         path = self.folder / "metrics.jsonl"
-        return files.read_lines(path) if path.is_file() else []
+        return list(files.read_lines(path, MOST_METRICS)) if path.is_file() else []
 
     def plot(self) -> Figure:
         """The learning curve: sampled returns of training, greedy evaluations, the optimum. Needs matplotlib."""
