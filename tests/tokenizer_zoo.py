@@ -105,6 +105,38 @@ def qwen_like():
     )
 
 
+def lower_casing():
+    """Byte-level BPE that makes all letters small."""
+    return trained(
+        models.BPE(),
+        trainers.BpeTrainer(
+            vocab_size=320,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            special_tokens=["<|end|>"],
+            show_progress=False,
+        ),
+        normal=normalizers.Lowercase(),
+        pre=pre_tokenizers.ByteLevel(add_prefix_space=False),
+        decoder=decoders.ByteLevel(),
+        eos_token="<|end|>",
+    )
+
+
+def bert_like():
+    """WordPiece after BERT's normaliser, which makes letters small and takes their accents; closed by [SEP]."""
+    return trained(
+        models.WordPiece(unk_token="[UNK]"),
+        trainers.WordPieceTrainer(vocab_size=300, special_tokens=["[UNK]", "[CLS]", "[SEP]"], show_progress=False),
+        normal=normalizers.BertNormalizer(),
+        pre=pre_tokenizers.BertPreTokenizer(),
+        decoder=decoders.WordPiece(),
+        post=template("[CLS] $A [SEP]", "[CLS]", "[SEP]"),
+        bos_token="[CLS]",
+        eos_token="[SEP]",
+        unk_token="[UNK]",
+    )
+
+
 def _qwen_pattern():
     from tokenizers import Regex
 
@@ -180,6 +212,8 @@ KINDS = {
     "unigram": lambda: metaspace("always", model=models.Unigram()),
     "llama 2": llama_legacy,
     "qwen": qwen_like,
+    "lower-casing": lower_casing,
+    "lower-casing, no accents": bert_like,
     "slow, characters": character_slow,
     "slow, longest piece": greedy_slow,
 }

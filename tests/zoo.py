@@ -311,13 +311,15 @@ def learner_and_rollout(policy: Any, steps: int = 4, worlds: int = 4) -> tuple[A
     return PPO(policy, cfg.ppo, torch.Generator().manual_seed(0)), rollout
 
 
-def folder_of(path: Any, family: str) -> Any:
-    """A folder as `save_pretrained` writes it: a tiny `llama` or `qwen3` with a tokenizer of its kind."""
+def folder_of(path: Any, family: str, tokenizer: Any = None, **changes: Any) -> Any:
+    """A folder as `save_pretrained` writes it: a tiny `llama` or `qwen3` with a tokenizer, by default of its kind."""
     import tokenizer_zoo
 
-    tokenizer = {"llama": tokenizer_zoo.llama_legacy, "qwen3": tokenizer_zoo.qwen_like}[family]()
+    if tokenizer is None:
+        tokenizer = {"llama": tokenizer_zoo.llama_legacy, "qwen3": tokenizer_zoo.qwen_like}[family]()
     settings = {"vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 96, "head_dim": 16}
     settings |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    model(family, **settings, max_position_embeddings=512, pad_token_id=-1).save_pretrained(path)
+    settings |= {"max_position_embeddings": 512, "pad_token_id": -1} | changes
+    model(family, **settings).save_pretrained(path)
     tokenizer.save_pretrained(path)
     return path

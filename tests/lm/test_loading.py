@@ -12,6 +12,7 @@ import twosome
 from twosome.config.compose import compose
 from twosome.errors import ConfigError, ModelError
 from twosome.lm import loading
+from twosome.lm.tokens import encode
 from twosome.types import Decision
 
 
@@ -142,3 +143,41 @@ def test_presets_compose(preset):
 def test_the_7b_preset_is_the_papers():
     lora = compose(["model=llama_7b"]).model.lora
     assert (lora.rank, lora.alpha, lora.dropout, list(lora.targets)) == (8, 16, 0.0, ["q_proj", "v_proj"])
+
+
+def shaken(policy):
+    """Its adapter moved away from zero, so that it changes something."""
+    with torch.no_grad():
+        for k, parameter in enumerate(policy.actor_parameters()):
+            parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(k))
+    policy.clear_cache()
+    return policy
+
+
+def test_an_adapter_on_a_head_that_is_tied_to_the_embeddings_works_exactly(tmp_path):
+    """The head alone is adapted, and the embeddings stay as they are: acting, training and loading agree on that."""
+    folder = zoo.folder_of(tmp_path / "model", "llama", tie_word_embeddings=True)
+    options = ["model.lora.targets=[q_proj,lm_head]"]
+    policy = twosome.load(folder, overrides=options)
+    embeddings = policy.lm.get_input_embeddings().weight.clone()
+    prompt, menu = "The kitchen. Next action:", ("chop the tomato", "wait")
+    before = policy.log_probs([Decision.plain(prompt, menu)])[0]
+    shaken(policy)
+    [found] = policy.log_probs([Decision.plain(prompt, menu)])
+    assert (found - before).abs().max() > 1e-3
+    scores = []
+    for action, s in zip(menu, encode(policy.tokenizer, prompt, menu), strict=True):  # one whole text at a time
+        ids = torch.tensor([s.ids])
+        rows = policy.lm(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
+        scores.append(rows.gather(1, ids[0, 1:, None])[s.start - 1 :].sum() / len(action.split()))
+    expected = torch.stack(scores).log_softmax(0)
+    torch.testing.assert_close(found, expected.detach(), atol=1e-5, rtol=0)
+    [(_, learnt)] = policy.evaluate_actions([Decision.plain(prompt, menu)])
+    torch.testing.assert_close(learnt[0].detach(), found, atol=1e-5, rtol=0)
+    learnt[0, 0].backward()
+    assert all(p.grad is not None and p.grad.any() for p in policy.actor_parameters())
+    assert torch.equal(policy.lm.get_input_embeddings().weight, embeddings)
+    policy.save_weights(tmp_path)
+    again = twosome.load(folder, overrides=options)
+    again.load_weights(tmp_path)
+    assert torch.equal(again.log_probs([Decision.plain(prompt, menu)])[0], found)

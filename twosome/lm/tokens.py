@@ -105,7 +105,22 @@ def encode(
             )
         _check_ids(ids, vocabulary)
         sequences.append(EncodedAction(tuple(ids), start, _words(text, cut, ends[start:])))
+    if len({s.ids for s in sequences}) < len(sequences):
+        raise _alike(menu, sequences)
     return sequences
+
+
+def _alike(menu: tuple[str, ...], sequences: list[EncodedAction]) -> MenuError:
+    """The error of two actions that a tokenizer makes the same, as one that makes all letters small."""
+    first: dict[tuple[int, ...], str] = {}
+    for action, sequence in zip(menu, sequences, strict=True):
+        if (other := first.setdefault(sequence.ids, action)) is not action:
+            break
+    return MenuError(
+        f"Actions {_short(other)} and {_short(action)} of the menu are the same tokens with this tokenizer, so the "
+        "model cannot tell them apart, and their probabilities would be counted twice. Word them apart, in more than "
+        "case, accents or signs that it does not know."
+    )
 
 
 class Encoder:
