@@ -19,7 +19,7 @@ from twosome.errors import brief
 from twosome.protocols import Policy, Restorable
 from twosome.rl.advantages import gae
 from twosome.rollout.checked_env import World
-from twosome.rollout.contract import make_env
+from twosome.rollout.contract import close_env, make_env
 from twosome.rollout.driver import Deliberation, Tolerance, drive
 
 log = logging.getLogger(__name__)
@@ -157,7 +157,7 @@ def with_pictures(env: EnvSettings) -> EnvSettings:
     """The same environment drawing itself, where it can."""
     trial = make_env(env)
     can_draw = "rgb_array" in (trial.metadata.get("render_modes") or ())
-    trial.close()
+    close_env(trial)
     return dataclasses.replace(env, kwargs={**env.kwargs, "render_mode": "rgb_array"}) if can_draw else env
 
 

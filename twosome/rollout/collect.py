@@ -25,9 +25,15 @@ class Worlds:
     def __init__(self, settings: EnvSettings, policy: Policy, seed: int, n: int, tolerance: Tolerance | None = None):
         self.settings, self.policy = settings, policy
         self.tolerance = tolerance or Tolerance()
-        self.worlds = [World(settings, policy, seed, b) for b in range(n)]
-        for world in self.worlds:
-            self.tolerance.restart(world)
+        self.worlds: list[World] = []
+        try:
+            for b in range(n):
+                self.worlds.append(World(settings, policy, seed, b))
+            for world in self.worlds:
+                self.tolerance.restart(world)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close every world: an environment may hold processes, files, windows."""

@@ -40,11 +40,13 @@ def run_episodes(
     """
     generator = None if greedy else torch.Generator().manual_seed(seed)
     tolerance = tolerance or Tolerance()
-    worlds = [World(env, policy, seed + EVALUATION_STREAM, b, wrap) for b in range(min(TOGETHER, episodes))]
-    waiting = episodes - len(worlds)
+    worlds: list[World] = []
+    waiting = max(0, episodes - TOGETHER)
     finished: list[Episode] = []
     going = worlds
     try:
+        for b in range(min(TOGETHER, episodes)):
+            worlds.append(World(env, policy, seed + EVALUATION_STREAM, b, wrap))
         for world in worlds:
             tolerance.restart(world)
         while going:

@@ -286,7 +286,7 @@ def search(
         for (tree, leaf), evaluation in zip(leaves, evaluations, strict=True):
             tree.learn(leaf, evaluation)
     cost.steps, cost.not_finite = sum(tree.steps for tree in trees), sum(tree.not_finite for tree in trees)
-    cost.seconds = time.perf_counter() - begun
+    cost.seconds = max(0.0, time.perf_counter() - begun)
     return [tree.result() for tree in trees], cost
 
 

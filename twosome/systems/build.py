@@ -19,7 +19,7 @@ from twosome.protocols import KeepBadBatch, Learner, TrainedPolicy
 from twosome.rl.expert_iteration import ExpertIteration
 from twosome.rl.ppo import PPO
 from twosome.rl.q_learning import QLearner
-from twosome.rollout.contract import make_env
+from twosome.rollout.contract import close_env, make_env
 from twosome.systems.baselines.mlp import MLPPolicy
 from twosome.systems.baselines.tabular import QTable
 
@@ -97,4 +97,4 @@ def _shape(settings: EnvSettings) -> tuple[torch.Tensor, int]:
             )
         return torch.as_tensor(observation["vector"].high), int(action.n)  # type: ignore[attr-defined]
     finally:
-        env.close()
+        close_env(env)

@@ -86,7 +86,7 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
         state.note_sound()
     if state.planner is not None:
         update |= state.planner.metrics()
-    update["speed/processor_seconds"] = time.process_time() - worked
+    update["speed/processor_seconds"] = max(0.0, time.process_time() - worked)
     seconds = time.perf_counter() - started
     failed = state.worlds.tolerance.failed
     progress.add(rollout, update, policy.counts, failed, learner.bad_updates, seconds)

@@ -79,9 +79,12 @@ class Progress:
         return (self.wall_seconds - seconds) / (self.steps - steps) * max(self.cfg.total_steps - self.steps, 0)
 
     def tick(self) -> None:
-        """Add the time since the last tick to the run's wall time, to which a resumed run adds its own."""
+        """Add the time since the last tick to the run's wall time, to which a resumed run adds its own.
+
+        A clock that goes back, as that of a machine that was moved may, takes nothing off.
+        """
         now = time.perf_counter()
-        self.wall_seconds += now - (self._clock or now)
+        self.wall_seconds += max(0.0, now - (now if self._clock is None else self._clock))
         self._clock = now
 
     def add(
@@ -110,7 +113,7 @@ class Progress:
         self.record = update | {
             "episodes": float(self.episodes),
             "episodes/failed": float(failed_episodes),
-            "speed/steps_per_second": rollout.actions.numel() / seconds,
+            "speed/steps_per_second": rollout.actions.numel() / seconds if seconds > 0 else 0.0,
             "speed/seconds": self.wall_seconds,
             "reuse/decisions": counts["decisions_computed"] / max(counts["decisions"], 1),
             "reuse/features": counts["states_computed"] / max(counts["states"], 1),

@@ -44,12 +44,20 @@ class TrainingState:
         if self.planner is not None:
             self.parts["planner"] = self.planner
         self._unproven: int | None = None  # the step of a checkpoint whose weights no update has met yet
-        if run.checkpoint is not None:
-            checkpoint.read(run.checkpoint, self.policy, self.parts)
-            run.write_best(self.progress.best)
+        try:
+            self._bring_back()
+        except BaseException:  # an environment may hold processes, files, windows
+            self.worlds.close()
+            raise
+
+    def _bring_back(self) -> None:
+        """Read the run's checkpoint, or the weights that it begins with."""
+        if self.run.checkpoint is not None:
+            checkpoint.read(self.run.checkpoint, self.policy, self.parts)
+            self.run.write_best(self.progress.best)
             self._unproven = self.progress.steps
-        elif cfg.init is not None:
-            self.policy.load_weights(initial_checkpoint(cfg.init))
+        elif self.cfg.init is not None:
+            self.policy.load_weights(initial_checkpoint(self.cfg.init))
 
     def evaluate(self, episodes: int) -> dict[str, Any]:
         """Greedy and sampled episodes in worlds of their own; training goes on as if they had not been played."""
