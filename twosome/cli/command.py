@@ -7,7 +7,10 @@ Exit codes: 0 done, 1 the run failed, 2 a mistake in the settings, 130 and 143 s
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +66,7 @@ def run(config_name: str, job: Job, argv: list[str], after: After | None = None)
     `after`: is given the results of several runs (`-m`) in their order, each with its own part of the command line.
     """
     with protected():
+        _tell_where_on_request()
         try:
             with Interrupt():
                 _run(config_name, job, argv, after)
@@ -79,6 +83,12 @@ def run(config_name: str, job: Job, argv: list[str], after: After | None = None)
             if not is_out_of_memory(error):
                 raise
             leave(MemoryError(f"{brief(error)} {LESS_MEMORY}"), 1)
+
+
+def _tell_where_on_request() -> None:
+    """On SIGUSR1 (`kill -USR1 PID`) Python writes to stderr where it is: in a world that hangs, for instance."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows; an output that is none
+        faulthandler.register(signal.SIGUSR1, sys.__stderr__ or 2, all_threads=False)
 
 
 def leave(error: BaseException, code: int) -> NoReturn:

@@ -25,6 +25,7 @@ class EnvSettings:
     kwargs: dict[str, Any]
     gamma: float = setting(fraction())
     optimum: float | None = setting(finite())
+    step_seconds: float | None = setting(above(0), at_most(1e6), default=None)
 
 
 @dataclass(kw_only=True)

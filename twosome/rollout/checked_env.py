@@ -96,7 +96,7 @@ class World:
         self.actions.append(action)
         self._lines.append(transcript.action_line(action, self.menu.phrases[position]))
         with self._blamed():
-            with told():
+            with told(seconds=self.settings.step_seconds):
                 observation, reward, terminated, truncated, info = self.env.step(action)
             info = check_info(info)
             result = check_step(reward, terminated, truncated, info)
@@ -234,7 +234,7 @@ class World:
         if self._restorable is None:
             return None
         try:
-            with self._blamed(), told(f" in {method}", NotImplementedError):
+            with self._blamed(), told(f" in {method}", NotImplementedError, seconds=self.settings.step_seconds):
                 return getattr(self._restorable, method)(*arguments)
         except NotImplementedError:  # an agent around a world that has none
             return None
@@ -266,7 +266,7 @@ class World:
 
     def _begin(self, options: dict[str, Any] | None = None) -> None:
         self._clear()
-        with self._blamed(), told(" in reset"):
+        with self._blamed(), told(" in reset", seconds=self.settings.step_seconds):
             observation, info = self.env.reset(seed=self.episode_seed, options=options)
         self._has_begun = True
         self._receive(observation, info)

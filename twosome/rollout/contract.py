@@ -21,6 +21,7 @@ import numpy as np
 from twosome.config.schema import EnvSettings
 from twosome.config.trust import requests
 from twosome.errors import ConfigError, Stopped
+from twosome.rollout.time_limit import TookTooLong, limited
 from twosome.rollout.transcript import one_line
 from twosome.types import Menu, Observation
 
@@ -52,7 +53,7 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
     if requests(settings) and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        with told("", ImportError):
+        with told("", ImportError, seconds=settings.step_seconds):
             return gymnasium.make(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
     except ImportError as error:
         raise ConfigError(f"env.id={settings.id!r} cannot be imported: {said(error)}") from error
@@ -62,16 +63,19 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
 
 
 @contextmanager
-def told(where: str = "", *others: type[BaseException]) -> Iterator[None]:
+def told(where: str = "", *others: type[BaseException], seconds: float | None = None) -> Iterator[None]:
     """Whatever third-party code raises inside becomes a `Violation` that tells it; `others` pass as they are.
 
-    What it does to `sys.stdout` and `sys.stderr` ends with it.
+    `seconds`: that it may take, on the clock. What it does to `sys.stdout` and `sys.stderr` ends with it.
     """
     streams = sys.stdout, sys.stderr
     try:
-        yield
+        with limited(seconds):
+            yield
     except others:
         raise
+    except TookTooLong as error:
+        raise Violation(f"took{where} longer than env.step_seconds={seconds:g}") from error
     except BaseException as error:
         if is_the_users(error):
             raise

@@ -36,7 +36,7 @@ def first_look(settings: EnvSettings, seed: int, *, play: bool = True) -> None:
     lines: list[str] = []
     try:
         if play:
-            _play(env, episode_seed(seed, 0, 0), actions, lines)
+            _play(env, settings.step_seconds, episode_seed(seed, 0, 0), actions, lines)
     except Violation as violation:
         place = Place(settings, seed, 0, 0, episode_seed(seed, 0, 0))
         raise environment_fault(str(violation), place, actions, lines) from violation
@@ -44,24 +44,23 @@ def first_look(settings: EnvSettings, seed: int, *, play: bool = True) -> None:
         close_env(env)
 
 
-def _play(env: gymnasium.Env, seed: int, actions: list[int], lines: list[str]) -> None:
-    observation, info = _pair(_tried("in reset", env.reset, seed=seed), "reset", 2)
+def _play(env: gymnasium.Env, seconds: float | None, seed: int, actions: list[int], lines: list[str]) -> None:
+    with told(" in reset", seconds=seconds):
+        given = env.reset(seed=seed)
+    observation, info = _pair(given, "reset", 2)
     shown, info = check_observation(observation), check_info(info)
     menu = check_menu(info)
     lines += [*goal_lines(shown["goal"], None), scene_lines(shown["scene"]), menu_lines(menu)]
     lines.append(action_line(menu.indices[0], menu.phrases[0]))
     actions.append(menu.indices[0])
-    observation, reward, terminated, truncated, info = _pair(_tried("", env.step, menu.indices[0]), "step", 5)
+    with told(seconds=seconds):
+        answer = env.step(menu.indices[0])
+    observation, reward, terminated, truncated, info = _pair(answer, "step", 5)
     result = check_step(reward, terminated, truncated, check_info(info))
     check_events(info)
     check_observation(observation)
     if not (result.terminated or result.truncated):
         check_menu(info)
-
-
-def _tried(where: str, call: Any, *arguments: Any, **named: Any) -> Any:
-    with told(f" {where}" if where else ""):
-        return call(*arguments, **named)
 
 
 def _pair(given: Any, name: str, size: int) -> Any:

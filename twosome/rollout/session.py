@@ -171,7 +171,7 @@ class Session:
     def _blamed(self, where: str, action: int | None = None, others: type[BaseException] = Violation) -> Iterator[None]:
         """Whatever the environment raises or breaks inside is its fault, which the transcript then tells."""
         try:
-            with told(where, Violation, others):
+            with told(where, Violation, others, seconds=self.settings.step_seconds):
                 yield
         except Violation as violation:
             fault = f"{self.settings.id} {violation}."

@@ -41,7 +41,8 @@ class Script(NamedTuple):
 
 def head(settings: EnvSettings, seed: int) -> list[str]:
     """The first lines: which environment, which episode."""
-    return [f"env: {json.dumps(dataclasses.asdict(settings), default=str)}", f"seed: {seed}"]
+    told = {key: value for key, value in dataclasses.asdict(settings).items() if key != "step_seconds"}
+    return [f"env: {json.dumps(told, default=str)}", f"seed: {seed}"]
 
 
 def goal_lines(goal: str, told: str | None) -> list[str]:
@@ -101,8 +102,9 @@ def _settings(told: dict[str, Any]) -> EnvSettings:
     if not isinstance(settings.id, str) or not isinstance(settings.kwargs, dict):
         raise ValueError("expected a text for `id` and a mapping for `kwargs`")
     number(settings.gamma, "gamma")
-    if settings.optimum is not None:
-        number(settings.optimum, "optimum")
+    for key in ("optimum", "step_seconds"):
+        if getattr(settings, key) is not None:
+            number(getattr(settings, key), key)
     check_fields(settings, "env.")
     return settings
 
