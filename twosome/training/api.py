@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from twosome import files
 from twosome.config.compose import compose
 from twosome.config.python import as_overrides
-from twosome.errors import CheckpointError
+from twosome.errors import CheckpointError, ConfigError
 from twosome.training.start import start
 
 if TYPE_CHECKING:
