@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from tests.faults import Count, paragraph
+from twosome.rollout.contract import short
 
 MENU = ("open the door", "close the door", "wait")
 LENGTH = 6  # decisions of an episode without fault
@@ -30,6 +31,25 @@ class Unheard(BaseException):
     """Not even an `Exception`."""
 
 
+class Impostor(KeyboardInterrupt):
+    """What no person asked for."""
+
+
+class Trap(dict):
+    """A mapping that holds an entry which cannot be read."""
+
+    def __getitem__(self, key: Any) -> Any:
+        raise OSError("no such entry")
+
+
+class Endless(list):
+    """A mask without end."""
+
+    def __iter__(self) -> Any:
+        while True:
+            yield True
+
+
 class Silent:
     def __repr__(self) -> str:
         raise RuntimeError("no repr")
@@ -37,6 +57,10 @@ class Silent:
 
 def _raise(error: BaseException) -> Any:
     raise error
+
+
+def _mute() -> None:
+    sys.stdout = sys.stderr = None  # type: ignore[assignment]
 
 
 Outcome = list  # observation, reward, terminated, truncated, info: what `step` would have returned
@@ -51,6 +75,8 @@ FAULTS: dict[str, Callable[[Outcome], Any]] = {
     "raises StopIteration": lambda o: _raise(StopIteration()),
     "raises a torch error": lambda o: _raise(torch.OutOfMemoryError("their memory is full")),
     "raises KeyboardInterrupt": lambda o: _raise(KeyboardInterrupt()),
+    "raises a kind of KeyboardInterrupt": lambda o: _raise(Impostor()),
+    "takes the streams away and fails": lambda o: (_mute(), _raise(ValueError("in silence"))),
     "raises GeneratorExit": lambda o: _raise(GeneratorExit()),
     "raises no Exception": lambda o: _raise(Unheard("of")),
     "exits": lambda o: sys.exit(0),
@@ -72,6 +98,9 @@ FAULTS: dict[str, Callable[[Outcome], Any]] = {
     "info None": lambda o: (*o[:4], None),
     "info a list": lambda o: (*o[:4], [1]),
     "info a string": lambda o: (*o[:4], "actions"),
+    "info a trap": lambda o: (*o[:4], Trap(o[4])),
+    "observation a trap": lambda o: (Trap(o[0]), *o[1:]),
+    "mask without end": lambda o: _info(o, action_mask=Endless()),
     "no actions": lambda o: (*o[:4], {k: v for k, v in o[4].items() if k != "actions"}),
     "actions None": lambda o: _info(o, actions=None),
     "actions a string": lambda o: _info(o, actions="open"),
@@ -119,7 +148,11 @@ SUMMARIES = (
     {"r": float("inf"), "l": 1},
     {"r": 1.0, "l": float("inf")},
     {"r": 1.0},
+    {"r": np.ones(1), "l": 1},
+    Trap(r=1.0, l=1),
+    np.zeros(2),
 )
+SUCCESSES = (np.array([True, False]), "yes", float("nan"), 2, [], Silent())
 
 
 def _put(place: int, value: Any) -> Callable[[Outcome], Any]:
@@ -128,6 +161,10 @@ def _put(place: int, value: Any) -> Callable[[Outcome], Any]:
 
 def _ended_with(value: Any) -> Callable[[Outcome], Any]:
     return lambda o: (*o[:2], True, o[3], {**o[4], "episode": value})
+
+
+def _won(value: Any) -> Callable[[Outcome], Any]:
+    return lambda o: (*o[:2], True, o[3], {**o[4], "success": value})
 
 
 def _told(value: Any) -> Callable[[Outcome], Any]:
@@ -143,6 +180,7 @@ ONLY_IN_STEP |= {f"terminated {value!r:.20}": _put(2, value) for value in (None,
 ONLY_IN_STEP |= {f"truncated {value!r:.20}": _put(3, value) for value in (None, [], np.ones(3))}
 ONLY_IN_STEP |= {f"duration {value!r:.20}": _lasted(value) for value in DURATIONS}
 ONLY_IN_STEP |= {f"events {value!r:.12}": _told(value) for value in EVENTS}
+ONLY_IN_STEP |= {f"success {short(value):.24}": _won(value) for value in SUCCESSES}
 ONLY_IN_STEP |= {f"episode {value!r:.24}": _ended_with(value) for value in SUMMARIES}
 
 
