@@ -1,9 +1,11 @@
 """What a recorded episode holds: rewards, values and advantages that fit together, pictures where there are any."""
 
 import math
+import sys
 
 import pytest
 
+from tests.report import conftest
 from twosome import report
 from twosome.report.record import record
 
@@ -41,6 +43,22 @@ def test_an_environment_that_cannot_draw_is_shown_without_pictures(untrained, br
     [r] = record(untrained, broken, 1)
     assert r.steps[0].picture is None
     assert "no screen" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit])
+def test_one_that_ends_the_program_when_it_draws_is_shown_without_pictures_too(untrained, broken, caplog, error):
+    streams = sys.stdout, sys.stderr
+
+    def render(self):
+        sys.stdout = sys.stderr = None
+        raise error("no screen")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conftest.Broken, "render", render)
+        [r] = record(untrained, broken, 1)
+    assert r.steps[0].picture is None
+    assert f"draws no pictures: it raised {error.__name__}" in caplog.text
+    assert (sys.stdout, sys.stderr) == streams
 
 
 def test_a_small_thing_keeps_its_colour(untrained, tomato_salad, tmp_path):

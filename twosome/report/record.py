@@ -19,7 +19,7 @@ from twosome.errors import brief
 from twosome.protocols import Policy, Restorable
 from twosome.rl.advantages import gae
 from twosome.rollout.checked_env import World
-from twosome.rollout.contract import close_env, make_env
+from twosome.rollout.contract import Violation, close_env, make_env, told
 from twosome.rollout.driver import Deliberation, Tolerance, drive
 
 log = logging.getLogger(__name__)
@@ -174,16 +174,17 @@ class Camera:
     """Pictures of a world as small PNGs. What was drawn or encoded once is looked up."""
 
     def __init__(self, world: World):
-        self.env = world.env
+        self.env, self.settings = world.env, world.settings
         self.works = world.env.render_mode == "rgb_array"
         self.drawn: dict[Any, bytes] = {}
 
     def take(self) -> bytes | None:
         """The present state, without the environment's caption where it offers that; None if it fails."""
         try:
-            return self._draw() if self.works else None
-        except Exception as error:  # a third-party environment may raise anything; the episode is worth seeing without
-            log.warning("%s draws no pictures: %s: %s", self.env, type(error).__name__, error)
+            with told(" when it was to draw itself", seconds=self.settings.step_seconds):
+                return self._draw() if self.works else None
+        except Violation as violation:  # the episode is worth seeing without
+            log.warning("%s draws no pictures: it %s.", self.settings.id, violation)
             self.works = False
             return None
 
