@@ -8,7 +8,8 @@ import pytest
 from hypothesis import strategies as st
 
 from twosome.config.schema import SearchSettings
-from twosome.search.mcts import Root, search
+from twosome.search.descents import Root
+from twosome.search.mcts import search
 from twosome.search.tree import Evaluation, Node, Outcome, Position, back_up, strike, visit
 
 GAMMA = 0.9
@@ -93,6 +94,7 @@ def settings(**changes) -> SearchSettings:
         "floor": 0.01,
         "considered": 16,
         "prune": True,
+        "rollouts": 0,
         "noise_share": 0.25,
         "noise_alpha": 0.3,
         "max_passes": None,

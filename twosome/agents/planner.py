@@ -21,7 +21,9 @@ from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import ask
 from twosome.rollout.situation import WorldSnapshot, cannot_go_back
-from twosome.search.mcts import Cost, Evaluations, Result, Root, search
+from twosome.search.descents import Evaluations, Result, Root
+from twosome.search.mcts import Cost, search
+from twosome.search.rollouts import Transitions
 from twosome.search.tree import Evaluation, Outcome, Position
 from twosome.types import Decision
 
@@ -169,6 +171,7 @@ class Planner:
         self.struck = self.torn_down = 0
         self._checked: weakref.WeakSet[World] = weakref.WeakSet()
         self._evaluations: Evaluations = {}
+        self._transitions: weakref.WeakKeyDictionary[World, tuple[int, Transitions]] = weakref.WeakKeyDictionary()
         self._has_warned = False
 
     def __call__(
@@ -204,7 +207,13 @@ class Planner:
                     found[k] = fault
             self._check(simulators.values())
             roots = [
-                Root(s.start, Evaluation(log_probs[k].double().numpy(), values[k]), s, self._evaluations)
+                Root(
+                    s.start,
+                    Evaluation(log_probs[k].double().numpy(), values[k]),
+                    s,
+                    self._evaluations,
+                    self._known_of(s.world),
+                )
                 for k, s in simulators.items()
             ]
             results, cost = search(
@@ -218,8 +227,9 @@ class Planner:
         return [found[k] for k in range(len(worlds))]
 
     def clear_cache(self) -> None:
-        """Drop what the policy said of positions: after a change of its weights, or of what it recalls."""
+        """Drop what the policy said and what it met: after a change of its weights, or of what it recalls."""
         self._evaluations.clear()
+        self._transitions.clear()
 
     def metrics(self) -> dict[str, float]:
         """What to log of all searches so far."""
@@ -262,6 +272,14 @@ class Planner:
             if len(states) > 1:
                 return [value for state in states for value in self._values([state])]
             return [float("nan")]
+
+    def _known_of(self, world: World) -> Transitions:
+        """The transitions of the world's episode that searches have met."""
+        episode, found = self._transitions.get(world, (world.episode, Transitions()))
+        if episode != world.episode:
+            found = Transitions()
+        self._transitions[world] = world.episode, found
+        return found
 
     def _bonus_of(self) -> Callable[[Position], float] | None:
         bonus = self.bonus

@@ -17,7 +17,7 @@ from twosome.errors import ConfigError, EnvironmentFault, brief
 from twosome.inspection.plan import Branch, Plan
 from twosome.protocols import Policy
 from twosome.rollout.checked_env import World
-from twosome.search.mcts import Result
+from twosome.search.descents import Result
 from twosome.search.tree import Node
 
 

@@ -1,52 +1,25 @@
 """The search itself: descents of several trees side by side, their leaves evaluated together, within a budget.
 
-It ends: every descent uses up a simulation, waits for the model, or strikes an edge for good.
+It ends: every descent uses up a simulation, strikes an edge for good, or waits for the model.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twosome.search import gumbel, puct
-from twosome.search.tree import (
-    Evaluation,
-    Node,
-    Outcome,
-    Path,
-    Position,
-    back_up,
-    returns_to_ancestor,
-    solve,
-    strike,
-    take_back,
-    visit,
-)
+from twosome.search.descents import Bonus, Leaf, Result, Root, Tree
+from twosome.search.rollouts import Rollout
+from twosome.search.tree import Evaluation, Node, Position
 
 if TYPE_CHECKING:
     from twosome.config.schema import SearchSettings
 
-Simulate = Callable[[Position, int], Outcome]
 Model = Callable[[list[Position]], list[Evaluation]]
-Bonus = Callable[[Position], float]
-Evaluations = dict[Hashable, Evaluation]
-"""What the model said, by what it was asked."""
-
-
-class Root(NamedTuple):
-    """Where a search begins: a position, what the model says of it, and the simulator of its world.
-
-    `evaluations`: what the model said in earlier searches; this one reads it and adds to it.
-    """
-
-    position: Position
-    evaluation: Evaluation
-    simulate: Simulate
-    evaluations: Evaluations | None = None
 
 
 @dataclass
@@ -72,192 +45,6 @@ class Cost:
         self.seconds += other.seconds
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a search found at its root; arrays are [A], over the position's phrases.
-
-    `action`: to take; `target`: the distribution to learn; `visits`, `q` (NaN where not visited or struck) and
-    `is_struck` per action; `value`: of the root after the search; `struck`: edges struck in the whole tree, `torn_down`
-    those that had been visited.
-    """
-
-    action: int
-    target: np.ndarray
-    visits: np.ndarray
-    q: np.ndarray
-    value: float
-    is_struck: np.ndarray
-    struck: int
-    torn_down: int
-    simulations: int
-    root: Node
-
-
-Leaf = tuple[Path, Node]
-FREE = 4  # descents into what is known, per simulation, that are not counted as one
-
-
-class Tree:
-    """One search under way. `deadline`: on `time.perf_counter`, when it must end.
-
-    `evaluations`: what the model said so far; a state met again on another way is not asked about again.
-    """
-
-    def __init__(
-        self, root: Root, settings: SearchSettings, rng: np.random.Generator, *, is_training: bool, deadline: float
-    ):
-        self.simulate, self.settings, self.node, self.deadline = root.simulate, settings, Node(root.position), deadline
-        self.started = self.known = self.steps = self.struck = self.torn_down = self.not_finite = 0
-        self.evaluations: Evaluations = {} if root.evaluations is None else root.evaluations
-        self.learn(([], self.node), root.evaluation)
-        self.grew = False
-        self.is_waiting = False
-        n = len(root.position.phrases)
-        is_gumbel = settings.algorithm == "gumbel"
-        self.noise = gumbel.gumbel_noise(self.node.ranks, rng) if is_gumbel and is_training else np.zeros(n)
-        share = settings.noise_share if is_training and not is_gumbel else 0.0
-        self.priors = puct.noisy(self.node.priors, self.node.ranks, share, settings.noise_alpha, rng)
-        self.schedule = gumbel.considered_visits(min(n, settings.considered), settings.simulations)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether simulations or time are used up, or nothing is left to find out."""
-        is_over = self.started >= self.settings.simulations or time.perf_counter() >= self.deadline
-        return is_over or self.node.is_solved or self.node.n_alive == 0
-
-    def next_leaf(self, bonus: Bonus | None) -> Leaf | None:
-        """Descend until a node is found that the model must evaluate.
-
-        None when the simulations are used up, or when a descent meets a node that waits for the model: then the rest
-        must wait too. Every other descent ends a simulation or strikes an edge, so this comes to an end.
-        """
-        self.is_waiting = False
-        while not self.is_done and not self.is_waiting:
-            leaf = self._descend(bonus)
-            if leaf is not None:
-                return leaf
-        return None
-
-    def learn(self, leaf: Leaf, evaluation: Evaluation) -> None:
-        """Note what the model says of a leaf, and hand its value up."""
-        path, node = leaf
-        self.evaluations[node.position.asked] = evaluation
-        self.not_finite += not node.expand(evaluation)
-        back_up(path, node.value)
-        self._solve(path)
-
-    def result(self) -> Result:
-        """What the search says of its root."""
-        node, floor = self.node, self.settings.floor
-        if self.settings.algorithm == "gumbel":
-            action, target = gumbel.final_action(node, self.noise, floor), gumbel.improved(node, floor)
-        else:
-            action, target = puct.most_visited(node), puct.visit_shares(node)
-        if node.is_solved:
-            action = node.best(node.q)
-        elif node.n_alive == 0:  # nothing is left: the policy's own choice
-            action = int(np.lexsort((node.ranks, -node.log_priors))[0])
-        return Result(
-            action,
-            target,
-            node.visits.copy(),
-            node.q.copy(),
-            node.exact_value if node.is_solved else node.mean_value,
-            node.is_struck.copy(),
-            self.struck,
-            self.torn_down,
-            self.started,
-            node,
-        )
-
-    def _descend(self, bonus: Bonus | None) -> Leaf | None:
-        path: Path = []
-        node, self.grew = self.node, False
-        while True:
-            action = self._select(node, is_root=not path)
-            if action < 0:  # all struck: the edge that led here is a dead end
-                self._strike(path)
-                return None
-            path.append((node, action))
-            visit(node, action)
-            child = node.children[action] or self._grow(path, bonus)
-            if child is None:
-                return None
-            if child.is_solved:
-                back_up(path, child.exact_value)
-                if not node.is_exact[action]:
-                    self._solve(path)
-                self._count_known()
-                return None
-            if child.is_waiting:
-                take_back(path)
-                self.is_waiting = True
-                return None
-            if not child.is_expanded:
-                self.started += 1
-                return self._ask(path, child)
-            node = child
-
-    def _select(self, node: Node, *, is_root: bool) -> int:
-        s = self.settings
-        if s.algorithm == "puct":
-            return puct.select(node, s.c, s.floor, self.priors if is_root else None)
-        if is_root:
-            return gumbel.select_root(node, self.noise, self.schedule[self.started], s.floor)
-        return gumbel.select_inside(node, s.floor)
-
-    def _grow(self, path: Path, bonus: Bonus | None) -> Node | None:
-        """The child behind the last edge of a path; None where that is a dead end."""
-        node, action = path[-1]
-        outcome = self.simulate(node.position, action)
-        self.steps += 1
-        node.rewards[action], node.discounts[action] = outcome.reward, outcome.discount
-        node.bonuses[action] = 0.0 if bonus is None else bonus(outcome.position)
-        if self.settings.prune and self._is_dead_end(path, outcome):
-            self._strike(path)
-            return None
-        child = node.children[action] = Node(outcome.position)
-        self.grew = True
-        return child
-
-    @staticmethod
-    def _is_dead_end(path: Path, outcome: Outcome) -> bool:
-        """A failure, or a circle, that earns nothing; what ends in a state of its path is no circle."""
-        if outcome.position.is_final:
-            return outcome.is_failure and outcome.reward <= 0
-        return returns_to_ancestor(path, outcome.position.key)
-
-    def _ask(self, path: Path, node: Node) -> Leaf | None:
-        """The leaf that the model must evaluate; None where it did so before, on another way to the same state."""
-        evaluation = self.evaluations.get(node.position.asked)
-        if evaluation is None:
-            node.is_waiting = True
-            return path, node
-        node.expand(evaluation)
-        back_up(path, node.value)
-        self._solve(path)
-        return None
-
-    def _count_known(self) -> None:
-        """A descent into what is known costs neither a step nor a pass: PUCT has some of them free."""
-        s = self.settings
-        if s.prune and s.algorithm == "puct" and self.known < FREE * s.simulations and not self.grew:
-            self.known += 1
-        else:
-            self.started += 1
-
-    def _solve(self, path: Path) -> None:
-        if self.settings.prune:
-            solve(path)
-
-    def _strike(self, path: Path) -> None:
-        take_back(path)
-        struck, torn_down = strike(path)
-        self.struck += struck
-        self.torn_down += torn_down
-        self._solve(path[: len(path) - struck])
-
-
 def search(
     roots: list[Root],
     model: Model,
@@ -276,18 +63,57 @@ def search(
     deadline = np.inf if settings.max_seconds is None else begun + settings.max_seconds
     cost = Cost()
     trees = [Tree(root, settings, rng, is_training=is_training, deadline=deadline) for root in roots]
-    while settings.max_passes is None or cost.passes < settings.max_passes:
+    cost.not_finite += sum(_is_not_finite(root.position, root.evaluation) for root in roots)
+    _play_on([(tree, rollout) for tree in trees for rollout in tree.rollouts(([], tree.node))], model, settings, cost)
+    while _may_ask(settings, cost):
         leaves = [(tree, leaf) for tree in trees for leaf in _leaves_of(tree, bonus)]
         if not leaves:
             break
-        cost.passes += 1
-        cost.leaves += len(leaves)
-        evaluations = model([node.position for _, (_, node) in leaves])
-        for (tree, leaf), evaluation in zip(leaves, evaluations, strict=True):
-            tree.learn(leaf, evaluation)
-    cost.steps, cost.not_finite = sum(tree.steps for tree in trees), sum(tree.not_finite for tree in trees)
+        _ask([(tree, node.position) for tree, (_, node) in leaves], model, cost)
+        _play_on([(tree, rollout) for tree, leaf in leaves for rollout in tree.rollouts(leaf)], model, settings, cost)
+        for tree, (path, node) in leaves:
+            tree.learn((path, node), tree.evaluations[node.position.asked])
+    results = [tree.result() for tree in trees]
+    cost.steps = sum(tree.steps for tree in trees)
     cost.seconds = max(0.0, time.perf_counter() - begun)
-    return [tree.result() for tree in trees], cost
+    return results, cost
+
+
+def _may_ask(settings: SearchSettings, cost: Cost) -> bool:
+    return settings.max_passes is None or cost.passes < settings.max_passes
+
+
+def _ask(questions: list[tuple[Tree, Position]], model: Model, cost: Cost) -> None:
+    """Ask the model, in one call, about all positions of which it is not known what it says."""
+    unknown = {
+        (id(tree.evaluations), position.asked): (tree.evaluations, position)
+        for tree, position in questions
+        if position.asked not in tree.evaluations
+    }
+    if not unknown:
+        return
+    cost.passes += 1
+    cost.leaves += len(unknown)
+    answers = model([position for _, position in unknown.values()])
+    for (known, position), evaluation in zip(unknown.values(), answers, strict=True):
+        known[position.asked] = evaluation
+        cost.not_finite += _is_not_finite(position, evaluation)
+
+
+def _play_on(rollouts: list[tuple[Tree, Rollout]], model: Model, settings: SearchSettings, cost: Cost) -> None:
+    """Play rollouts side by side to their ends, or as far as passes and time go."""
+    while rollouts := [(tree, rollout) for tree, rollout in rollouts if rollout.waits_for is not None]:
+        questions = [(tree, position) for tree, rollout in rollouts if (position := rollout.waits_for) is not None]
+        is_known = all(position.asked in tree.evaluations for tree, position in questions)
+        if not (is_known or _may_ask(settings, cost)) or time.perf_counter() >= rollouts[0][0].deadline:
+            return
+        _ask(questions, model, cost)
+        for (tree, rollout), (_, position) in zip(rollouts, questions, strict=True):
+            rollout.advance(position, tree.evaluations[position.asked])
+
+
+def _is_not_finite(position: Position, evaluation: Evaluation) -> bool:
+    return not Node(position).expand(evaluation)
 
 
 def _leaves_of(tree: Tree, bonus: Bonus | None) -> Iterator[Leaf]:

@@ -53,12 +53,14 @@ class Evaluation(NamedTuple):
 class Node:
     """A position and the statistics of its actions; only the functions of this module change them.
 
+    `blocked`: actions that no descent may take until the model has answered, since all that is below them waits for it;
     `q` [A]: the exact value of an action where it is known, else the mean of those that came back, NaN where none did
     or the action is struck; `n`: all visits; `n_alive`: actions that are not struck; `n_open`: those of them that are
     not exact; `is_waiting`: the model is about to be asked; `is_expanded`: it has been.
     """
 
     __slots__ = (
+        "blocked",
         "bonuses",
         "children",
         "discounts",
@@ -93,6 +95,7 @@ class Node:
         self.done = [0] * n
         self.total, self.rewards, self.bonuses, self.discounts = [0.0] * n, [0.0] * n, [0.0] * n, [1.0] * n
         self.children: list[Node | None] = [None] * n
+        self.blocked: set[int] = set()
         self.ranks = _ranks(position.phrases)
 
     def expand(self, evaluation: Evaluation) -> bool:
@@ -129,11 +132,19 @@ class Node:
         return (self.value + sum(self.total[a] for a in alive)) / (1 + sum(self.done[a] for a in alive))
 
     def best(self, scores: np.ndarray) -> int:
-        """The action of the highest score that is not struck; the first phrase of equals. -1 where all are struck."""
+        """The action of the highest score that is not struck; the first phrase of equals.
+
+        -1 where all are struck, or blocked, or of no score (minus infinity).
+        """
         if self.n_alive == 0:
             return -1
         if self.n_alive < len(scores):
             scores = np.where(self.is_struck, -np.inf, scores)
+        if self.blocked:
+            scores = scores.copy()
+            scores[list(self.blocked)] = -np.inf
+            if scores.max() == -np.inf:
+                return -1
         is_highest = scores == scores.max()
         if np.count_nonzero(is_highest) == 1:
             return int(is_highest.argmax())
