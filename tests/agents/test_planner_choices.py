@@ -79,7 +79,7 @@ def test_with_a_rough_critic_the_plan_is_optimal_one_by_one_and_in_batches(known
         (episode,) = run_episodes(policy, where, 1, greedy=True, seed=0, deliberate=afresh)
         assert episode.discounted_return == pytest.approx(optimum, abs=0.01)
         passes.append(planner.cost.passes)
-    most = 0.4 if "Food" in where.id else 0.5  # what is asked once only leaves too little to fill batches
+    most = 1 / 3 if "Food" in where.id else 0.4  # six leaves a decision, in two levels, are two passes at least
     assert passes[1] <= most * passes[0]
     (alone,) = run_episodes(policy, where, 1, greedy=True, seed=0)
     assert alone.discounted_return < 0.5 * optimum  # the policy itself knows nothing

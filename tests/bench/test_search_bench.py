@@ -11,7 +11,15 @@ from twosome.errors import ConfigError
 from twosome.systems.build import build_policy
 
 QUICK = ["seeds=1", "envs=[food_preparation]", "methods=[twosome,gumbel]", "budget.food_preparation=64"]
-QUICK += ["eval_every=64", "simulations=[0,2]", "shares=[0.0,1.0]", "savings.tasks=2", "savings.generated=2", "batch=2"]
+QUICK += [
+    "eval_every=64",
+    "simulations=[0,2]",
+    "shares=[0.0,1.0]",
+    "with_rollouts=[2]",
+    "savings.tasks=2",
+    "savings.generated=2",
+    "batch=2",
+]
 QUICK += ["orders.steps=64", "orders.simulations=[1]", "orders.episodes=1"]
 QUICK += [
     "worlds=[cheese]",
@@ -42,8 +50,9 @@ def test_every_part_is_measured_and_its_table_written(done):
     [ppo, gumbel] = (entry["found"] for entry in report["results"]["iteration"])
     assert ppo["decisions"] == gumbel["decisions"] == 64
     rows = report["results"]["simulations"][0]["found"]
-    assert [(r["share"], r["simulations"], r["algorithm"]) for r in rows] == [
-        (share, *how) for share in (0.0, 1.0) for how in ((0, "puct"), (2, "puct"), (2, "gumbel"))
+    hows = ((0, 0, "puct"), (0, 2, "puct"), (0, 2, "gumbel"), (1, 2, "puct"), (1, 2, "gumbel"))
+    assert [(r["share"], r["rollouts"], r["simulations"], r["algorithm"]) for r in rows] == [
+        (share, *how) for share in (0.0, 1.0) for how in hows
     ]
     assert all((r["passes"] > 0) == (r["simulations"] > 0) for r in rows)
     assert [entry["job"] for entry in report["results"]["savings"]] == [["food_preparation", 0], ["cheese", 0]]

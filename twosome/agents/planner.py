@@ -10,21 +10,22 @@ import logging
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from twosome.errors import ConfigError, EnvironmentFault, NumericsError, number
+from twosome.agents.simulator import Simulator
+from twosome.errors import EnvironmentFault, NumericsError, number
 from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import ask
-from twosome.rollout.situation import WorldSnapshot, cannot_go_back
+from twosome.rollout.situation import cannot_go_back
 from twosome.search.descents import Evaluations, Result, Root
 from twosome.search.mcts import Cost, search
 from twosome.search.rollouts import Transitions
-from twosome.search.tree import Evaluation, Outcome, Position
+from twosome.search.tree import Evaluation, Position
 from twosome.types import Decision
 
 if TYPE_CHECKING:
@@ -41,112 +42,7 @@ METRICS = {
 }
 COSTS = ("passes", "leaves", "not_finite", "steps", "seconds")
 MOST_EVALUATIONS = 50_000  # decisions of which is kept what the policy said
-TRIED = 8  # actions of a world's first decision that are taken twice, to see whether it repeats itself
 NEVER = -1e9  # the log-probability of an action that a search gives no weight, finite so that entropies stay numbers
-
-
-class Payload(NamedTuple):
-    """What a position carries: the way back to it, and what the policy is asked there."""
-
-    snapshot: WorldSnapshot
-    decision: Decision
-
-
-class Simulator:
-    """A world as a search sees it. It moves the world about; `close` brings it back and unseals it.
-
-    `steps`: taken so far, replays included; `fault`: what the world did against the contract. Then nothing more is
-    asked of it, and what a search finds in it is void.
-    """
-
-    def __init__(self, world: World):
-        self.world, self.steps = world, 0
-        self.fault: EnvironmentFault | None = None
-        self.was_sealed = world.sealed
-        self.start = self._position(is_truncated=False)
-        world.sealed = True
-
-    def __call__(self, position: Position, action: int) -> Outcome:
-        """Take an action at a position, wherever the world is now. After a fault every action leads to an end."""
-        try:
-            if self.fault is None:
-                return self._take(position, action)
-        except EnvironmentFault as fault:
-            self.fault = fault
-        return Outcome(self.start._replace(phrases=(), is_final=True), 0.0, 0.0)
-
-    def _take(self, position: Position, action: int) -> Outcome:
-        self._go_to(position)
-        step = self.world.step(action)
-        self.steps += 1
-        discount = 0.0 if step.terminated else self.world.settings.gamma**step.duration
-        has_failed = step.terminated and step.episode is not None and not step.episode.success
-        return Outcome(self._position(is_truncated=step.truncated), step.reward, discount, has_failed)
-
-    def must_repeat(self) -> list[Position]:
-        """Raise `ConfigError` for a world that answers otherwise the second time: no search can trust it.
-
-        Returns where the first actions lead.
-        """
-        reached = []
-        for action in range(min(len(self.start.phrases), TRIED)):
-            first, second = (self(self.start, action) for _ in range(2))
-            if self.fault is not None:
-                return []
-            if _seen(first) != _seen(second):
-                raise self._does_not_repeat("the same action led elsewhere")
-            reached.append(first.position)
-        return reached
-
-    def must_tell_apart(self, reached: list[Position]) -> None:
-        """Raise `ConfigError` where every action shows another scene and none another state: all would be circles."""
-        going_on = [p for p in reached if not p.is_final]
-        has_moved = any(p.payload.decision != self.start.payload.decision for p in going_on)
-        if has_moved and all(p.key == self.start.key for p in going_on):
-            raise ConfigError(
-                f"{self.world.settings.id} gives the same snapshot().state before and after every action, though what "
-                "it shows differs: a search would take each for a circle. Let `state` hold all but the clock, or use "
-                "search.prune=false."
-            )
-
-    def close(self) -> None:
-        """Bring the world back to where it was, as far as it lets itself be brought."""
-        try:
-            try:
-                self._go_to(self.start)
-            finally:
-                self.world.sealed = self.was_sealed
-        except EnvironmentFault as fault:
-            self.fault = self.fault or fault
-        except ConfigError:
-            if self.fault is None:
-                raise
-
-    def _go_to(self, position: Position) -> None:
-        snapshot, decision = position.payload
-        self.world.restore(snapshot)
-        if snapshot.env is None:
-            self.steps += len(snapshot.actions)
-        if self.world.decision != decision:
-            raise self._does_not_repeat("another decision came up")
-
-    def _position(self, *, is_truncated: bool) -> Position:
-        world = self.world
-        phrases = () if world.is_over else world.menu.phrases
-        payload = Payload(world.snapshot(), world.decision)
-        asked = world.decision, world.is_over
-        return Position(world.key, phrases, world.is_over, is_truncated, payload, asked)
-
-    def _does_not_repeat(self, what: str) -> ConfigError:
-        return ConfigError(
-            f"{self.world.settings.id} does not repeat itself: from the same snapshot {what}. A search needs a world "
-            "whose snapshots hold everything, its random state too: use search.simulations=0."
-        )
-
-
-def _seen(outcome: Outcome) -> tuple[object, ...]:
-    position, *rest = outcome
-    return position.key, position.is_final, position.payload.decision, *rest
 
 
 class Planner:

@@ -1,7 +1,8 @@
 """What struck dead ends and batches of leaves save, at which success.
 
 The policies are half trained (the tasks: those of the part `simulations` after half of PPO's steps) or trained on other
-instances (the generated worlds); the search is PUCT.
+instances (the generated worlds); the search is PUCT. What dead ends save is compared at equal success: of every episode
+the fewest simulations a decision, of 1, 2, 4 and so on, with which it comes to its end, with and without them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings
 
 HALF = 0.5
+COSTS = ("simulations", "simulated", "leaves")  # of the fewest that succeed: a decision's, an episode's, an episode's
 SUMMED = ("returned", "success", "leaves", "passes", "simulated", "struck", "torn_down")
 
 
@@ -44,6 +46,7 @@ def measure(cfg: DictConfig, folder: Path, world: str, seed: int) -> dict[str, A
     policy, envs, n = _setting(cfg, world, seed)
     pruned, plain = ([play(policy, [env], seed, simulations=n, prune=prune) for env in envs] for prune in (True, False))
     batched = play(policy, envs, seed, simulations=n, batch=cfg.batch)
+    fewest = [_fewest(policy, envs, seed, n, prune=prune) for prune in (True, False)]
     came_back = [a["success"] and a["torn_down"] and not b["success"] for a, b in zip(pruned, plain, strict=True)]
     return {
         "simulations": n,
@@ -52,8 +55,26 @@ def measure(cfg: DictConfig, folder: Path, world: str, seed: int) -> dict[str, A
         "pruned": _sums(pruned),
         "plain": _sums(plain),
         "batched": {"returned": batched["returned"] * len(envs), "passes": batched["passes"]},
+        "fewest": {"pruned": fewest[0], "plain": fewest[1]},
         "only_by_backtracking": sum(map(bool, came_back)),
     }
+
+
+def _fewest(
+    policy: LLMPolicy, envs: list[EnvSettings], seed: int, most: int, *, prune: bool
+) -> list[dict[str, float] | None]:
+    """What the fewest simulations up to `most` with which an episode succeeds took; None where none do."""
+    found: list[dict[str, float] | None] = []
+    for env in envs:
+        n = 1
+        took: dict[str, float] | None = None
+        while took is None and n <= most:
+            played = play(policy, [env], seed, simulations=n, prune=prune)
+            if played["success"]:
+                took = {"simulations": n, "simulated": played["simulated"], "leaves": played["leaves"]}
+            n *= 2
+        found.append(took)
+    return found
 
 
 def _sums(played: list[Played]) -> dict[str, float]:
@@ -77,28 +98,52 @@ def _setting(cfg: DictConfig, world: str, seed: int) -> tuple[LLMPolicy, list[En
 
 def table(found: dict[Job, Any]) -> str:
     """Means over the seeds: what is pruned beside what is not, and a batch of leaves beside one."""
+    return f"{_equal_budgets(found)}\n{_equal_success(found)}"
+
+
+def _by_world(found: dict[Job, Any]) -> dict[str, list[Any]]:
+    return {str(world): [result for (w, _), result in found.items() if w == world] for world, _ in found}
+
+
+def _equal_budgets(found: dict[Job, Any]) -> str:
     lines = [
-        "| world | seeds, episodes | return, success pruned | not pruned | leaves evaluated pruned / not | saved | "
-        "struck, torn down | success only by backtracking | return of a batch, less that of one | "
-        "passes of a batch / of one |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| world | seeds, episodes | simulations | return, success pruned | not pruned | struck, torn down | "
+        "success only by backtracking | return of a batch, less that of one | passes of a batch / of one |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for world in dict.fromkeys(world for world, _ in found):
-        results = [result for (w, _), result in found.items() if w == world]
+    for world, results in _by_world(found).items():
         n = results[0]["episodes"]
 
         def mean(which: str, key: str, results: list[Any] = results) -> float:
             return statistics.fmean(r[which][key] for r in results)
 
-        leaves = mean("pruned", "leaves"), mean("plain", "leaves")
         passes = mean("batched", "passes"), mean("pruned", "passes")
         lines.append(
-            f"| {world} | {len(results)}, {n} | {mean('pruned', 'returned') / n:.4f}, "
+            f"| {world} | {len(results)}, {n} | {results[0]['simulations']} | {mean('pruned', 'returned') / n:.4f}, "
             f"{mean('pruned', 'success') / n:.3f} | {mean('plain', 'returned') / n:.4f}, "
-            f"{mean('plain', 'success') / n:.3f} | {leaves[0]:,.0f} / {leaves[1]:,.0f} | "
-            f"{1 - leaves[0] / max(leaves[1], 1):.0%} | {mean('pruned', 'struck'):,.0f}, "
+            f"{mean('plain', 'success') / n:.3f} | {mean('pruned', 'struck'):,.0f}, "
             f"{mean('pruned', 'torn_down'):,.0f} | {sum(r['only_by_backtracking'] for r in results)} | "
             f"{(mean('batched', 'returned') - mean('pruned', 'returned')) / n:+.4f} | "
             f"{passes[0]:,.0f} / {passes[1]:,.0f} = {passes[0] / max(passes[1], 1):.2f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _equal_success(found: dict[Job, Any]) -> str:
+    lines = [
+        "| at equal success | episodes | by both | only pruned, only not | simulations a decision, pruned / not | "
+        "steps simulated | states asked of the model |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for world, results in _by_world(found).items():
+        pairs = [pair for r in results for pair in zip(r["fewest"]["pruned"], r["fewest"]["plain"], strict=True)]
+        both = [(a, b) for a, b in pairs if a and b]
+        only = [sum(bool(pair[k]) and not pair[1 - k] for pair in pairs) for k in (0, 1)]
+        cells = []
+        for cost in COSTS if both else ():
+            one, other = (statistics.fmean(pair[k][cost] for pair in both) for k in (0, 1))
+            cells.append(f"{one:,.1f} / {other:,.1f}, saved {1 - one / max(other, 1e-9):.0%}")
+        lines.append(
+            f"| {world} | {len(pairs)} | {len(both)} | {only[0]}, {only[1]} | {' | '.join(cells or ['-'] * 3)} |"
         )
     return "\n".join(lines) + "\n"

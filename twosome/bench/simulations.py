@@ -1,5 +1,6 @@
 """Return against simulations: policies that have learnt for a part of their steps, with PUCT and with Gumbel search.
 
+Both with the critic alone and with rollouts of the policy beside it, these at the numbers of `with_rollouts` alone.
 The policies are those of the part `iteration` (method `twosome`, PPO): untrained, and after a quarter, a half and so on
 of the steps that the run took to 99 % of the optimum. One greedy episode each: these worlds have no randomness.
 """
@@ -31,9 +32,9 @@ def asked(cfg: DictConfig, env: str, seed: int) -> dict[str, Any]:
     from twosome.config.compose import compose
 
     compose([f"env={env}", f"seed={seed}"])
-    for n in cfg.simulations:
+    for n in (*cfg.simulations, *cfg.with_rollouts):
         search_settings(simulations=n)
-    return {"shares": list(cfg.shares), "simulations": list(cfg.simulations)}
+    return {name: list(cfg[name]) for name in ("shares", "simulations", "with_rollouts")}
 
 
 def trained(cfg: DictConfig, env: str, seed: int) -> tuple[Path, float, float]:
@@ -57,35 +58,46 @@ def measure(cfg: DictConfig, folder: Path, env: str, seed: int) -> list[dict[str
     world, rows = compose([f"env={env}"]).env, []
     for share in cfg.shares:
         policy = policy_at(run, share * steps)
-        for n in cfg.simulations:
+        cells = [(0, n) for n in cfg.simulations] + [(1, n) for n in cfg.with_rollouts]
+        for rollouts, n in cells:
             for algorithm in ALGORITHMS if n else ALGORITHMS[:1]:
-                played = play(policy, [world], seed, simulations=n, algorithm=algorithm)
-                rows.append({"share": share, "algorithm": algorithm, "simulations": n, "optimum": optimum, **played})
+                played = play(policy, [world], seed, simulations=n, algorithm=algorithm, rollouts=rollouts)
+                how = {"share": share, "algorithm": algorithm, "rollouts": rollouts, "simulations": n}
+                rows.append({**how, "optimum": optimum, **played})
     return rows
 
 
 def table(found: dict[Job, Any]) -> str:
-    """Share of the optimum, the median of the seeds and the least; in brackets passes and seconds of an episode."""
+    """Share of the optimum, the median of the seeds and the least; in brackets passes, simulated steps and seconds."""
     blocks = []
     for env in dict.fromkeys(env for env, _ in found):
         rows = [row for (e, _), result in found.items() if e == env for row in result]
         counts = sorted({row["simulations"] for row in rows})
         lines = [
-            f"| {env}: trained for, algorithm | {' | '.join(f'{n} simulations' for n in counts)} |",
+            f"| {env}: trained for, search | {' | '.join(f'{n} simulations' for n in counts)} |",
             "|---|" + "---|" * len(counts),
         ]
         for share in dict.fromkeys(row["share"] for row in rows):
-            for algorithm in ALGORITHMS:
-                cells = [
-                    _cell([r for r in rows if (r["share"], r["simulations"]) == (share, n)], algorithm) for n in counts
-                ]
-                lines.append(f"| {share:.0%}, {algorithm} | {' | '.join(cells)} |")
+            for rollouts in sorted({row["rollouts"] for row in rows}):
+                for algorithm in ALGORITHMS:
+                    cells = [_cell(rows, share, n, algorithm, rollouts) for n in counts]
+                    label = f"{algorithm}{' and rollouts' * bool(rollouts)}"
+                    lines.append(f"| {share:.0%}, {label} | {' | '.join(cells)} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 
 
-def _cell(rows: list[dict[str, Any]], algorithm: str) -> str:
-    kept = [r for r in rows if r["algorithm"] == algorithm or r["simulations"] == 0]
+def _cell(rows: list[dict[str, Any]], share: float, simulations: int, algorithm: str, rollouts: int) -> str:
+    asked = share, simulations, rollouts if simulations else 0
+    kept = [
+        r
+        for r in rows
+        if (r["share"], r["simulations"], r["rollouts"]) == asked and (r["algorithm"] == algorithm or not simulations)
+    ]
+    if not kept:
+        return ""
     shares = [r["returned"] / r["optimum"] for r in kept]
-    passes, seconds = (statistics.median([r[name] for r in kept]) for name in ("passes", "seconds"))
-    return f"{statistics.median(shares):.3f}, least {min(shares):.3f} ({passes:,.0f}; {seconds:.1f} s)"
+    passes, steps, seconds = (statistics.median([r[name] for r in kept]) for name in ("passes", "simulated", "seconds"))
+    return (
+        f"{statistics.median(shares):.3f}, least {min(shares):.3f} ({passes:,.0f}; {steps:,.0f} steps; {seconds:.1f} s)"
+    )
