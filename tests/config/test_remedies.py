@@ -58,7 +58,7 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
             parts = [part.value if isinstance(part, ast.Constant) else OPEN for part in node.values]
             yield node.lineno, "".join(map(str, parts))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.lineno, node.value
+            yield node.lineno, re.sub(r"%[dgrs]", OPEN, node.value)  # as the log fills them in
 
 
 def remedies(texts: list[str]) -> set[tuple[str, str]]:
