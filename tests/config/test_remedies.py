@@ -36,8 +36,8 @@ NEEDS = {  # what else must be said with a setting, or with one value of it
     "method=search": ["method=gumbel"],
     "ppo.advantage_normalization=minibatch": ["ppo.actor.minibatch=4"],
 }
-NO_SETTINGS = {  # of representations, of HTML, of gymnasium, of a sentence about settings as such
-    *("before", "after", "value", "entropy", "colspan", "info", "max_episode_steps", "key"),
+NO_SETTINGS = {  # of representations, of HTML, of gymnasium, of a base model, of a sentence about settings as such
+    *("before", "after", "value", "entropy", "colspan", "info", "max_episode_steps", "key", "tie_word_embeddings"),
 }
 NO_NAMES = {"model.safetensors"}
 
