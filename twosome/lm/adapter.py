@@ -38,7 +38,7 @@ def add_adapter(lm: LanguageModel, settings: LoraSettings, gradient_checkpointin
         with warnings.catch_warnings():  # PEFT 0.21 asks transformers by a name that is on its way out
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
             # A tied head has an adapter of its own; only merging it, which is never done here, would move both.
-            warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`", category=UserWarning)
+            warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings", category=UserWarning)
             model = get_peft_model(lm, config)
     except ValueError as error:
         linear = linear_layers(lm)

@@ -29,7 +29,7 @@ def limited(seconds: float | None) -> Iterator[None]:
         yield
         return
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        log.warning("env.step_seconds=%g sets no limit here: it needs Unix and the main thread.", seconds)
+        log.warning(f"env.step_seconds={seconds:g} sets no limit here: it needs Unix and the main thread.")
         yield
         return
     before = signal.signal(signal.SIGALRM, _ring)
