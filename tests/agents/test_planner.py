@@ -27,15 +27,15 @@ def told(world):
 
 @ALL
 @BOTH
-@pytest.mark.parametrize(("before", "rollouts"), [(0, 0), (2, 0), (1, 2)])
-def test_the_world_after_a_search_is_the_world_before(where, algorithm, before, rollouts):
+@pytest.mark.parametrize(("before", "playouts"), [(0, 0), (2, 0), (1, 2)])
+def test_the_world_after_a_search_is_the_world_before(where, algorithm, before, playouts):
     policy = Stub()
     world, twin = (world_of(where, policy) for _ in range(2))
     for each in (world, twin):
         for _ in range(before):
             each.step(0)
     seen = told(world)
-    planner = planner_of(policy, algorithm=algorithm, simulations=20, rollouts=rollouts)
+    planner = planner_of(policy, algorithm=algorithm, simulations=20, playouts=playouts)
     for _ in range(3):
         ask(planner, world)
         assert told(world) == seen == told(twin)

@@ -15,7 +15,7 @@ QUICK += [
     "eval_every=64",
     "simulations=[0,2]",
     "shares=[0.0,1.0]",
-    "with_rollouts=[2]",
+    "with_playouts=[2]",
     "savings.tasks=2",
     "savings.generated=2",
     "batch=2",
@@ -51,7 +51,7 @@ def test_every_part_is_measured_and_its_table_written(done):
     assert ppo["decisions"] == gumbel["decisions"] == 64
     rows = report["results"]["simulations"][0]["found"]
     hows = ((0, 0, "puct"), (0, 2, "puct"), (0, 2, "gumbel"), (1, 2, "puct"), (1, 2, "gumbel"))
-    assert [(r["share"], r["rollouts"], r["simulations"], r["algorithm"]) for r in rows] == [
+    assert [(r["share"], r["playouts"], r["simulations"], r["algorithm"]) for r in rows] == [
         (share, *how) for share in (0.0, 1.0) for how in hows
     ]
     assert all((r["passes"] > 0) == (r["simulations"] > 0) for r in rows)

@@ -94,7 +94,7 @@ def settings(**changes) -> SearchSettings:
         "floor": 0.01,
         "considered": 16,
         "prune": True,
-        "rollouts": 0,
+        "playouts": 0,
         "noise_share": 0.25,
         "noise_alpha": 0.3,
         "max_passes": None,

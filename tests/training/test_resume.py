@@ -163,11 +163,11 @@ def test_a_run_that_came_to_its_goal_is_extended_beyond_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("method", "rollouts"), [("gumbel", 0), ("gumbel", 1), pytest.param("search", 0, marks=pytest.mark.slow)]
+    ("method", "playouts"), [("gumbel", 0), ("gumbel", 1), pytest.param("search", 0, marks=pytest.mark.slow)]
 )
-def test_expert_iteration_stopped_at_any_update_ends_in_the_same_bits(tmp_path, method, rollouts):
+def test_expert_iteration_stopped_at_any_update_ends_in_the_same_bits(tmp_path, method, playouts):
     small = [f"method={method}", "env=food_preparation", "search.simulations=3", "num_envs=2", "rollout_steps=8"]
-    small += [f"search.rollouts={rollouts}"]
+    small += [f"search.playouts={playouts}"]
     small += ["total_steps=64", "log.eval_interval=0", "log.eval_episodes_final=1", "log.checkpoint_interval=1"]
     small += ["log.keep_checkpoints=9", "log.tensorboard=false", "expert_iteration.samples=12"]
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"

@@ -24,7 +24,7 @@ from twosome.rollout.driver import ask
 from twosome.rollout.situation import cannot_go_back
 from twosome.search.descents import Evaluations, Result, Root
 from twosome.search.mcts import Cost, search
-from twosome.search.rollouts import Transitions
+from twosome.search.playouts import Transitions
 from twosome.search.tree import Evaluation, Position
 from twosome.types import Decision
 

@@ -61,7 +61,7 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     from twosome.versions import versions
 
     check_numbers(cfg, seeds=1, workers=1, eval_every=1, batch=1)
-    check_listed(cfg, "parts", "envs", "methods", "worlds", "simulations", "with_rollouts", "shares")
+    check_listed(cfg, "parts", "envs", "methods", "worlds", "simulations", "with_playouts", "shares")
     for name in cfg.parts:
         if name not in PARTS:
             raise ConfigError(f"Unknown part {name!r}.{near(name, list(PARTS))} Known: {', '.join(PARTS)}.")

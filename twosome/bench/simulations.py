@@ -1,6 +1,6 @@
 """Return against simulations: policies that have learnt for a part of their steps, with PUCT and with Gumbel search.
 
-Both with the critic alone and with rollouts of the policy beside it, these at the numbers of `with_rollouts` alone.
+Both with the critic alone and with playouts of the policy beside it, these at the numbers of `with_playouts` alone.
 The policies are those of the part `iteration` (method `twosome`, PPO): untrained, and after a quarter, a half and so on
 of the steps that the run took to 99 % of the optimum. One greedy episode each: these worlds have no randomness.
 """
@@ -32,9 +32,9 @@ def asked(cfg: DictConfig, env: str, seed: int) -> dict[str, Any]:
     from twosome.config.compose import compose
 
     compose([f"env={env}", f"seed={seed}"])
-    for n in (*cfg.simulations, *cfg.with_rollouts):
+    for n in (*cfg.simulations, *cfg.with_playouts):
         search_settings(simulations=n)
-    return {name: list(cfg[name]) for name in ("shares", "simulations", "with_rollouts")}
+    return {name: list(cfg[name]) for name in ("shares", "simulations", "with_playouts")}
 
 
 def trained(cfg: DictConfig, env: str, seed: int) -> tuple[Path, float, float]:
@@ -58,11 +58,11 @@ def measure(cfg: DictConfig, folder: Path, env: str, seed: int) -> list[dict[str
     world, rows = compose([f"env={env}"]).env, []
     for share in cfg.shares:
         policy = policy_at(run, share * steps)
-        cells = [(0, n) for n in cfg.simulations] + [(1, n) for n in cfg.with_rollouts]
-        for rollouts, n in cells:
+        cells = [(0, n) for n in cfg.simulations] + [(1, n) for n in cfg.with_playouts]
+        for playouts, n in cells:
             for algorithm in ALGORITHMS if n else ALGORITHMS[:1]:
-                played = play(policy, [world], seed, simulations=n, algorithm=algorithm, rollouts=rollouts)
-                how = {"share": share, "algorithm": algorithm, "rollouts": rollouts, "simulations": n}
+                played = play(policy, [world], seed, simulations=n, algorithm=algorithm, playouts=playouts)
+                how = {"share": share, "algorithm": algorithm, "playouts": playouts, "simulations": n}
                 rows.append({**how, "optimum": optimum, **played})
     return rows
 
@@ -78,21 +78,21 @@ def table(found: dict[Job, Any]) -> str:
             "|---|" + "---|" * len(counts),
         ]
         for share in dict.fromkeys(row["share"] for row in rows):
-            for rollouts in sorted({row["rollouts"] for row in rows}):
+            for playouts in sorted({row["playouts"] for row in rows}):
                 for algorithm in ALGORITHMS:
-                    cells = [_cell(rows, share, n, algorithm, rollouts) for n in counts]
-                    label = f"{algorithm}{' and rollouts' * bool(rollouts)}"
+                    cells = [_cell(rows, share, n, algorithm, playouts) for n in counts]
+                    label = f"{algorithm}{' and playouts' * bool(playouts)}"
                     lines.append(f"| {share:.0%}, {label} | {' | '.join(cells)} |")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 
 
-def _cell(rows: list[dict[str, Any]], share: float, simulations: int, algorithm: str, rollouts: int) -> str:
-    asked = share, simulations, rollouts if simulations else 0
+def _cell(rows: list[dict[str, Any]], share: float, simulations: int, algorithm: str, playouts: int) -> str:
+    asked = share, simulations, playouts if simulations else 0
     kept = [
         r
         for r in rows
-        if (r["share"], r["simulations"], r["rollouts"]) == asked and (r["algorithm"] == algorithm or not simulations)
+        if (r["share"], r["simulations"], r["playouts"]) == asked and (r["algorithm"] == algorithm or not simulations)
     ]
     if not kept:
         return ""

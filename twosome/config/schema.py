@@ -134,7 +134,7 @@ class SearchSettings:
     floor: float = setting(at_least(1e-12))
     considered: int = setting(above(0))
     prune: bool
-    rollouts: int = setting(at_least(0), at_most(1000), default=0)
+    playouts: int = setting(at_least(0), at_most(1000), default=0)
     noise_share: float = setting(fraction())
     noise_alpha: float = setting(above(0))
     max_passes: int | None = setting(above(0))

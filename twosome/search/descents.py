@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from twosome.search import gumbel, puct
-from twosome.search.rollouts import LEAST, Rollout, Transitions
+from twosome.search.playouts import LEAST, Playout, Transitions
 from twosome.search.tree import (
     Evaluation,
     Node,
@@ -108,17 +108,17 @@ class Tree:
         """Take an action at a position, and keep what it did."""
         outcome = self._simulate(position, action)
         self.steps += 1
-        if self.settings.rollouts:
+        if self.settings.playouts:
             self.transitions.add(position, action, outcome)
         return outcome
 
-    def rollouts(self, leaf: Leaf) -> Iterator[Rollout]:
+    def playouts(self, leaf: Leaf) -> Iterator[Playout]:
         """The episodes that the policy plays on from a leaf; from the root one of its most probable actions."""
         path, node = leaf
         if node.position.is_final or self.settings.simulations == 0:
             return
-        for _ in range(self.settings.rollouts if path else min(self.settings.rollouts, 1)):
-            yield Rollout(node.position, self.simulate, self.transitions, self.rng if path else None)
+        for _ in range(self.settings.playouts if path else min(self.settings.playouts, 1)):
+            yield Playout(node.position, self.simulate, self.transitions, self.rng if path else None)
 
     def next_leaf(self, bonus: Bonus | None) -> Leaf | None:
         """Descend until a node is found that the model must evaluate.
@@ -235,9 +235,9 @@ class Tree:
         return returns_to_ancestor(path, outcome.position.key)
 
     def _ask(self, path: Path, node: Node) -> Leaf | None:
-        """The leaf that waits for the model or a rollout; None where the model is known to say what of it."""
+        """The leaf that waits for the model or a playout; None where the model is known to say what of it."""
         evaluation = self.evaluations.get(node.position.asked)
-        if evaluation is None or self.settings.rollouts:
+        if evaluation is None or self.settings.playouts:
             node.is_waiting = True
             return path, node
         node.expand(evaluation)

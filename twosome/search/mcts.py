@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twosome.search.descents import Bonus, Leaf, Result, Root, Tree
-from twosome.search.rollouts import Rollout
+from twosome.search.playouts import Playout
 from twosome.search.tree import Evaluation, Node, Position
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ def search(
     cost = Cost()
     trees = [Tree(root, settings, rng, is_training=is_training, deadline=deadline) for root in roots]
     cost.not_finite += sum(_is_not_finite(root.position, root.evaluation) for root in roots)
-    _play_on([(tree, rollout) for tree in trees for rollout in tree.rollouts(([], tree.node))], model, settings, cost)
+    _play_out([(tree, playout) for tree in trees for playout in tree.playouts(([], tree.node))], model, settings, cost)
     while _may_ask(settings, cost):
         leaves = [(tree, leaf) for tree in trees for leaf in _leaves_of(tree, bonus)]
         if not leaves:
             break
         _ask([(tree, node.position) for tree, (_, node) in leaves], model, cost)
-        _play_on([(tree, rollout) for tree, leaf in leaves for rollout in tree.rollouts(leaf)], model, settings, cost)
+        _play_out([(tree, playout) for tree, leaf in leaves for playout in tree.playouts(leaf)], model, settings, cost)
         for tree, (path, node) in leaves:
             tree.learn((path, node), tree.evaluations[node.position.asked])
     results = [tree.result() for tree in trees]
@@ -100,16 +100,16 @@ def _ask(questions: list[tuple[Tree, Position]], model: Model, cost: Cost) -> No
         cost.not_finite += _is_not_finite(position, evaluation)
 
 
-def _play_on(rollouts: list[tuple[Tree, Rollout]], model: Model, settings: SearchSettings, cost: Cost) -> None:
-    """Play rollouts side by side to their ends, or as far as passes and time go."""
-    while rollouts := [(tree, rollout) for tree, rollout in rollouts if rollout.waits_for is not None]:
-        questions = [(tree, position) for tree, rollout in rollouts if (position := rollout.waits_for) is not None]
+def _play_out(playouts: list[tuple[Tree, Playout]], model: Model, settings: SearchSettings, cost: Cost) -> None:
+    """Play playouts side by side to their ends, or as far as passes and time go."""
+    while playouts := [(tree, playout) for tree, playout in playouts if playout.waits_for is not None]:
+        questions = [(tree, position) for tree, playout in playouts if (position := playout.waits_for) is not None]
         is_known = all(position.asked in tree.evaluations for tree, position in questions)
-        if not (is_known or _may_ask(settings, cost)) or time.perf_counter() >= rollouts[0][0].deadline:
+        if not (is_known or _may_ask(settings, cost)) or time.perf_counter() >= playouts[0][0].deadline:
             return
         _ask(questions, model, cost)
-        for (tree, rollout), (_, position) in zip(rollouts, questions, strict=True):
-            rollout.advance(position, tree.evaluations[position.asked])
+        for (tree, playout), (_, position) in zip(playouts, questions, strict=True):
+            playout.advance(position, tree.evaluations[position.asked])
 
 
 def _is_not_finite(position: Position, evaluation: Evaluation) -> bool:

@@ -1,4 +1,4 @@
-"""Laws of rollouts: what is known is what can be earned, the best of it is found, and nothing is made worse by it."""
+"""Laws of playouts: what is known is what can be earned, the best of it is found, and nothing is made worse by it."""
 
 import numpy as np
 import pytest
@@ -24,10 +24,10 @@ from tests.search.trees import (
     settings,
     won,
 )
-from twosome.search import mcts, rollouts
+from twosome.search import mcts, playouts
 from twosome.search.descents import Root
 from twosome.search.mcts import search
-from twosome.search.rollouts import Rollout, Transitions
+from twosome.search.playouts import Playout, Transitions
 from twosome.search.tree import Outcome, Position
 
 
@@ -141,7 +141,7 @@ def test_a_plan_through_positions_that_only_look_equal_is_not_believed():
 
 
 def test_a_circle_that_pays_for_ever_comes_to_an_end(monkeypatch):
-    monkeypatch.setattr(rollouts, "MOST_SWEEPS", 50)
+    monkeypatch.setattr(playouts, "MOST_SWEEPS", 50)
     known = Transitions()
     here, there = (Position(name, ("on", "out"), False, False, None, name) for name in ("here", "there"))
     known.add(here, 0, Outcome(there, 1.0, 1.0))
@@ -150,37 +150,37 @@ def test_a_circle_that_pays_for_ever_comes_to_an_end(monkeypatch):
     assert 1.0 <= known.best(here) <= 60
 
 
-# Rollouts -------------------------------------------------------------------------------------------------------------
+# Playouts -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_rollout_draws_by_the_priors_and_shuns_what_it_has_drawn():
+def test_a_playout_draws_by_the_priors_and_shuns_what_it_has_drawn():
     game = {"start": {"often": Edge("start"), "seldom": Edge("start"), "out": won()}}
     model = Model(game, priors={"start": {"often": 0.6, "seldom": 0.4, "out": 1e-12}})
     where, rng = position(game, "start"), np.random.default_rng(0)
     first = []
     for _ in range(400):
         known = Transitions()
-        Rollout(where, Simulate(game), known, rng).advance(where, model.of(where))
+        Playout(where, Simulate(game), known, rng).advance(where, model.of(where))
         first.append(int(known.draws(where).argmax()))
     assert np.mean(first) == pytest.approx(0.4, abs=0.08)
     known = Transitions()
-    rollout = Rollout(where, Simulate(game), known, rng)
+    playout = Playout(where, Simulate(game), known, rng)
     for _ in range(1000):
-        rollout.advance(where, model.of(where))
+        playout.advance(where, model.of(where))
     often, _, out = known.draws(where)
     assert out == 0
     assert abs(often - 0.55 * 1000) < 25  # sqrt(.6 / .4) to 1; by the priors alone it were 600
-    assert rollout.waits_for is None  # after so many steps
+    assert playout.waits_for is None  # after so many steps
 
 
-def test_the_most_probable_rollout_ends_where_it_comes_back():
+def test_the_most_probable_playout_ends_where_it_comes_back():
     game = {"start": {"on": Edge("next")}, "next": {"back": Edge("start"), "out": won()}}
     model = Model(game, priors={"next": {"back": 0.9, "out": 0.1}})
-    rollout = Rollout(position(game, "start"), Simulate(game), Transitions(), None)
-    while rollout.waits_for is not None:
-        where = rollout.waits_for
-        rollout.advance(where, model.of(where))
-    assert rollout.steps == 2
+    playout = Playout(position(game, "start"), Simulate(game), Transitions(), None)
+    while playout.waits_for is not None:
+        where = playout.waits_for
+        playout.advance(where, model.of(where))
+    assert playout.steps == 2
 
 
 # The search with them -------------------------------------------------------------------------------------------------
@@ -208,8 +208,8 @@ def hidden_goal(depth: int):
 def test_a_policy_that_sometimes_comes_to_the_end_needs_no_critic(algorithm):
     game, priors = hidden_goal(5)
     how = {"algorithm": algorithm, "simulations": 8}
-    assert played(game, Model(game, priors=priors), "at ", rollouts=8, **how) == pytest.approx(GAMMA**4)
-    assert played(game, Model(game, priors=priors), "at ", rollouts=0, **how) == 0
+    assert played(game, Model(game, priors=priors), "at ", playouts=8, **how) == pytest.approx(GAMMA**4)
+    assert played(game, Model(game, priors=priors), "at ", playouts=0, **how) == 0
 
 
 @profile(deadline=None, max_examples=60)
@@ -221,7 +221,7 @@ def test_it_is_never_worse_than_the_policy_alone_whatever_the_critic_says(seed, 
     priors = {state: {phrase: float(rng.random()) + 0.01 for phrase in menu} for state, menu in game.items()}
     model = Model(game, values, priors)
     alone = played(game, model, simulations=0)
-    assert played(game, model, rollouts=1, algorithm=algorithm, batch=batch, simulations=simulations) >= alone - 1e-9
+    assert played(game, model, playouts=1, algorithm=algorithm, batch=batch, simulations=simulations) >= alone - 1e-9
 
 
 @pytest.mark.parametrize("algorithm", ["puct", "gumbel"])
@@ -236,7 +236,7 @@ def test_without_them_a_wrong_critic_does_make_it_worse(algorithm):
     model = Model(game, {"b": 5.0, "c": 5.0}, {"start": {"good": 0.6, "bad": 0.4}})
     how = {"simulations": 2, "algorithm": algorithm}
     assert chosen(find(game, model, **how)[0]) == "bad"
-    assert chosen(find(game, model, rollouts=1, **how)[0]) == "good"
+    assert chosen(find(game, model, playouts=1, **how)[0]) == "good"
 
 
 @profile(deadline=None, max_examples=30)
@@ -244,43 +244,43 @@ def test_without_them_a_wrong_critic_does_make_it_worse(algorithm):
 def test_the_order_of_the_menus_changes_nothing(seed, algorithm):
     game = random_graph(seed)
     turned = {state: dict(reversed(menu.items())) for state, menu in game.items()}
-    one, other = (find(g, rollouts=2, algorithm=algorithm, simulations=12, seed=seed)[0] for g in (game, turned))
+    one, other = (find(g, playouts=2, algorithm=algorithm, simulations=12, seed=seed)[0] for g in (game, turned))
     assert chosen(one) == chosen(other)
     assert one.value == pytest.approx(other.value)
 
 
 def test_they_keep_within_passes_and_seconds(monkeypatch):
     for most in (1, 2, 5):
-        _, cost = find(CHAIN, state="s0", rollouts=3, max_passes=most)
+        _, cost = find(CHAIN, state="s0", playouts=3, max_passes=most)
         assert cost.passes == most
     monkeypatch.setattr(mcts.time, "perf_counter", iter(map(float, range(10**6))).__next__)
-    _, cost = find(CHAIN, state="s0", rollouts=3, max_seconds=20.0)
+    _, cost = find(CHAIN, state="s0", playouts=3, max_seconds=20.0)
     assert 0 < cost.steps < 60
-    _, cost = find(CHAIN, state="s0", rollouts=3, max_seconds=0.5)
+    _, cost = find(CHAIN, state="s0", playouts=3, max_seconds=0.5)
     assert cost.steps == 0
 
 
 def test_no_simulations_are_the_policy_alone():
-    result, cost = find(CHAIN, state="s0", rollouts=3, simulations=0)
+    result, cost = find(CHAIN, state="s0", playouts=3, simulations=0)
     assert (cost.steps, cost.passes) == (0, 0)
     assert result.target == pytest.approx([0.5, 0.5])
 
 
-def test_a_world_without_an_end_ends_a_rollout(monkeypatch):
-    monkeypatch.setattr(rollouts, "MOST_STEPS", 30)
+def test_a_world_without_an_end_ends_a_playout(monkeypatch):
+    monkeypatch.setattr(playouts, "MOST_STEPS", 30)
     game = {"start": {"a": Edge("other"), "b": Edge("start", 0.1)}, "other": {"c": Edge("start")}}
-    result, cost = find(game, rollouts=1, simulations=5)
+    result, cost = find(game, playouts=1, simulations=5)
     assert cost.steps < 5 * 30 + 40
     assert np.isfinite(result.value)
 
 
-def test_rollouts_side_by_side_share_their_passes():
+def test_playouts_side_by_side_share_their_passes():
     games = [CHAIN, CHAIN]
     model = Model(CHAIN)
     roots = [root_of(game, model, "s0") for game in games]
-    _, alone = search(roots[:1], model, settings(rollouts=2, simulations=8), np.random.default_rng(0))
+    _, alone = search(roots[:1], model, settings(playouts=2, simulations=8), np.random.default_rng(0))
     shared = {}
     roots = [Root(r.position, r.evaluation, Simulate(CHAIN), shared) for r in roots]
-    _, both = search(roots, model, settings(rollouts=2, simulations=8), np.random.default_rng(0))
+    _, both = search(roots, model, settings(playouts=2, simulations=8), np.random.default_rng(0))
     assert both.leaves <= len(CHAIN)
     assert both.passes <= alone.passes + 2

@@ -1,4 +1,4 @@
-"""Rollouts: the policy alone plays on from a leaf, and what it meets is kept as the best known way to an end. Pure.
+"""Playouts: the policy alone plays on from a leaf, and what it meets is kept as the best known way to an end. Pure.
 
 A critic that has not met a reward yet says the same of every position, but a policy that sometimes comes to the end
 shows the way there. Worlds that repeat themselves make such an episode a fact: every transition met is kept, and a new
@@ -15,8 +15,9 @@ import numpy as np
 
 from twosome.search.tree import Evaluation, Node, Outcome, Position
 
-MOST_STEPS = 1000  # of a rollout or a plan, in worlds that never end
+MOST_STEPS = 1000  # of a playout or a plan, in worlds that never end
 MOST_SWEEPS = 10_000  # returns that one transition may correct; what is left is known a little too low
+UNKNOWN = 0.0, -1  # a return that nothing is known of, and the action that leads to it
 LEAST = 1e-9  # by which one return is more than another
 
 Simulate = Callable[[Position, int], Outcome]
@@ -38,13 +39,13 @@ class Transitions:
             return
         after = _key(outcome.position)
         if outcome.position.is_final:
-            self._best[after] = 0.0, -1
+            self._best[after] = 0.0, -1  # nothing is left to earn, and to do
         self._outcomes[edge] = outcome.reward, outcome.discount, after
         self._before.setdefault(after, []).append(edge)
         self._sweep(edge)
 
     def draws(self, position: Position) -> np.ndarray:
-        """How often rollouts have drawn every action of a position, to be counted on: [A]."""
+        """How often playouts have drawn every action of a position, to be counted on: [A]."""
         return self._draws.setdefault((position.key, position.phrases), np.zeros(len(position.phrases)))
 
     def best(self, position: Position) -> float | None:
@@ -63,13 +64,13 @@ class Transitions:
         None where no end is known, or where the way does not hold what it promises: time runs out, or positions that
         look equal are not.
         """
-        first, promised = self._best.get(_key(position), (0.0, -1))[1], self.best(position)
-        if first < 0 or promised is None:
+        promised, first = self._best.get(_key(position), UNKNOWN)
+        if first < 0:
             return None
         returned, weight = 0.0, 1.0
         for _ in range(MOST_STEPS):
-            action = self._best.get(_key(position), (0.0, -1))[1]
-            if action < 0 or action >= len(position.phrases):
+            action = self._best.get(_key(position), UNKNOWN)[1]
+            if not 0 <= action < len(position.phrases):
                 break
             outcome = simulate(position, action)
             returned, weight, position = returned + weight * outcome.reward, weight * outcome.discount, outcome.position
@@ -91,7 +92,7 @@ class Transitions:
                 waiting += self._before.get(key, [])
 
 
-class Rollout:
+class Playout:
     """An episode that the policy plays on from a position, a step whenever the model has been asked.
 
     `waits_for`: the position that it must be asked about next; None at the end. `rng` draws from P(a) / (1 + n(a)), n
