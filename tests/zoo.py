@@ -39,6 +39,16 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
             "layer_types": ["sliding_attention"] * 2 + ["full_attention"],
         },
     ),
+    "mistral_short_window": ("MistralConfig", {"sliding_window": 7}),
+    "qwen3_short_window": ("Qwen3Config", {"sliding_window": 7, "use_sliding_window": True, "max_window_layers": 1}),
+    "gemma3_short_window": (
+        "Gemma3TextConfig",
+        {
+            "query_pre_attn_scalar": 8,
+            "sliding_window": 7,
+            "layer_types": ["sliding_attention"] * 2 + ["full_attention"],
+        },
+    ),
     "phi3": ("Phi3Config", {"head_dim": None}),
     "olmo2": ("Olmo2Config", {"head_dim": None}),
     "gpt2": ("GPT2Config", {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 128}),
@@ -53,7 +63,6 @@ UNFIT: dict[str, tuple[str, dict[str, Any]]] = {  # families that cannot take an
     "bloom": ("BloomConfig", {"n_layer": 3, "n_head": 4}),
     "mpt": ("MptConfig", {"d_model": 32, "n_heads": 4, "n_layers": 3, "max_seq_len": 128}),
     "mamba": ("MambaConfig", {"state_size": 4, "num_hidden_layers": 3}),
-    "mistral_short_window": ("MistralConfig", {"sliding_window": 7}),
 }
 
 

@@ -107,9 +107,8 @@ def test_it_is_made_as_the_model_is_used_later(monkeypatch):
     assert seen[0][3] == policy.engine.encoder(some[0].prompt, some[0].menu)[0].ids
 
 
-@pytest.mark.parametrize("family", ["bloom", "mistral_short_window"])
-def test_a_fallback_is_said_once(family, caplog):
-    policy, some = make(family), decisions()
+def test_a_fallback_is_said_once(caplog):
+    policy, some = make("bloom"), decisions()
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             policy.clear_cache()

@@ -9,8 +9,9 @@ from zoo import slow_batch, worst
 
 import twosome
 from twosome.lm import scorers
-from twosome.lm.equivalence import attention_window, check_equivalence, exceeds_window
+from twosome.lm.equivalence import check_equivalence
 from twosome.lm.scorers import SCORERS, by_trie, forward_at
+from twosome.lm.windows import attention_window, exceeds_window
 
 VALUE = 1e-5  # nats, float32
 TOKENIZER = zoo.word_tokenizer()
@@ -56,20 +57,36 @@ def test_gradient_checkpointing_drops_the_cache_and_the_check_sees_it():
     assert check_equivalence(lm.eval(), menus, ("prompt_cache",)).scorer == "prompt_cache"
 
 
-def test_a_window_that_the_mask_would_override():
-    """Forced over a path longer than the window, the trie is wrong in silence; so it is never taken there."""
-    lm = zoo.model("mistral_short_window")
+def test_beyond_a_sliding_window_one_mask_for_all_is_wrong_and_refused(monkeypatch):
+    """Layers whose window is shorter than a path need a mask of their own; the check sees where they have none."""
+    lm = zoo.model("gemma3_short_window")
     prompts, menus = zoo.random_batch(4)
-    trie, separate = (SCORERS[name](lm, [zoo.encoded(prompts, menus)]) for name in ("trie", "separate"))
-    assert (trie - separate).abs().max() > 0.05
+    some = [m for m in zoo.encoded(prompts, menus) if max(len(s.ids) for s in m) > 9]
+    right = SCORERS["separate"](lm, [some])
+    torch.testing.assert_close(SCORERS["trie"](lm, [some]), right, atol=VALUE, rtol=0)
+    assert check_equivalence(lm, some).scorer == "trie"
+    monkeypatch.setattr("twosome.lm.scorers.masks", lambda lm, may_see, depth: may_see[:, None])
+    assert (SCORERS["trie"](lm, [some]) - right).abs().max() > 0.05
+    assert "differs from separate" in check_equivalence(lm, some).refused["trie"]
+
+
+def test_a_window_that_is_no_sliding_one_keeps_the_trie_inside_it():
+    lm = zoo.model("llama")
+    lm.config.attention_chunk_size = 7
+    prompts, menus = zoo.random_batch(4)
+    some = [m for m in zoo.encoded(prompts, menus) if max(len(s.ids) for s in m) > 9]
+    assert "no sliding one" in check_equivalence(lm, some).refused["trie"]
     got = twosome.score_actions(lm, TOKENIZER, prompts, menus, scorer="trie")
     assert worst(got, slow_batch(lm, prompts, menus)) < VALUE
 
 
 def test_windows():
     assert attention_window(zoo.model("mistral_short_window")) == 7
-    assert exceeds_window(zoo.model("mistral_short_window"), 8)
-    assert not exceeds_window(zoo.model("mistral_short_window"), 7)
+    assert not exceeds_window(zoo.model("mistral_short_window"), 8), "its masks know the window"
+    chunked = zoo.model("llama")
+    chunked.config.attention_chunk_size = 7
+    assert exceeds_window(chunked, 8)
+    assert not exceeds_window(chunked, 7)
     assert attention_window(zoo.model("llama")) is None
     assert attention_window(zoo.model("qwen2", sliding_window=9)) is None  # use_sliding_window is off
     assert attention_window(zoo.model("qwen2", sliding_window=9, use_sliding_window=True, max_window_layers=1)) == 9

@@ -146,7 +146,12 @@ def make(scheme: Scheme, built: Built, cfg: TrainSettings) -> Runner:
 
 
 def forward_everywhere(
-    lm: LanguageModel, ids: Tensor, mask: Tensor, positions: Tensor | None, index: np.ndarray, **cache: Any
+    lm: LanguageModel,
+    ids: Tensor,
+    mask: Tensor | dict[str, Tensor],
+    positions: Tensor | None,
+    index: np.ndarray,
+    **cache: Any,
 ) -> tuple[Tensor, Tensor]:
     """The same pass with the LM head at every position, and the predicting positions picked afterwards."""
     chosen = torch.as_tensor(index, device=ids.device)

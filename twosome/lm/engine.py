@@ -19,9 +19,10 @@ from twosome.config.schema import SMALLEST_BUDGET
 from twosome.errors import MenuError, counter, is_out_of_memory
 from twosome.lm import tokens
 from twosome.lm.adapter import context_length, vocabulary_size
-from twosome.lm.equivalence import Equivalence, attention_window
+from twosome.lm.equivalence import Equivalence
 from twosome.lm.microbatch import Limits, Scored, ScorerChoice, score, split
 from twosome.lm.scorers import SCORERS, Forward, forward_at, prompt_features
+from twosome.lm.windows import attention_window
 from twosome.types import Decision, EncodedAction, LanguageModel, Tokenizer
 
 if TYPE_CHECKING:
@@ -73,9 +74,9 @@ class Engine:
         """
         ids = [tokens.encode_prompt(self.tokenizer, text, self.max_tokens, self.encoder.vocabulary) for text in texts]
         as_menus = [[EncodedAction((*path, 0), len(path), ())] for path in ids]
-        found = self._choice.inside
-        window = (attention_window(self.lm) or math.inf) if found is not None and found.scorer == "trie" else 0
-        names = ["trie" if len(path) <= window else "separate" for path in ids]
+        inside, beyond = (e is not None and e.scorer == "trie" for e in (self._choice.inside, self._choice.beyond))
+        window = attention_window(self.lm) or math.inf
+        names = ["trie" if (inside if len(path) <= window else beyond) else "separate" for path in ids]
         for name, rows in split(as_menus, names, self._limits()):
             features = prompt_features(self.lm, name, [[ids[i] for i in row] for row in rows], self.forward)
             yield [i for row in rows for i in row], features

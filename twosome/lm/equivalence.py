@@ -16,6 +16,7 @@ from torch import Tensor
 
 from twosome.lm.scorers import SCORERS, by_separate, device_of
 from twosome.lm.trie import batches
+from twosome.lm.windows import attention_window, exceeds_window
 from twosome.types import EncodedAction, LanguageModel
 
 Menu = list[EncodedAction]
@@ -99,7 +100,7 @@ def _compare(
     """One candidate against the reference: its errors, or why it is refused."""
     longest = max(len(s.ids) - 1 for menu in menus for s in menu)
     if name == "trie" and exceeds_window(lm, longest):
-        return f"a path of {longest} tokens is longer than the attention window {attention_window(lm)}"
+        return f"a path of {longest} tokens is longer than the window {attention_window(lm)}, which is no sliding one"
     n = len(expected)
     got, slope = _evaluate(lm, SCORERS[name], [([menus], list(range(n)))], weights)
     differences = [(got[i] - expected[i]).abs() for i in range(n)]
@@ -123,25 +124,6 @@ def tolerances(lm: LanguageModel) -> tuple[float, float]:
         or (device == "cuda" and torch.get_float32_matmul_precision() != "highest")
     )
     return COARSE if coarse else TOLERANCES.get(dtype, COARSE)
-
-
-def attention_window(lm: LanguageModel) -> int | None:
-    """The shortest sliding or chunked attention window of the model's layers, None where all attention is full."""
-    config = lm.config.get_text_config() if hasattr(lm.config, "get_text_config") else lm.config
-    kinds = getattr(config, "layer_types", None)
-    if kinds is not None and all(kind == "full_attention" for kind in kinds):
-        return None
-    if getattr(config, "use_sliding_window", True) is False:
-        return None
-    names = ("sliding_window", "attention_chunk_size", "window_size")
-    windows = [w for w in (getattr(config, name, None) for name in names) if isinstance(w, int) and w > 0]
-    return min(windows, default=None)
-
-
-def exceeds_window(lm: LanguageModel, tokens: int) -> bool:
-    """Whether a path of so many tokens is longer than a window, which a 4D mask would override in silence."""
-    window = attention_window(lm)
-    return window is not None and tokens > window
 
 
 def _evaluate(

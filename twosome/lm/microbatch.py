@@ -11,9 +11,10 @@ from typing import NamedTuple
 from torch import Tensor
 
 from twosome.lm import normalize
-from twosome.lm.equivalence import Equivalence, Menu, attention_window, check_equivalence
+from twosome.lm.equivalence import Equivalence, Menu, check_equivalence
 from twosome.lm.scorers import SCORERS, Forward, forward_at
 from twosome.lm.trie import batches, pack
+from twosome.lm.windows import attention_window
 from twosome.types import EncodedAction, LanguageModel
 
 log = logging.getLogger(__name__)

@@ -18,23 +18,25 @@ import torch
 from torch import Tensor
 
 from twosome.lm.trie import Trie, build, common_prefix
+from twosome.lm.windows import masks
 from twosome.types import EncodedAction, LanguageModel
 
 Rows = list[list[list[EncodedAction]]]
+Mask = Tensor | dict[str, Tensor]  # as the model takes it: one, or one for every kind of layer
 
 
 class Forward(Protocol):
     """One forward pass, read at the flat positions `index`: logits [U, V], and what the LM head read [U, H]."""
 
     def __call__(
-        self, lm: LanguageModel, ids: Tensor, mask: Tensor, positions: Tensor | None, index: np.ndarray, **cache: Any
+        self, lm: LanguageModel, ids: Tensor, mask: Mask, positions: Tensor | None, index: np.ndarray, **cache: Any
     ) -> tuple[Tensor, Tensor]:
         """`ids` [R, L]; `mask` as the model takes it; `positions` [R, L] or None; `cache`: `past_key_values`."""
         ...
 
 
 def forward_at(
-    lm: LanguageModel, ids: Tensor, mask: Tensor, positions: Tensor | None, index: np.ndarray, **cache: Any
+    lm: LanguageModel, ids: Tensor, mask: Mask, positions: Tensor | None, index: np.ndarray, **cache: Any
 ) -> tuple[Tensor, Tensor]:
     """The forward pass that lets only the positions `index` through the LM head.
 
@@ -147,8 +149,8 @@ def _pick(logits: Tensor, row: np.ndarray, tokens: list[int]) -> Tensor:
     return logits[at, torch.tensor(tokens, device=logits.device)] - logits.logsumexp(dim=-1)[at]
 
 
-def _stack(tries: list[Trie], width: int, lm: LanguageModel) -> tuple[Tensor, Tensor, Tensor]:
-    """ids [R, L], ancestor mask [R, 1, L, L], positions [R, L] of tries side by side; padding sees itself alone."""
+def _stack(tries: list[Trie], width: int, lm: LanguageModel) -> tuple[Tensor, Mask, Tensor]:
+    """ids [R, L], ancestor masks [R, 1, L, L], positions [R, L] of tries side by side; padding sees itself alone."""
     device = device_of(lm)
     ids = np.zeros((3, len(tries), width), np.int64)
     ids[2] = np.arange(width) + 1
@@ -157,13 +159,7 @@ def _stack(tries: list[Trie], width: int, lm: LanguageModel) -> tuple[Tensor, Te
     tokens, depth, end = torch.as_tensor(ids, device=device)
     i = torch.arange(width, device=device)
     may_see = (i[None, None, :] <= i[None, :, None]) & (i[None, :, None] < end[:, None, :])
-    if lm.config._attn_implementation == "sdpa":
-        mask = may_see[:, None]
-    else:  # eager attention adds its mask: a bool one would be read as 0 and 1
-        dtype = next((p.dtype for p in lm.parameters() if p.dtype.is_floating_point), torch.float32)
-        mask = torch.zeros(may_see.shape, dtype=dtype, device=device)
-        mask = mask.masked_fill(~may_see, torch.finfo(dtype).min)[:, None]
-    return tokens, mask, depth
+    return tokens, masks(lm, may_see, depth), depth
 
 
 def _pad(sequences: list[EncodedAction], device: torch.device) -> tuple[Tensor, Tensor, np.ndarray, list[int]]:
