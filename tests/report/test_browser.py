@@ -81,6 +81,40 @@ def test_keys_and_clicks_move(page, written):
     assert scene == written[1][1].steps[3].scene
 
 
+def test_it_plays_by_itself_until_it_is_stopped_or_at_the_end(page, written):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    label = "return document.getElementById('play').textContent"
+    page.find_element(By.ID, "play").click()
+    WebDriverWait(page, 20).until(lambda browser: where(browser) >= (1, 3))
+    assert "stop" in page.execute_script(label)
+    press(page, Keys.ARROW_LEFT)
+    assert "play" in page.execute_script(label), "whoever moves has the page to himself"
+    press(page, Keys.END, Keys.ARROW_LEFT, " ")
+    last = (4, len(written[1][3].steps) + 1)
+    WebDriverWait(page, 20).until(lambda browser: where(browser) == last and "play" in browser.execute_script(label))
+    press(page, " ")
+    assert where(page) == (1, 1), "and from the beginning"
+
+
+def test_a_phrase_opens_into_its_words(page, written):
+    from selenium.webdriver.common.by import By
+
+    step = written[1][0].steps[0]
+    shown = "return [...document.querySelectorAll('#menu details[open] .word')].map(w => w.innerText.split('\\n'))"
+    assert page.execute_script(shown) == []
+    page.find_element(By.CSS_SELECTOR, "#menu summary").click()
+    likely = max(range(len(step.menu)), key=step.probs.__getitem__)
+    found = page.execute_script(shown)
+    assert [word for word, _ in found] == step.menu[likely].split()
+    numbers = [float(number.replace("−", "-")) for _, number in found]
+    assert numbers == pytest.approx([p for _, p in step.words[likely]], abs=0.006)
+    press(page, "w")
+    assert len(page.execute_script(shown)) == sum(len(phrase.split()) for phrase in step.menu)
+
+
 def test_filters_for_failures_and_uncertain_decisions(page, written):
     from selenium.webdriver.common.keys import Keys
 

@@ -32,6 +32,22 @@ def test_the_greedy_episode_takes_the_most_probable(written):
         assert s.probs[s.chosen] == max(s.probs)
 
 
+def test_the_words_of_a_step_are_those_of_its_decision(untrained, written):
+    for s in written[1][1].steps[:3]:
+        prompt = untrained.prompter.template.format(goal=written[1][1].goal, scene=s.scene)
+        d = untrained.inspect(prompt, s.menu)
+        for action, words in zip(d.words, s.words, strict=True):
+            assert [word for word, _ in words] == [w.word for w in action]
+            assert [p for _, p in words] == pytest.approx([w.log_prob for w in action], abs=1e-4)
+
+
+def test_a_policy_without_words_is_recorded_too(lamps):
+    from twosome.systems.baselines.random import RandomPolicy
+
+    [r] = record(RandomPolicy(), lamps, 1)
+    assert all(s.words is None for s in r.steps)
+
+
 def test_an_episode_without_end_is_truncated(untrained, tomato_salad):
     [r] = record(untrained, tomato_salad, 1, max_steps=3)
     assert len(r.steps) == 3

@@ -11,9 +11,12 @@ data.episodes.forEach((episode, e) => {
 });
 const ranked = all.filter((d) => d.entropy >= 0).sort((a, b) => b.entropy - a.entropy);
 const question = (d) => JSON.stringify([data.episodes[d.e].steps[d.t].scene, data.episodes[d.e].steps[d.t].menu]);
-const highest = Math.max(1e-9, ...ranked.map((d) => d.entropy));
+const highest = Math.max(0.25, ...ranked.map((d) => d.entropy)); // nats; a policy that is sure everywhere has low marks
 let here = all[0];
 let visible = all;
+let wordsOpen = false; // the words of all phrases, rather than of those that were clicked
+let playing = null; // the timer of the autoplay
+const EVERY = 1200; // milliseconds between decisions while it plays
 
 function element(tag, attributes, ...children) {
   const node = document.createElement(tag);
@@ -26,7 +29,8 @@ function element(tag, attributes, ...children) {
 }
 
 const fixed = (x, digits) => (x === null ? "not finite" : x.toFixed(digits));
-const signed = (x, digits) => x === null ? fixed(x) : (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(digits);
+const sign = (x, digits) => (Number(x.toFixed(digits)) === 0 ? "" : x < 0 ? "\u2212" : "+");
+const signed = (x, digits) => (x === null ? fixed(x) : sign(x, digits) + Math.abs(x).toFixed(digits));
 const percent = (p) => p === null ? fixed(p) : (p > 0 && p < 0.0005 ? "<0.1" : (100 * p).toFixed(p === 1 || p === 0 ? 0 : 1)) + " %";
 const outcome = (episode) => (episode.success ? "\u2713 reached" : episode.truncated ? "\u2717 time is up" : "\u2717 failed");
 
@@ -112,7 +116,7 @@ function menu(step) {
     const bar = element("i", {});
     bar.style.width = `${100 * step.probs[i]}%`;
     const chosen = i === step.chosen;
-    const phrase = (chosen ? "\u25b6 " : "") + step.menu[i];
+    const phrase = told((chosen ? "\u25b6 " : "") + step.menu[i], step.words && step.words[i]);
     return element(
       "tr",
       chosen ? { class: "chosen", "aria-current": "true" } : {},
@@ -123,6 +127,24 @@ function menu(step) {
     );
   });
   $("menu").tBodies[0].replaceChildren(...rows);
+}
+
+// A phrase that opens into its words, each with its log-probability: what the policy adds up.
+function told(phrase, words) {
+  if (!words) return phrase;
+  const parts = words.map(([word, logProb]) => {
+    const part = element("span", { class: "word", title: `the log-probability of "${word}" in nats` }, word, element("b", {}, signed(logProb, 2)));
+    part.style.setProperty("--doubt", logProb === null ? 1 : Math.min(1, -logProb / 5));
+    return part;
+  });
+  const details = element("details", {}, element("summary", {}, phrase), element("div", { class: "words" }, ...parts));
+  details.open = wordsOpen;
+  return details;
+}
+
+function words() {
+  wordsOpen = !wordsOpen;
+  document.querySelectorAll("#menu details").forEach((node) => (node.open = wordsOpen));
 }
 
 function numbers(pairs) {
@@ -151,6 +173,15 @@ function move(by) {
   if (visible.length) go(visible[j]);
 }
 
+function play(on) {
+  clearInterval(playing);
+  const i = visible.findIndex((d) => d.e === here.e && d.t === here.t);
+  if (on && i === visible.length - 1) go(visible[0]);
+  playing = on && visible.length > 1 ? setInterval(() => (move(1), $("next").disabled && play(false)), EVERY) : null;
+  $("play").textContent = playing ? "\u25a0 stop" : "\u25b6 play";
+  $("play").setAttribute("aria-label", playing ? "stop" : "play all decisions");
+}
+
 function leap(by) {
   const episodes = [...new Set(visible.map((d) => d.e))];
   const k = episodes.indexOf(here.e) + by;
@@ -164,14 +195,19 @@ function toggle(id, value) {
 
 const keys = {
   ArrowRight: () => move(1), ArrowLeft: () => move(-1), ArrowDown: () => leap(1), ArrowUp: () => leap(-1),
+  " ": () => play(!playing), w: words,
   Home: () => move(-all.length), End: () => move(all.length),
   f: () => toggle("which", "failures"), u: () => toggle("decisions", "uncertain"),
 };
 document.addEventListener("keydown", (event) => {
   if (event.target.tagName === "SELECT" || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+  if (event.key === " " && /^(BUTTON|SUMMARY)$/.test(event.target.tagName)) return; // it presses what has the focus
   event.preventDefault();
+  if (event.key !== " " && event.key !== "w") play(false);
   keys[event.key]();
 });
+document.addEventListener("click", (event) => event.isTrusted && event.target.id !== "play" && !event.target.closest("#menu") && play(false));
+$("play").addEventListener("click", () => play(!playing));
 $("back").addEventListener("click", () => move(-1));
 $("next").addEventListener("click", () => move(1));
 $("which").addEventListener("change", filter);

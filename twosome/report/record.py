@@ -16,11 +16,13 @@ from PIL import Image
 
 from twosome.config.schema import EnvSettings
 from twosome.errors import brief
+from twosome.inspection.distribution import ActionDistribution
 from twosome.protocols import Policy, Restorable
 from twosome.rl.advantages import gae
 from twosome.rollout.checked_env import World
 from twosome.rollout.contract import Violation, close_env, make_env, told
 from twosome.rollout.driver import Deliberation, Tolerance, drive
+from twosome.types import Decision
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,8 @@ class Step:
     """One decision. `chosen`: position in the menu; `picture`: of the state, as PNG, or None.
 
     `probs`: of the policy; `search`: what a search made of them, None where none decided; `goal`: where it
-    is another than the episode's.
+    is another than the episode's; `words`: of every action its words with their log-probabilities, None of a policy
+    that has no words.
     """
 
     scene: str
@@ -47,6 +50,7 @@ class Step:
     picture: bytes | None
     search: tuple[float, ...] | None = None
     goal: str | None = None
+    words: tuple[tuple[tuple[str, float], ...], ...] | None = None
 
     @property
     def entropy(self) -> float:
@@ -89,10 +93,11 @@ def record(
     """
     world = World(with_pictures(env), policy, seed + STREAM, 0)
     camera = Camera(world)
+    reader = Reader(policy)
     generator = torch.Generator().manual_seed(seed)
     with closing(world):
         return [
-            _play(policy, world, camera, None if k == 0 else generator, gae_lambda, max_steps, deliberate)
+            _play(policy, world, (camera, reader), None if k == 0 else generator, gae_lambda, max_steps, deliberate)
             for k in range(episodes)
         ]
 
@@ -100,18 +105,19 @@ def record(
 def _play(
     policy: Policy,
     world: World,
-    camera: Camera,
+    watched: tuple[Camera, Reader],
     generator: torch.Generator | None,
     gae_lambda: float,
     max_steps: int,
     deliberate: Deliberation | None,
 ) -> Recording:
     world.reset()
+    camera, reader = watched
     legend = brief(world.env.metadata.get("legend", ""), 200)
     result = Recording(goal=world.observation["goal"], greedy=generator is None, legend=legend)
     states, discounts, terminated = [world.state], [], False
     while len(result.steps) < max_steps:
-        seen, picture = world.observation, camera.take()
+        seen, picture, words = world.observation, camera.take(), reader.words(world.decision)
         [own] = policy.log_probs([world.decision])
         [transition] = drive([world], policy, generator, Tolerance(), deliberate)
         step = transition.step
@@ -122,7 +128,7 @@ def _play(
         menu, chosen = transition.decision.menu, transition.action
         goal = None if seen["goal"] == result.goal else seen["goal"]
         played = seen["scene"], menu, probs, chosen, step.reward, step.duration
-        result.steps.append(Step(*played, 0.0, 0.0, picture, search, goal))
+        result.steps.append(Step(*played, 0.0, 0.0, picture, search, goal, words))
         states.append(step.state)
         discounts.append(world.settings.gamma**step.duration)
         if step.episode is not None:
@@ -151,6 +157,32 @@ def _add_values(
         replace(s, value=float(v), advantage=float(a))
         for s, v, a in zip(result.steps, values[:-1], advantages[:, 0], strict=True)
     ]
+
+
+@runtime_checkable
+class Inspected(Protocol):
+    """A policy that can take a decision apart."""
+
+    def inspect_decision(self, decision: Decision) -> ActionDistribution:
+        """The distribution over its menu, with the log-probability of every word."""
+        ...
+
+
+class Reader:
+    """The words of menus; the same decision is taken apart once."""
+
+    def __init__(self, policy: Policy):
+        self.policy = policy
+        self.read: dict[Hashable, tuple[tuple[tuple[str, float], ...], ...]] = {}
+
+    def words(self, decision: Decision) -> tuple[tuple[tuple[str, float], ...], ...] | None:
+        """Of every action its words with their log-probabilities; None where the policy has no words."""
+        if not isinstance(self.policy, Inspected):
+            return None
+        if decision.asked not in self.read:
+            taken = self.policy.inspect_decision(decision)
+            self.read[decision.asked] = tuple(tuple((w.word, w.log_prob) for w in words) for words in taken.words)
+        return self.read[decision.asked]
 
 
 def with_pictures(env: EnvSettings) -> EnvSettings:
