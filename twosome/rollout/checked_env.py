@@ -7,9 +7,8 @@ tensors or files.
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -34,6 +33,7 @@ from twosome.rollout.contract import (
 )
 from twosome.rollout.situation import (
     AFTER_THE_END,
+    Blamed,
     Place,
     Step,
     WorldSnapshot,
@@ -246,13 +246,8 @@ class World:
             raise self._fault(f"gave {short(found)} from restore, expected an observation and an info")
         return found
 
-    @contextlib.contextmanager
-    def _blamed(self) -> Iterator[None]:
-        """A `Violation` inside is the environment's fault."""
-        try:
-            yield
-        except Violation as violation:
-            raise self._fault(str(violation)) from violation
+    def _blamed(self) -> Blamed:
+        return Blamed(self._fault)
 
     def _make(self) -> gymnasium.Env:
         self._has_begun = False

@@ -10,8 +10,8 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -62,26 +62,35 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
         raise ConfigError(f"{what}: it {error}") from error
 
 
-@contextmanager
-def told(where: str = "", *others: type[BaseException], seconds: float | None = None) -> Iterator[None]:
+class told:  # a class and not a generator: every simulated step passes through it several times
     """Whatever third-party code raises inside becomes a `Violation` that tells it; `others` pass as they are.
 
     `seconds`: that it may take, on the clock. What it does to `sys.stdout` and `sys.stderr` ends with it.
     """
-    streams = sys.stdout, sys.stderr
-    try:
-        with limited(seconds):
-            yield
-    except others:
-        raise
-    except TookTooLong as error:
-        raise Violation(f"took{where} longer than env.step_seconds={seconds:g}") from error
-    except BaseException as error:
-        if is_the_users(error):
-            raise
-        raise Violation(f"raised {type(error).__name__}{where}: {said(error)}") from error
-    finally:
-        sys.stdout, sys.stderr = streams
+
+    __slots__ = ("limit", "others", "seconds", "streams", "where")
+
+    def __init__(self, where: str = "", *others: type[BaseException], seconds: float | None = None):
+        self.where, self.others, self.seconds = where, others, seconds
+        self.limit = None if seconds is None else limited(seconds)
+
+    def __enter__(self) -> None:
+        self.streams = sys.stdout, sys.stderr
+        if self.limit is not None:
+            self.limit.__enter__()
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            if self.limit is not None:
+                self.limit.__exit__(None, None, None)
+        except TookTooLong as late:
+            error = late
+        sys.stdout, sys.stderr = self.streams
+        if error is None or isinstance(error, self.others) or is_the_users(error):
+            return
+        if isinstance(error, TookTooLong):
+            raise Violation(f"took{self.where} longer than env.step_seconds={self.seconds:g}") from error
+        raise Violation(f"raised {type(error).__name__}{self.where}: {said(error)}") from error
 
 
 def check_observation(observation: Any) -> Observation:

@@ -16,7 +16,7 @@ from twosome.config.schema import EnvSettings
 from twosome.errors import ContextLengthError, EnvironmentFault
 from twosome.protocols import Identified, Policy, Restorable
 from twosome.rollout import transcript
-from twosome.rollout.contract import check_success, check_summary, short
+from twosome.rollout.contract import Violation, check_success, check_summary, short
 from twosome.types import Decision, Episode, Menu, Observation
 
 log = logging.getLogger(__name__)
@@ -142,6 +142,22 @@ def environment_fault(what: str, place: Place, actions: Sequence[int], lines: Se
     end = f"fault: {transcript.one_line(str(fault))}"
     fault.transcript = transcript.joined([*transcript.head(place.settings, place.episode_seed), *lines, "", end])
     return fault
+
+
+class Blamed:
+    """A `Violation` inside is the environment's fault, which `fault` makes of what it did."""
+
+    __slots__ = ("fault",)
+
+    def __init__(self, fault: Callable[[str], EnvironmentFault]):
+        self.fault = fault
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Violation):
+            raise self.fault(str(error)) from error
 
 
 def restorable(env: gymnasium.Env) -> Restorable | None:
