@@ -204,6 +204,11 @@ def run(
     return count
 
 
+def _run_dir(overrides: list[str]) -> Path:
+    """The folder that a command line names."""
+    return Path(next(o.removeprefix("run_dir=") for o in overrides if o.startswith("run_dir=")))
+
+
 def _one_run(
     count: Count, rng: random.Random, name: str, overrides: list[str], log: Path, seconds: float, most: int
 ) -> None:
@@ -217,6 +222,11 @@ def _one_run(
         finish(child)
         struck += 1
         count.made += 1
+        if (
+            _run_dir(overrides) / "summary.json"
+        ).exists():  # it struck after the run was finished: nothing is left to do
+            code = 0
+            break
     else:
         code = finish(start(overrides, log))
     if code:
