@@ -222,9 +222,7 @@ def _one_run(
         finish(child)
         struck += 1
         count.made += 1
-        if (
-            _run_dir(overrides) / "summary.json"
-        ).exists():  # it struck after the run was finished: nothing is left to do
+        if (_run_dir(overrides) / "summary.json").exists():  # it struck after the end: nothing is left to do
             code = 0
             break
     else:
