@@ -9,6 +9,7 @@ from tests.rl.tasks import all_equal, copied, play, setup
 from twosome.errors import INVALID_CONTENT
 from twosome.rl import losses
 from twosome.rl.batch import make_batch
+from twosome.rl.optimizers import LastStep
 from twosome.rl.self_imitation import Drawn, Sample
 from twosome.rollout.evaluate import evaluate
 
@@ -123,13 +124,13 @@ def test_the_kl_guard_drops_the_pending_step():
     assert all_equal(made.policy.actor_parameters(), one.policy.actor_parameters())
 
 
-def moved(kl):
+def moved(kl, rate=0.001):
     """How far an update takes a decided policy towards an action that nobody plays and an old sample praises: KL."""
     made = setup(
         "method=mlp",
         "ppo=default",
         f"ppo.kl={kl}",
-        "ppo.actor={warmup_updates:0,epochs:90,learning_rate:0.001}",
+        f"ppo.actor={{warmup_updates:0,epochs:90,learning_rate:{rate}}}",
         "ppo.count_bonus=0",
     )
     with torch.no_grad():
@@ -153,10 +154,32 @@ def test_the_kl_guard_sees_an_action_grow_that_nobody_plays():
     target = setup("method=mlp", "ppo=default").cfg.ppo.target_kl
     kl, stopped = moved("menu")
     assert stopped
-    assert target < kl < 2 * target
+    assert 0.3 * target < kl < 2 * target
     kl, stopped = moved("actions")
     assert stopped
     assert kl > 5 * target
+
+
+def test_a_step_that_led_beyond_the_kl_target_is_shortened_to_it():
+    """One step of a decided policy can overthrow it, after which it is too late to stop."""
+    target = setup("method=mlp", "ppo=default").cfg.ppo.target_kl
+    kl, stopped = moved("menu", rate=0.03)
+    assert stopped
+    assert 0.3 * target < kl < 2 * target
+
+
+@pytest.mark.parametrize("before", [0.0, -1e-9])
+@pytest.mark.parametrize(("kl", "left"), [(0.2, 0.5), (0.05, 1.0), (5.0, 0.1)])
+def test_the_share_of_a_shortened_step(kl, left, before):
+    """From where old and new are equal: the KL is quadratic in the step, so a fourth of it is half of the step."""
+    parameter = torch.nn.Parameter(torch.zeros(3))
+    last = LastStep(torch.optim.SGD([parameter], lr=1.0))
+    last.shorten(kl, 0.05)  # before any step there is nothing to shorten
+    last.keep(before)
+    with torch.no_grad():
+        parameter.fill_(1.0)
+    last.shorten(kl, 0.05)
+    torch.testing.assert_close(parameter.detach(), torch.full((3,), left))
 
 
 def test_warm_up_teaches_the_critic_alone():

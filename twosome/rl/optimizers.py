@@ -20,6 +20,28 @@ def make_optimizer(parameters: Iterable[Tensor], settings: OptimizerSettings, ep
     return torch.optim.AdamW(parameters, settings.learning_rate, eps=eps, weight_decay=settings.weight_decay)
 
 
+class LastStep:
+    """The weights before an optimiser's last step, to shorten it where it led too far."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer):
+        self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self.before: list[Tensor] = []
+        self.kl = 0.0
+
+    def keep(self, kl: float) -> None:
+        """Before a step: the weights, and how far they are from the old policy."""
+        self.before, self.kl = [p.detach().clone() for p in self.parameters], kl
+
+    def shorten(self, kl: float, target: float) -> None:
+        """Take the last step back as far as it led beyond `target`: the root of the KL grows with its length."""
+        if self.before:
+            start = min(max(self.kl, 0.0), target) ** 0.5  # rounding makes a KL of 0 negative
+            share = (target**0.5 - start) / (kl**0.5 - start)
+            with torch.no_grad():
+                for parameter, old in zip(self.parameters, self.before, strict=True):
+                    parameter.copy_(old.lerp(parameter, share))
+
+
 def remedy(rewards: Tensor, rates: str) -> str:
     """What to do about steps that met a NaN or an infinity. `rewards`: of the rollout; `rates`: the settings' names."""
     largest = float(rewards.abs().max())

@@ -20,7 +20,7 @@ from twosome.protocols import ActorCritic, KeepBadBatch, StateDict
 from twosome.rl import count_bonus, losses
 from twosome.rl.batch import Batch, make_batch
 from twosome.rl.count_bonus import CountBonus
-from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state, remedy
+from twosome.rl.optimizers import LastStep, load_optimizer_state, make_optimizer, optimizer_state, remedy
 from twosome.rl.self_imitation import Drawn, SelfImitation
 from twosome.types import Rollout
 
@@ -157,7 +157,7 @@ class PPO:
         s = self.settings
         self.self_imitation.update_gaps(self.policy)
         total: dict[str, list[float]] = defaultdict(list)
-        stopped = False
+        stopped, last = False, LastStep(self.actor) if s.kl == "menu" else None
         for _ in range(s.actor.epochs):
             order = torch.randperm(len(batch), generator=self.generator)
             advantages = self._normalized(batch.advantages, order)
@@ -169,7 +169,11 @@ class PPO:
                     total[name].append(value)
                 if s.target_kl is not None and step["policy/kl"] > s.target_kl:
                     stopped = True
+                    if last is not None:
+                        last.shorten(step["policy/kl"], s.target_kl)
                     break
+                if last is not None:
+                    last.keep(step["policy/kl"])
                 norm = self._step(self.actor, {"policy loss": step["loss/policy"]}, batch, group)
                 total["gradient_norm/actor"].append(norm)
             if stopped:
