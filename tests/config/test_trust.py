@@ -222,3 +222,18 @@ def test_the_folder_where_one_stands_is_searched_for_named_modules_alone(tmp_pat
     with pytest.raises(ConfigError, match="cannot be imported"):
         make_env(compose(["env=own", f"env.id={EVIL}:World-v0"]).env)
     assert str(tmp_path) in sys.path
+
+
+@pytest.mark.parametrize("folder", ["", "env", "twosome", "seed", "kwargs", "e", "here"])
+def test_a_folder_is_named_as_a_whole_and_not_by_chance(folder):
+    env = EnvSettings(id="twosome_envs:twosome/TextWorld-v0", kwargs={"folder": folder}, gamma=0.9, optimum=None)
+    by_chance = ["env.id=twosome_envs:twosome/TomatoSalad-v0", "env.kwargs={'seed': 3, env: 4}", "env.kwargs.here=5"]
+    with pytest.raises(CheckpointError, match="to write into the folder"):
+        trust.must_be_named(env, by_chance, "They", "add {0}")
+    if folder:
+        for said in (
+            f"env.kwargs.folder={folder}",
+            f"env.kwargs={{folder: {folder}}}",
+            f"env.kwargs={{'folder': '{folder}'}}",
+        ):
+            trust.must_be_named(env, [said], "They", "add {0}")

@@ -61,7 +61,8 @@ def test_a_struck_edge_can_settle_what_is_left_at_once():
 def test_it_ends_where_all_is_a_circle_or_a_failure(algorithm, training):
     result, cost = find(HOPELESS, algorithm=algorithm, training=training)
     assert result.is_struck.all()
-    assert not result.root.is_solved
+    assert result.root.is_solved  # nothing can be earned any more
+    assert result.value == 0
     assert (result.struck, cost.steps, cost.leaves) == (5, 5, 1)
     assert result.torn_down == 1
     assert chosen(result) == "a"  # the policy's own, the first phrase of equals
@@ -154,3 +155,28 @@ def test_pruning_finds_ways_out_that_are_not_found_without_it():
     with_it, without = np.sum(found, axis=0)
     assert all(a or not b for a, b in found)
     assert with_it > 1.2 * without > 30
+
+
+# What is paid on the way to a dead end is kept ------------------------------------------------------------------------
+
+GOLD = {"start": {"take ten": Edge("cave", 10.0), "go home": won(0.1)}, "cave": {"fall": lost()}}
+SHIFT = {"start": {"idle": Edge("night"), "work": Edge("night", 1.0)}, "night": {"fall": lost()}}
+
+
+@BOTH
+@pytest.mark.parametrize("playouts", [0, 1])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(("game", "best", "value"), [(GOLD, "take ten", 10.0), (SHIFT, "work", 1.0)])
+def test_what_pays_on_the_way_to_a_dead_end_is_not_struck_with_it(game, best, value, batch, playouts, algorithm):
+    result, _ = find(game, algorithm=algorithm, batch=batch, playouts=playouts, simulations=16)
+    assert chosen(result) == best
+    assert result.value == pytest.approx(value)
+
+
+@BOTH
+@pytest.mark.parametrize("prune", [True, False])
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_no_simulation_is_spent_on_what_is_known_while_others_wait(batch, prune, algorithm):
+    game = {"start": {"at once": won(0.0), "later": Edge("next")}, "next": {"end": won()}}
+    result, _ = find(game, algorithm=algorithm, batch=batch, prune=prune, simulations=32)
+    assert chosen(result) == "later"

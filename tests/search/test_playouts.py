@@ -284,3 +284,13 @@ def test_playouts_side_by_side_share_their_passes():
     _, both = search(roots, model, settings(playouts=2, simulations=8), np.random.default_rng(0))
     assert both.leaves <= len(CHAIN)
     assert both.passes <= alone.passes + 2
+
+
+def test_a_plan_without_end_keeps_within_the_seconds(monkeypatch):
+    game = {
+        "start": {"pay": Edge("next", 1.0), "end": won(0.5)},
+        "next": {"back": Edge("start"), "quit": lost()},
+    }
+    monkeypatch.setattr(mcts.time, "perf_counter", iter(map(float, range(10**6))).__next__)
+    _, cost = find(game, playouts=1, max_seconds=60.0)
+    assert 0 < cost.steps < 130

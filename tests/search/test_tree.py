@@ -222,11 +222,13 @@ def test_a_struck_edge_can_solve_a_node_and_is_no_part_of_its_value():
     assert above.is_exact[0]
 
 
-def test_a_node_whose_edges_are_all_struck_is_not_solved():
+def test_a_node_whose_edges_are_all_struck_is_worth_nothing():
     here = node()
     for action in range(3):
+        assert not here.is_solved
         strike([(here, action)])
-    assert not here.is_solved
+    assert here.is_solved
+    assert here.exact_value == 0
 
 
 def test_a_final_position_is_solved_but_for_one_that_was_cut_off_until_its_value_is_known():

@@ -29,7 +29,7 @@ from twosome.types import Decision
 DATA = Path(__file__).parents[1] / "data" / "format_1"
 DIGESTS = json.loads((DATA / "finished" / "digests.json").read_text(encoding="utf-8"))
 COMMON = ["log.stop_at=null", "experiment=debug", "env=tomato_salad", "log.tensorboard=false", "log.keep_checkpoints=1"]
-COMMON += ["log.probe_states=3", "log.probe_interval=2", "ppo.actor.epochs=2"]
+COMMON += ["log.probe_states=3", "log.probe_interval=2", "ppo.actor.epochs=2", "ppo.kl=actions"]
 LM = ["model.lora.rank=1", "model.lora.alpha=2", "model.lora.dropout=0.1", "model.lora.targets=[q_proj]"]
 LINEAR = "model.value_head.kind=linear"
 EVERY_4 = ["total_steps=1024", "log.eval_interval=4", "log.checkpoint_interval=4", "log.decisions_per_update=1"]

@@ -85,10 +85,19 @@ def must_be_named(env: EnvSettings, said: Sequence[str], who: str, how: str) -> 
     `how`: to say it, of `{0}`, the setting. Raises `CheckpointError`.
     """
     for what, word in requests(env):
-        if not any(re.search(rf"(?<![\w.]){re.escape(word)}", text) for text in said):
+        if not any(_names(text.partition("=")[2], word) for text in said):
             setting = f"env.id={env.id}" if env.id.startswith(word) else f"'env.kwargs={{...}}' with {word!r} in it"
             say = how.format(brief(setting))
             raise CheckpointError(f"{who} ask {what} for their environment. If you trust it, say so yourself: {say}.")
+
+
+def _names(said: str, word: str) -> bool:
+    """Whether the value of a setting names this module (`word` ends in a colon), or this folder as a whole."""
+    if word.endswith(":"):
+        return re.search(rf"(?<![\w.]){re.escape(word)}\w", said) is not None
+    return (
+        bool(word) and re.search(rf"(?<![^\s'\"\[{{:,]){re.escape(word)}(?=['\"]?\s*(?:$|[,\]}}]))", said) is not None
+    )
 
 
 # Runs of one's own ----------------------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ class Tree:
         self.evaluations: Evaluations = {} if root.evaluations is None else root.evaluations
         self.transitions = Transitions() if root.transitions is None else root.transitions
         self._blocked: list[Node] = []
+        self._waiting = 0  # leaves of the batch that is being gathered
         self.learn(([], self.node), root.evaluation)
         self.grew = False
         self.is_waiting = False
@@ -138,6 +139,7 @@ class Tree:
         path, node = leaf
         self.evaluations[node.position.asked] = evaluation
         node.expand(evaluation)
+        self._waiting = 0
         for blocked in self._blocked:
             blocked.blocked.clear()
         self._blocked.clear()
@@ -153,10 +155,10 @@ class Tree:
         else:
             action, target = puct.most_visited(node), puct.visit_shares(node)
         value = node.exact_value if node.is_solved else node.mean_value
-        if node.is_solved:
-            action = node.best(node.q)
-        elif node.n_alive == 0:  # nothing is left: the policy's own choice
+        if node.n_alive == 0:  # nothing is left: the policy's own choice
             action = int(np.lexsort((node.ranks, -node.log_priors))[0])
+        elif node.is_solved:
+            action = node.best(node.q)
         elif not self.is_training:
             action, value = self._with_plan(action, value)
         return Result(
@@ -188,9 +190,9 @@ class Tree:
             child = node.children[action] or self._grow(path, bonus)
             if child is None:
                 return None
-            if child.is_solved and node.is_exact[action] and self._blocked:  # nothing new but what waits
+            if child.is_solved and (self._blocked and node.is_exact[action] if self.settings.prune else self._waiting):
                 take_back(path)
-                self.is_waiting = True
+                self.is_waiting = True  # nothing new is there, and what is new elsewhere waits
                 return None
             if child.is_solved:
                 back_up(path, child.exact_value)
@@ -239,6 +241,7 @@ class Tree:
         evaluation = self.evaluations.get(node.position.asked)
         if evaluation is None or self.settings.playouts:
             node.is_waiting = True
+            self._waiting += 1
             return path, node
         node.expand(evaluation)
         back_up(path, node.value)
@@ -260,7 +263,7 @@ class Tree:
     def _with_plan(self, action: int, value: float) -> tuple[int, float]:
         """What to do and what it is worth: the best way known to an end, unless the action is known to be as good."""
         node = self.node
-        plan = self.transitions.plan(node.position, self.simulate)
+        plan = self.transitions.plan(node.position, self.simulate, self.deadline)
         if plan is None:
             return action, value
         first, returned = plan

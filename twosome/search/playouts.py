@@ -9,6 +9,7 @@ never more than what can be earned, as long as time is left: a plan is played th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 
 import numpy as np
@@ -58,11 +59,11 @@ class Transitions:
         reward, discount, after = self._outcomes.get((_key(position), action), (0.0, 0.0, None))
         return reward + discount * self._best[after][0] if after in self._best else None
 
-    def plan(self, position: Position, simulate: Simulate) -> tuple[int, float] | None:
+    def plan(self, position: Position, simulate: Simulate, deadline: float = float("inf")) -> tuple[int, float] | None:
         """The first action of the best way known to an end, and the return of the whole, played through.
 
         None where no end is known, or where the way does not hold what it promises: time runs out, or positions that
-        look equal are not.
+        look equal are not. `deadline`: on `time.perf_counter`, when it is given up.
         """
         promised, first = self._best.get(_key(position), UNKNOWN)
         if first < 0:
@@ -70,7 +71,7 @@ class Transitions:
         returned, weight = 0.0, 1.0
         for _ in range(MOST_STEPS):
             action = self._best.get(_key(position), UNKNOWN)[1]
-            if not 0 <= action < len(position.phrases):
+            if not 0 <= action < len(position.phrases) or time.perf_counter() >= deadline:
                 break
             outcome = simulate(position, action)
             returned, weight, position = returned + weight * outcome.reward, weight * outcome.discount, outcome.position

@@ -118,12 +118,14 @@ class Node:
         """Whether the values of all actions that are left are exact; a final position has nothing left."""
         if self.position.is_final:
             return self.is_expanded or not self.position.needs_value
-        return self.n_open == 0 and self.n_alive > 0
+        return self.n_open == 0
 
     @property
     def exact_value(self) -> float:
-        """Of a solved node: the value of its best action, or of the final position."""
-        return self.value if self.position.is_final else float(np.fmax.reduce(self.q))
+        """Of a solved node: the value of its best action, or of the final position; 0 where all are dead ends."""
+        if self.position.is_final:
+            return self.value
+        return float(np.fmax.reduce(self.q)) if self.n_alive else 0.0
 
     @property
     def mean_value(self) -> float:
@@ -197,12 +199,14 @@ def solve(path: Path) -> None:
 
 
 def strike(path: Path) -> tuple[int, int]:
-    """Strike the last edge of a path, and every edge above it whose node has no other left.
+    """Strike the last edge of a path, and every edge above it whose node has no other left, unless it earns something.
 
     Returns how many edges were struck, and how many of them had been visited: plans that were torn down.
     """
     struck = torn_down = 0
     for node, action in reversed(path):
+        if struck and node.rewards[action] > 0:  # what is behind it earns nothing, but it does: exact, and no dead end
+            break
         node.is_struck[action] = True
         node.q[action] = np.nan
         node.n_alive -= 1
