@@ -224,6 +224,17 @@ def test_it_is_never_worse_than_the_policy_alone_whatever_the_critic_says(seed, 
     assert played(game, model, playouts=1, algorithm=algorithm, batch=batch, simulations=simulations) >= alone - 1e-9
 
 
+@BOTH
+def test_nor_where_all_is_known_but_what_the_critic_says_of_a_cut_or_a_failure_is_cheapest(algorithm):
+    cut = {"start": {"win": won(0.5), "dawdle": Edge("late", 0.0, 1, "cut")}}
+    model = Model(cut, {"late": 5.0}, {"start": {"win": 0.6, "dawdle": 0.4}})
+    assert chosen(find(cut, model, algorithm=algorithm)[0]) == "dawdle"  # an end by time goes on in its value
+    assert chosen(find(cut, model, playouts=1, algorithm=algorithm)[0]) == "win"
+    dear = {"start": {"stop": lost(-0.1), "go": won(-10.0)}}
+    assert chosen(find(dear, algorithm=algorithm)[0]) == "go"  # failures are dead ends
+    assert chosen(find(dear, playouts=1, algorithm=algorithm, simulations=8)[0]) == "stop"
+
+
 @pytest.mark.parametrize("algorithm", ["puct", "gumbel"])
 def test_without_them_a_wrong_critic_does_make_it_worse(algorithm):
     """The wrong variant of the law above."""

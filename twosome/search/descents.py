@@ -159,7 +159,7 @@ class Tree:
             action = int(np.lexsort((node.ranks, -node.log_priors))[0])
         elif node.is_solved:
             action = node.best(node.q)
-        elif not self.is_training:
+        if not self.is_training:
             action, value = self._with_plan(action, value)
         return Result(
             action,
