@@ -98,9 +98,16 @@ def test_adapter_off_is_the_base_and_leaves_no_trace():
     with pytest.raises(KeyError), adapter_off(model):
         raise KeyError
     assert [p.requires_grad for p in model.parameters()] == flags
+    with torch.no_grad(), adapter_off(model), adapter_off(model):
+        pass
     assert not torch.allclose(model(input_ids=ids).logits, expected)
     with adapter_off(zoo.model("llama")):
         pass  # a model without adapters is its own base
+    model.base_model.disable_adapter_layers()
+    with adapter_off(model):
+        pass
+    with torch.no_grad():
+        assert torch.equal(model(input_ids=ids).logits, expected)  # what was off before is off after
 
 
 # Quantisation --------------------------------------------------------------------------------------------------

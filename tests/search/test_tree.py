@@ -90,13 +90,20 @@ def test_a_descent_that_came_to_nothing_leaves_no_trace():
 # What the model says --------------------------------------------------------------------------------------------------
 
 
+def said_by(node, log_priors, value):
+    """Tell a node what the model says of it; whether that fits."""
+    evaluation = Evaluation(log_priors, value)
+    node.expand(evaluation)
+    return evaluation.fits(node.position)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 2])
 def test_priors_that_are_no_numbers_become_even_and_are_told(bad, place):
     log_priors = np.log([0.7, 0.2, 0.1])
     log_priors[place] = bad
     here = Node(Position("here", MENU, False, False, None, None))
-    assert not here.expand(Evaluation(log_priors, 0.5))
+    assert not said_by(here, log_priors, 0.5)
     assert here.priors == pytest.approx(1 / 3)
     assert here.value == 0.5
     assert np.isfinite(here.log_priors).all()
@@ -106,15 +113,15 @@ def test_priors_that_are_no_numbers_become_even_and_are_told(bad, place):
 def test_a_value_that_is_no_number_becomes_zero_and_is_told(bad):
     for here in (Node(Position("here", MENU, False, False, None, None)), final(needs_value=True)):
         log_priors = np.log([0.7, 0.2, 0.1])[: len(here.children)]
-        assert not here.expand(Evaluation(log_priors, bad))
+        assert not said_by(here, log_priors, bad)
         assert here.value == 0.0
         assert here.priors == pytest.approx(np.exp(log_priors))
-        assert here.expand(Evaluation(log_priors, 0.5))
+        assert said_by(here, log_priors, 0.5)
 
 
 def test_priors_of_another_menu_become_even():
     here = Node(Position("here", MENU, False, False, None, None))
-    assert not here.expand(Evaluation(np.log([0.5, 0.5]), 0.0))
+    assert not said_by(here, np.log([0.5, 0.5]), 0.0)
     assert here.priors == pytest.approx(1 / 3)
 
 

@@ -89,26 +89,35 @@ def compile_layers(lm: LanguageModel, **options: Any) -> None:
 
 @contextmanager
 def adapter_off(model: LanguageModel) -> Iterator[None]:
-    """The frozen backbone alone. Restores `requires_grad`, which PEFT's own switch leaves changed (PEFT issue 3447)."""
-    if not hasattr(model, "disable_adapter"):
-        yield
-        return
-    flags = [(p, p.requires_grad) for p in model.parameters()]
+    """The frozen backbone alone.
+
+    The switch of every layer is set here: PEFT's own looks through the whole model five times, which takes longer than
+    a small pass, and leaves `requires_grad` changed (PEFT issue 3447).
+    """
+    before = [(layer, layer._disable_adapters) for layer in _wrapped_layers(model)]
     try:
-        with model.disable_adapter():
-            yield
+        for layer, _ in before:
+            layer._disable_adapters = True
+        yield
     finally:
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
+        for layer, was_off in before:
+            layer._disable_adapters = was_off
 
 
 def tuner_layer(model: LanguageModel) -> Any:
     """The first layer that an adapter wraps, None without adapters."""
-    if "peft" not in sys.modules:  # then nothing can be wrapped, and its import would take seconds
-        return None
-    from peft.tuners.tuners_utils import BaseTunerLayer
+    return next(_wrapped_layers(model), None)
 
-    return next((m for m in model.modules() if isinstance(m, BaseTunerLayer)), None)
+
+def _wrapped_layers(model: LanguageModel) -> Iterator[Any]:
+    if "peft" not in sys.modules:  # then nothing can be wrapped, and its import would take seconds
+        return
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper):
+            yield module
 
 
 def adapter_switches(layer: Any) -> object:

@@ -14,7 +14,7 @@ import numpy as np
 
 from twosome.search.descents import Bonus, Leaf, Result, Root, Tree
 from twosome.search.playouts import Playout
-from twosome.search.tree import Evaluation, Node, Position
+from twosome.search.tree import Evaluation, Position
 
 if TYPE_CHECKING:
     from twosome.config.schema import SearchSettings
@@ -63,7 +63,7 @@ def search(
     deadline = np.inf if settings.max_seconds is None else begun + settings.max_seconds
     cost = Cost()
     trees = [Tree(root, settings, rng, is_training=is_training, deadline=deadline) for root in roots]
-    cost.not_finite += sum(_is_not_finite(root.position, root.evaluation) for root in roots)
+    cost.not_finite += sum(not root.evaluation.fits(root.position) for root in roots)
     _play_out([(tree, playout) for tree in trees for playout in tree.playouts(([], tree.node))], model, settings, cost)
     while _may_ask(settings, cost):
         leaves = [(tree, leaf) for tree in trees for leaf in _leaves_of(tree, bonus)]
@@ -97,7 +97,7 @@ def _ask(questions: list[tuple[Tree, Position]], model: Model, cost: Cost) -> No
     answers = model([position for _, position in unknown.values()])
     for (known, position), evaluation in zip(unknown.values(), answers, strict=True):
         known[position.asked] = evaluation
-        cost.not_finite += _is_not_finite(position, evaluation)
+        cost.not_finite += not evaluation.fits(position)
 
 
 def _play_out(playouts: list[tuple[Tree, Playout]], model: Model, settings: SearchSettings, cost: Cost) -> None:
@@ -110,10 +110,6 @@ def _play_out(playouts: list[tuple[Tree, Playout]], model: Model, settings: Sear
         _ask(questions, model, cost)
         for (tree, playout), (_, position) in zip(playouts, questions, strict=True):
             playout.advance(position, tree.evaluations[position.asked])
-
-
-def _is_not_finite(position: Position, evaluation: Evaluation) -> bool:
-    return not Node(position).expand(evaluation)
 
 
 def _leaves_of(tree: Tree, bonus: Bonus | None) -> Iterator[Leaf]:

@@ -49,6 +49,15 @@ class Evaluation(NamedTuple):
     log_priors: np.ndarray
     value: float
 
+    def fits(self, position: Position) -> bool:
+        """Whether all is finite, with one log-probability per action; of a final position only the value counts."""
+        n = len(position.phrases)
+        return bool(np.isfinite(self.value)) and (not n or _is_finite(self.log_priors, n))
+
+
+def _is_finite(log_priors: np.ndarray, n: int) -> bool:
+    return np.shape(log_priors) == (n,) and bool(np.isfinite(log_priors).all())
+
 
 class Node:
     """A position and the statistics of its actions; only the functions of this module change them.
@@ -98,20 +107,16 @@ class Node:
         self.blocked: set[int] = set()
         self.ranks = _ranks(position.phrases)
 
-    def expand(self, evaluation: Evaluation) -> bool:
-        """Note what the model says: even priors, and the value 0, in the place of a NaN or an infinity.
-
-        Returns whether all was finite.
-        """
+    def expand(self, evaluation: Evaluation) -> None:
+        """Note what the model says: even priors, and the value 0, in the place of a NaN or an infinity."""
         n = len(self.children)
-        log_priors, value = np.asarray(evaluation.log_priors, float), float(evaluation.value)
-        is_good = not n or (log_priors.shape == (n,) and bool(np.isfinite(log_priors).all()))
         if n:
-            self.log_priors = log_priors if is_good else np.full(n, -np.log(n))
+            is_good = _is_finite(evaluation.log_priors, n)
+            self.log_priors = np.asarray(evaluation.log_priors, float) if is_good else np.full(n, -np.log(n))
             self.priors = np.exp(self.log_priors)
+        value = float(evaluation.value)
         self.value = value if np.isfinite(value) else 0.0
         self.is_expanded, self.is_waiting = True, False
-        return is_good and bool(np.isfinite(value))
 
     @property
     def is_solved(self) -> bool:
