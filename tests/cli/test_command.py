@@ -29,6 +29,16 @@ def leave(argv: list[str], job=lambda cfg: None) -> int:
         (["-m", "model=hf"], "model.name is missing"),
         (["--cfg", "job", "seed=x"], "expected a whole number"),
         (["seed=1,2"], "seed=1,2"),
+        (["env=5"], "Unknown env '5'"),
+        (["@x=1"], "'@x=1' is no setting"),
+        (["name=${seed}"], "holds an interpolation"),
+        (["--cfg"], "Wrong option: argument --cfg/-c: expected one argument"),
+        (["--info=x"], "Wrong option: argument --info/-i: invalid choice"),
+        (["-m=3", "seed=1"], "Wrong option"),
+        (["seed=1" + "0" * 400], "seed=1000"),
+        (["-m", "ppo.clip=1" + "0" * 400], "ppo.clip=1000"),
+        (["-m", "seed=1" + "0" * 5000], "seed cannot work: expected a number that a float can hold"),
+        (["env.kwargs=" + "{a: " * 500 + "1" + "}" * 500], "nested too deep"),
     ],
 )
 def test_a_mistake_leaves_with_2_and_one_paragraph(argv: list[str], said: str, capfd, tmp_path, monkeypatch):

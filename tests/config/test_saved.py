@@ -9,8 +9,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.faults import paragraph
 from twosome.config.compose import compose
 from twosome.config.names import flat
+from twosome.config.python import as_overrides
 from twosome.config.saved import FREE, LATER_GROUPS, is_free, must_agree, read_settings, saved_settings, to_yaml
 from twosome.config.schema import TrainSettings, conf_dir
 from twosome.errors import CheckpointError, ConfigError
@@ -38,6 +40,75 @@ def test_every_choice_comes_back_equal(choice: str, tmp_path):
     again = saved_settings(written(cfg, tmp_path))
     assert again == cfg
     assert repr(again) == repr(cfg), "1 and 1.0 are equal, and not the same"
+
+
+def nested(levels: int) -> object:
+    inside: object = 1
+    for k in range(levels):
+        inside = {"a": inside} if k % 2 else [inside]
+    return inside
+
+
+CIRCLE: dict = {}
+CIRCLE["a"] = [CIRCLE, CIRCLE]
+REFUSED = [
+    ({"_target_": "os.system"}, "env.kwargs holds a _target_"),
+    ({"worlds": [{"_target_": "os.system"}]}, r"env.kwargs.worlds\[0\] holds a _target_"),
+    ({"a": "${seed}"}, "interpolation"),
+    ({"a": ["${nothing}"]}, "interpolation"),
+    ({"a": "\\${seed}"}, "interpolation"),
+    ({"${a}": 1}, "interpolation"),
+    ({"a": 10**400}, "env.kwargs.a cannot work: expected a number that a float can hold, got one of 4.. digits"),
+    ({"a": nested(48)}, "nested"),
+    ({"a": nested(5000)}, "nested"),
+    ({"a": float("nan")}, "got nan"),
+]
+
+
+@pytest.mark.parametrize(("kwargs", "said"), REFUSED, ids=[str(k) for k in range(len(REFUSED))])
+def test_what_could_not_be_read_again_is_refused_at_the_start_by_both_doors(kwargs, said):
+    """An escaped interpolation would be one in the file."""
+    with pytest.raises(ConfigError, match=said):
+        compose(as_overrides({"env": {"id": "x:Y-v0", "kwargs": kwargs}}))
+    if "4.. digits" not in said:
+        written_out = "{a: " * 500 + "1" + "}" * 500 if "nested" in said else str(kwargs).replace("'", "")
+        for argument in (f"env.kwargs={written_out}", f"++env.kwargs={written_out}"):
+            with pytest.raises(ConfigError) as caught:
+                compose(["env=own", "env.id=x:Y-v0", argument])
+            assert paragraph(str(caught.value)) is None
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"a": nested(47)}, {"a": "0x" + "f" * 500}, {"a": "1" * 500}, {"a": "1:30"}, {"$": "$"}]
+)
+def test_what_looks_odd_and_can_be_read_again_is_taken(kwargs, tmp_path):
+    cfg = compose(as_overrides({"env": {"id": "x:Y-v0", "kwargs": kwargs}}))
+    assert cfg.env.kwargs == kwargs
+    assert saved_settings(written(cfg, tmp_path)) == cfg
+
+
+def test_a_circle_is_no_setting():
+    for settings_ in ({"env": {"id": "x:Y-v0", "kwargs": CIRCLE}}, {"ppo": CIRCLE}, {"seed": CIRCLE["a"]}):
+        with pytest.raises(ConfigError, match=r"nested|entries"):
+            as_overrides(settings_)
+
+
+LONG = ["1" * 400, "1" * 5000, "0x" + "f" * 5000, "1" + ":1" * 60_000, "1" + ":1" * 60_000 + ".5", "1" + "_" * 50_000]
+
+
+@pytest.mark.parametrize("number", LONG, ids=[f"{number:.5}" for number in LONG])
+@pytest.mark.parametrize("key", ["seed", "clip"])
+def test_a_number_that_no_float_holds_is_refused_before_it_is_made(base, tmp_path, key, number):
+    text = written(base, tmp_path).read_text()
+    for line in ("seed: 0", "clip: 0.2"):
+        assert text.count(f"{line}\n") == 1
+        if line.startswith(key):
+            (tmp_path / "config.yaml").write_text(text.replace(line, f"{key}: {number}"))
+    with pytest.raises(CheckpointError, match="digits"):
+        read_settings(tmp_path / "config.yaml")
+    with pytest.raises(ConfigError) as caught:
+        compose([f"{'ppo.' if key == 'clip' else ''}{key}={number[:5000]}"])
+    assert paragraph(str(caught.value)) is None
 
 
 # A saved config holds no interpolation, so no "$"; of control characters line ends and tabs alone.

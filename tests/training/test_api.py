@@ -76,12 +76,29 @@ def test_a_policy_acts_in_an_environment(run):
         ({"env": {"id": "x:Y-v0", "kwargs": {"it's": 1}}}, "is no key of a setting"),
         ({"env": {"id": "x:Y-v0", "kwargs": {"true": 1}}}, "is no key of a setting"),
         ({"env": {"id": "x:Y-v0", "kwargs": {None: 1}}}, "None is no key of a setting"),
+        ({"env": 5}, "Unknown env '5'"),
+        ({"env": True}, "Unknown env 'true'"),
+        ({"@x": 1}, "'@x=1' is no setting"),
+        ({"seed": 10**400}, "seed cannot work: expected a number that a float can hold"),
+        ({"ppo": {"clip": -(10**5000)}}, "ppo.clip cannot work"),
+        ({"policy": {"prompt": "${seed} {scene}"}}, "policy.prompt holds an interpolation"),
+        ({"policy": {"temperature": 1e-320}}, "policy.temperature=1e-320 cannot work: expected"),
+        ({"overrides": [1]}, "overrides=[1] cannot work: expected a list of texts"),
+        ({"overrides": None}, "overrides=None cannot work"),
+        ({"overrides": "seed=1"}, "overrides='seed=1' cannot work"),
+        ({"overrides": ["name=${seed}"]}, "holds an interpolation"),
     ],
 )
 def test_a_mistake_is_raised_and_not_an_exit(settings, said):
     with pytest.raises(ConfigError) as caught:
         twosome.train(**settings)
     assert said in str(caught.value)
+
+
+def test_overrides_of_what_is_loaded_are_texts(run):
+    for overrides, said in (([1], "a list of texts"), (None, "a list of texts"), (["name=${seed}"], "interpolation")):
+        with pytest.raises(ConfigError, match=said):
+            twosome.load(run.folder, overrides=overrides)
 
 
 def test_a_fault_of_the_world_is_raised():

@@ -139,6 +139,29 @@ def test_a_finished_run_is_extended_by_the_command_that_it_names(finished, tmp_p
     assert saved_settings(folder / "config.yaml").resume is None
 
 
+@pytest.mark.parametrize(
+    "summary",
+    [
+        *({"best": {}}, {"best": {"greedy": "x"}}, {"best": {"greedy": 10**400}}, {"best": [1]}, {"best": None}, [], 3),
+        *(
+            {"env_steps": -1, "best": {"greedy": None}},
+            {"env_steps": 10**4000},
+            {"env_steps": True},
+            {"env_steps": "x"},
+        ),
+    ],
+    ids=lambda summary: f"{str(summary)[:30]}",
+)
+def test_a_damaged_summary_is_told_in_one_paragraph(finished, tmp_path, summary):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(ConfigError, match="holds a finished run of 0 steps") as refused:
+        open_run(compose([*SMALL, "env.optimum=0.9", f"run_dir={folder}"]))
+    assert len(str(refused.value)) < 1000
+    open_run(compose([f"resume={folder}", "total_steps=1024"])).close()
+
+
 def test_an_extended_run_that_was_killed_goes_on(finished, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)

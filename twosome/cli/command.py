@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from twosome.config.compose import checked, compose_command, prepared, register
-from twosome.config.hydra_errors import explain
+from twosome.config.hydra_errors import UNREADABLE, explain
 from twosome.config.names import near
 from twosome.config.schema import conf_dir, known_names
 from twosome.errors import (
@@ -117,6 +117,20 @@ def _run(config_name: str, job: Job, argv: list[str], after: After | None) -> No
         job(compose_command(argv, config_name))
 
 
+def _must_be_options(options: list[str]) -> None:
+    """Raise `ConfigError` for options of Hydra that lack their value, or have a wrong one."""
+    import argparse
+
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        parser.parse_args(options)
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"Wrong option: {error}. Settings are written without dashes, as key=value.") from None
+
+
 def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None) -> None:
     """Hydra's own command line: `--help`, `--cfg job`, `--config-dir` for own settings, `-m` for several runs."""
     import hydra
@@ -124,9 +138,15 @@ def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    has_begun = False
+
     def checked_job(cfg: DictConfig) -> object:
+        nonlocal has_begun
         overrides = list(HydraConfig.get().overrides.task)
-        result = job(checked(cfg, overrides, config_name))
+        settings = checked(cfg, overrides, config_name)
+        has_begun = True
+        result = job(settings)
+        has_begun = False
         results.append((overrides, result))
         return result
 
@@ -139,6 +159,7 @@ def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None
     for before, argument in zip(["", *argv], argv, strict=False):
         is_setting = "=" in argument and not argument.startswith("-") and before not in WITH_VALUE
         (overrides if is_setting else options).append(argument)
+    _must_be_options(options)
     arguments, sys.argv = sys.argv, [f"twosome-{config_name}", *prepared(overrides, config_name), *options]
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands us the error itself, to be told in one paragraph
@@ -147,6 +168,10 @@ def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None
     except TwosomeError:
         raise
     except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, overrides, config_name)) from None
+    except UNREADABLE as error:
+        if has_begun:
+            raise
         raise ConfigError(explain(error, overrides, config_name)) from None
     else:
         if after is not None and len(results) > 1:

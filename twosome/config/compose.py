@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from twosome.config.check import check_asked, check_eval, check_inspect, check_known, check_play, check_train
-from twosome.config.hydra_errors import check_override, explain
+from twosome.config.hydra_errors import UNREADABLE, check_override, explain
 from twosome.config.names import key_of, renamed_overrides
 from twosome.config.python import quoted, quoted_entries
-from twosome.config.saved import continued
+from twosome.config.saved import continued, must_come_back
 from twosome.config.schema import SCHEMAS, TrainSettings, conf_dir
 from twosome.errors import ConfigError
 
@@ -47,7 +47,7 @@ def compose_command(overrides: list[str], config_name: str) -> Any:
         return checked(cfg, overrides, config_name)
     except ConfigError:
         raise
-    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+    except (HydraException, OmegaConfBaseException, *UNREADABLE) as error:
         raise ConfigError(explain(error, overrides, config_name)) from None
 
 
@@ -146,7 +146,9 @@ def checked(cfg: DictConfig, overrides: list[str], config_name: str) -> Any:
     made = OmegaConf.to_object(cfg)
     CHECKS[config_name](made)
     if isinstance(made, TrainSettings):
-        made = made if made.resume is None else _resumed(made, overrides)
+        if made.resume is not None:
+            made = _resumed(made, overrides)
+        must_come_back(made)
         check_asked(made, {key_of(o) for o in overrides})
     return made
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from twosome.config.names import RENAMED_VALUES, near
-from twosome.errors import ConfigError
+from twosome.errors import ConfigError, brief
 
 
 class Constraint(NamedTuple):
@@ -28,15 +28,20 @@ def setting(*constraints: Constraint, default: Any = dataclasses.MISSING) -> Any
     return dataclasses.field(default=default, metadata={"constraints": constraints})
 
 
+def is_finite(x: float) -> bool:
+    """Whether a number is one that a float holds: no NaN, no infinity, no integer beyond."""
+    return abs(x) <= sys.float_info.max
+
+
 def above(low: float) -> Constraint:
     """A finite number above `low`."""
-    return Constraint(f"a finite number above {low:g}", lambda x: math.isfinite(x) and x > low)
+    return Constraint(f"a finite number above {low:g}", lambda x: is_finite(x) and x > low)
 
 
 def at_least(low: float, why: str = "") -> Constraint:
     """A finite number of `low` or more."""
     expected = f"{low:g} or more: {why}" if why else f"a finite number, {low:g} or more"
-    return Constraint(expected, lambda x: math.isfinite(x) and x >= low)
+    return Constraint(expected, lambda x: is_finite(x) and x >= low)
 
 
 def at_most(high: float) -> Constraint:
@@ -51,12 +56,12 @@ def below(high: float, why: str) -> Constraint:
 
 def finite() -> Constraint:
     """Any number but a NaN or an infinity."""
-    return Constraint("a finite number", math.isfinite)
+    return Constraint("a finite number", is_finite)
 
 
 def fraction() -> Constraint:
     """A number from 0 to 1."""
-    return Constraint("a number from 0 to 1", lambda x: math.isfinite(x) and 0 <= x <= 1)
+    return Constraint("a number from 0 to 1", lambda x: is_finite(x) and 0 <= x <= 1)
 
 
 def one_of(*choices: str) -> Constraint:
@@ -75,7 +80,7 @@ def check_fields(settings: Any, prefix: str = "") -> None:
 
 def refuse(key: str, value: object, expected: str) -> None:
     """Raise the `ConfigError` of a value that cannot work."""
-    raise ConfigError(f"{key}={value} cannot work: expected {expected}.")
+    raise ConfigError(f"{key}={brief(value)} cannot work: expected {expected}.")
 
 
 def _constrained(settings: Any, prefix: str) -> Iterator[tuple[str, Any, tuple[Constraint, ...]]]:

@@ -9,13 +9,22 @@ import typing
 from typing import Any
 
 from twosome.config.names import RENAMED_KEYS, key_of, near
+from twosome.config.python import READ_AS_ANOTHER
 from twosome.config.schema import SCHEMAS, conf_dir, known_names, nested_schema
+from twosome.errors import brief
 
+UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)  # what they raise besides their own
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
 def explain(error: Exception, overrides: list[str], config_name: str = "train") -> str:
     """Hydra's error message in one paragraph, with the nearest valid name."""
+    if long := next((o for o in overrides if re.search(r"\d{4300}", o)), None):
+        return f"{brief(key_of(long))} cannot work: expected a number that a float can hold, got thousands of digits."
+    if isinstance(error, RecursionError):
+        return (
+            f"The settings are nested too deep: {error}. Give what is deep to the environment as a file, or as a text."
+        )
     text = " ".join(str(error.__cause__ or error).split())
     if missing := re.search(r"Could not find '(\w+)/([^']*)'", str(error)):
         return _unknown_option(missing.group(1), missing.group(2))
@@ -39,6 +48,13 @@ def check_override(override: str, config_name: str) -> str | None:
     if not equals or not key.strip():
         hint = near(key_of(override), known_names(config_name))
         return f"{override!r} is no setting: expected key=value, such as seed=1.{hint}"
+    if not key_of(override) or "@" in key:
+        return f"{brief(override)!r} is no setting: expected key=value, such as seed=1; none has an @ in its name."
+    if "${" in override and not key.lstrip("+").startswith("hydra"):
+        return (
+            f"{brief(override)!r} holds an interpolation (${{...}}), and what is given is taken as it is: give the "
+            "value itself."
+        )
     if override.startswith("~"):
         return f"{override!r} would remove a setting; a setting can be changed, or set to null where it may be."
     group = key_of(override)
@@ -46,7 +62,12 @@ def check_override(override: str, config_name: str) -> str | None:
     if group not in re.findall(r"^  - (\w+):", text, flags=re.MULTILINE):
         return None  # a setting, as `env` is one of `twosome-eval env=[a,b]`
     is_several = "[" in value and group != "experiment"  # experiments may be laid over each other
-    return _unknown_option(group, value) if is_several or value.strip() in ("", "null", "None") else None
+    return _unknown_option(group, value) if is_several or _is_no_name(value) else None
+
+
+def _is_no_name(value: str) -> bool:
+    """Whether Hydra reads a value as something else than text."""
+    return value.strip() in ("", "None") or READ_AS_ANOTHER.fullmatch(value.strip()) is not None
 
 
 def _wrong_value(full: str, text: str, overrides: list[str], config_name: str) -> str:
@@ -56,7 +77,7 @@ def _wrong_value(full: str, text: str, overrides: list[str], config_name: str) -
     given = next((o.split("=", 1)[1] for o in overrides if key_of(o) == full and "=" in o), None)
     said = re.search(r"Value '(.*?)'(?: of type| is not)", text)
     got = given if given is not None else said.group(1) if said else ""
-    return f"{full}={got} cannot work: expected {expected}."
+    return f"{full}={brief(got)} cannot work: expected {expected}."
 
 
 def _unknown_option(group: str, name: str) -> str:

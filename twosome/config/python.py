@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from twosome.config.check import check_plain
 from twosome.config.schema import conf_dir
 from twosome.errors import ConfigError, brief
 
@@ -25,6 +26,7 @@ def as_overrides(settings: Mapping[str, Any]) -> list[str]:
     >>> as_overrides({"env": "my_module:MyWorld-v0", "model": "tiny", "log": {"stop_at": None}})
     ['env=own', 'env.id=my_module:MyWorld-v0', 'model=tiny', 'log.stop_at=null']
     """
+    check_plain(settings)
     found: list[str] = []
     for key, value in settings.items():
         value = str(value) if isinstance(value, Path) else value
@@ -39,6 +41,14 @@ def as_overrides(settings: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def as_texts(overrides: object) -> list[str]:
+    """Overrides as on the command line. Raises `ConfigError` for anything but a list of texts."""
+    if isinstance(overrides, (list, tuple)) and all(isinstance(entry, str) for entry in overrides):
+        return list(overrides)
+    got = brief(repr(overrides), 80)
+    raise ConfigError(f"overrides={got} cannot work: expected a list of texts such as ['model.device=cpu'].")
+
+
 def literal(value: Any) -> str:
     """A value as Hydra's command line spells it. Raises `ConfigError` for one that no setting can have.
 
@@ -49,8 +59,10 @@ def literal(value: Any) -> str:
         value = value.tolist()
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, (int, float)):
-        return repr(value)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)
     if isinstance(value, (str, Path)):
         text = str(value)
         return text if PLAIN.fullmatch(text) and text.lower() not in CONSTANTS else quoted(text)

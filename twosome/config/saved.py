@@ -9,22 +9,23 @@ module named by an environment's id), it is refused until the user's own command
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from twosome import files
-from twosome.config.check import check_known, check_train
-from twosome.config.hydra_errors import explain
+from twosome.config.check import DEEPEST, check_known, check_plain, check_train
+from twosome.config.hydra_errors import UNREADABLE, check_override, explain
 from twosome.config.names import flat, key_of, renamed_overrides, renamed_settings
 from twosome.config.schema import TrainSettings, conf_dir
 from twosome.config.trust import must_be_trusted
 from twosome.errors import CheckpointError, ConfigError
 
 FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
+LONG_NUMBER = re.compile(r"[-+]?0x[\da-fA-F_]{400,}|[-+]?\d[\db_:.]{400,}")  # also in hexadecimal, and with base 60
 LATER_GROUPS = ("search", "expert_iteration")  # of conf/: older runs lack them, and take their defaults
-DEEPEST = 50  # collections within each other; a parser of Python takes minutes over a million brackets
 
 
 def to_yaml(cfg: TrainSettings) -> str:
@@ -32,6 +33,26 @@ def to_yaml(cfg: TrainSettings) -> str:
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(OmegaConf.structured(cfg), resolve=True)
+
+
+def must_come_back(cfg: TrainSettings) -> str:
+    """The settings of a run as text. Raises `ConfigError` where a reader of it would refuse them, or find others."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    text = to_yaml(cfg)
+    if (size := len(text.encode("utf-8", "backslashreplace"))) > files.LARGEST_YAML:
+        raise ConfigError(
+            f"The settings take {size} bytes, of which {files.LARGEST_YAML} can be read again. Give what is long "
+            "(env.kwargs?) to the environment as a file."
+        )
+    try:
+        again = _typed(_parsed(text, "The settings"))
+    except (CheckpointError, OmegaConfBaseException, ConfigError, *UNREADABLE) as error:
+        raise ConfigError(f"The settings of this run could not be read again: {explain(error, [])}") from error
+    old, new = flat(asdict(cfg)), flat(asdict(again))
+    if changed := [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]:
+        raise ConfigError(f"The settings of this run would be read again as others: {_change(changed[0], old, new)}.")
+    return text
 
 
 def saved_settings(path: Path, overrides: Sequence[str] = (), *, runs_environment: bool = False) -> TrainSettings:
@@ -48,12 +69,14 @@ def saved_settings(path: Path, overrides: Sequence[str] = (), *, runs_environmen
         check_known(data)
         cfg = _typed(data)
         check_train(cfg)
-    except (OmegaConfBaseException, ConfigError, ValueError, TypeError, AttributeError) as error:
+    except (OmegaConfBaseException, ConfigError, *UNREADABLE) as error:
         raise CheckpointError(f"The settings in {path} cannot be used: {explain(error, [])}") from error
+    if problem := next(filter(None, (check_override(text, "train") for text in overrides)), None):
+        raise ConfigError(problem)
     if overrides:
         try:
             cfg = _typed(data, renamed_overrides(overrides))
-        except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+        except (OmegaConfBaseException, *UNREADABLE) as error:
             raise ConfigError(explain(error, list(overrides))) from None
         check_train(cfg)
     must_be_trusted(cfg, overrides, path, runs_environment=runs_environment)
@@ -62,31 +85,34 @@ def saved_settings(path: Path, overrides: Sequence[str] = (), *, runs_environmen
 
 def read_settings(path: Path) -> dict[str, Any]:
     """A saved config as plain data: no tag, anchor, interpolation or `_target_`. Raises `CheckpointError`."""
+    return renamed_settings(_parsed(files.read_text(path), str(path)), str(path))
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    """The same of a text."""
     import yaml
 
-    text = files.read_text(path)
     depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
-                raise CheckpointError(
-                    f"{path} is nested more than {DEEPEST} deep, which a saved config never is; refused."
-                )
+                raise CheckpointError(f"{where} is nested more than {DEEPEST} deep, which a saved config never is.")
+            if getattr(event, "implicit", None) == (True, False) and LONG_NUMBER.fullmatch(event.value):  # unquoted
+                raise CheckpointError(f"{where} holds a number of hundreds of digits, which a saved config never does.")
             is_alias = isinstance(event, yaml.AliasEvent)
             if is_alias or getattr(event, "anchor", None) or getattr(event, "tag", None):  # of some kinds of event
-                raise CheckpointError(f"{path} holds YAML anchors or tags, which a saved config never does; refused.")
+                raise CheckpointError(f"{where} holds YAML anchors or tags, which a saved config never does.")
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not YAML that can be read: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
+        raise CheckpointError(f"{where} is not YAML that can be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
-        raise CheckpointError(f"{path} holds no settings, expected a mapping of names to values.")
-    for key, value in flat(data).items():
-        if "${" in f"{key}{value}" or "_target_" in key.split("."):
-            raise CheckpointError(
-                f"{path} holds an interpolation or a _target_ at {key!r}, which a saved config never does; refused."
-            )
-    return renamed_settings(data, str(path))
+        raise CheckpointError(f"{where} holds no settings, expected a mapping of names to values.")
+    try:
+        check_plain(data)
+    except ConfigError as error:
+        raise CheckpointError(f"{where} cannot be used: {error}") from error
+    return data
 
 
 def must_agree(folder: Path, cfg: TrainSettings) -> None:
@@ -151,7 +177,7 @@ def _saved(path: Path) -> TrainSettings:
     data = read_settings(path)
     try:
         return _typed(data)
-    except (OmegaConfBaseException, ValueError, TypeError, AttributeError) as error:
+    except (OmegaConfBaseException, *UNREADABLE) as error:
         raise CheckpointError(f"The settings in {path} cannot be used: {explain(error, [])}") from error
 
 

@@ -25,7 +25,7 @@ class EnvSettings:
     kwargs: dict[str, Any]
     gamma: float = setting(fraction())
     optimum: float | None = setting(finite())
-    step_seconds: float | None = setting(above(0), at_most(1e6), default=None)
+    step_seconds: float | None = setting(at_least(0.01), at_most(1e6), default=None)
 
 
 @dataclass(kw_only=True)
@@ -70,7 +70,7 @@ class PolicySettings:
     menus_per_row: int = setting(above(0), at_most(2**20))
     reuse: list[str] = setting(one_of("distributions", "decisions", "features"))
     reuse_capacity: int = setting(above(0), at_most(2**26))
-    temperature: float = setting(above(0), default=1.0)
+    temperature: float = setting(at_least(1e-6), at_most(1e6), default=1.0)
     chat: bool = False
     system: str | None = None
 

@@ -13,7 +13,7 @@ from twosome import files
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.checkpoint_folder import MANIFEST, newest_good, verify
 from twosome.config.compose import compose
-from twosome.config.python import quoted
+from twosome.config.python import as_texts, quoted
 from twosome.config.saved import saved_settings
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import must_be_trusted
@@ -64,7 +64,7 @@ def load_with_settings(
 
 def find(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Sequence[str] = ()) -> Found:
     """Look at where a policy lies, without loading it: whether it is whole, and its settings. Raises as `load` does."""
-    path = files.user_path(str(path_or_name), "checkpoint")
+    path, overrides = files.user_path(str(path_or_name), "checkpoint"), as_texts(overrides)
     if (path / "checkpoints").is_dir():
         path = checkpoint_of(path, checkpoint)
     if (path / MANIFEST).is_file():

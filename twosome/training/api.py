@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twosome import files
 from twosome.config.compose import compose
-from twosome.config.python import as_overrides
+from twosome.config.python import as_overrides, as_texts
 from twosome.errors import CheckpointError, ConfigError
 from twosome.training.start import start
 
@@ -40,7 +40,7 @@ def train(
     """
     named = {"env": env, "model": model} | settings
     chosen = {key: value for key, value in named.items() if value is not None or key not in ("env", "model")}
-    cfg = compose([*as_overrides(chosen), *overrides])
+    cfg = compose([*as_overrides(chosen), *as_texts(overrides)])
     if cfg.plan:
         raise ConfigError("plan=True trains nothing, so there is no run to return: use twosome-train plan=true.")
     return TrainedRun(start(cfg).folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twosome import checkpoint_folder, files, tensor_files
-from twosome.config.saved import must_agree, to_yaml
+from twosome.config.saved import must_agree, must_come_back
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import SIGNATURE, sign
-from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, EnvironmentFault, brief, number
+from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, EnvironmentFault, brief, counter, number
 from twosome.terminal import say
 from twosome.training.progress import goal_of
 from twosome.versions import versions
@@ -202,17 +204,16 @@ def _reopen(run: Run) -> None:
     """A finished run goes on: its summary stays under another name, its settings are today's."""
     assert run.checkpoint is not None
     step = run.checkpoint.name.removeprefix("step-")
-    files.write_text(run.folder / CONFIG, to_yaml(dataclasses.replace(run.cfg, resume=None)))
+    files.write_text(run.folder / CONFIG, must_come_back(dataclasses.replace(run.cfg, resume=None)))
     (run.folder / "summary.json").rename(run.folder / f"summary-{step}.json")
 
 
 def _must_go_on(folder: Path, cfg: TrainSettings) -> None:
     """Refuse a finished run, unless `resume` asks for more of it. Raises `CheckpointError`, `ConfigError`."""
     summary = files.read_json(folder / "summary.json")
-    done, best = (summary.get(key) if isinstance(summary, dict) else None for key in ("env_steps", "best"))
-    steps = done if isinstance(done, int) else 0
+    steps, greedy = _steps_and_best(summary)
     goal = goal_of(cfg)
-    came_there = goal is not None and isinstance(best, dict) and number(best.get("greedy"), "best.greedy") >= goal
+    came_there = goal is not None and greedy >= goal
     if cfg.resume is not None and steps < cfg.total_steps and not came_there:
         return
     more = " log.stop_at=null" if came_there else ""
@@ -223,16 +224,20 @@ def _must_go_on(folder: Path, cfg: TrainSettings) -> None:
     )
 
 
+def _steps_and_best(summary: Any) -> tuple[int, float]:
+    """Steps and best greedy return of a summary; 0 and -inf in the place of what a damaged one does not tell."""
+    steps, greedy = 0, -math.inf
+    with contextlib.suppress(*INVALID_CONTENT):
+        steps = counter(summary["env_steps"], "env_steps")
+        greedy = number(summary["best"]["greedy"], "best.greedy")
+    return steps, greedy
+
+
 def _start(folder: Path, cfg: TrainSettings) -> Path | None:
     """A run by its command line: the checkpoint to continue from, None where it begins."""
     if (folder / CONFIG).exists():
         return _good_checkpoint(folder)
-    text = to_yaml(cfg)
-    if len(text.encode()) > files.LARGEST_YAML:
-        raise ConfigError(
-            f"The settings take {len(text.encode())} bytes, of which {files.LARGEST_YAML} can be read again. Give what "
-            "is long (env.kwargs?) to the environment as a file."
-        )
+    text = must_come_back(cfg)
     files.write_json(folder / "environment.json", versions())
     sign(folder, cfg.env)
     files.write_text(folder / CONFIG, text)
