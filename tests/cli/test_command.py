@@ -32,6 +32,8 @@ def leave(argv: list[str], job=lambda cfg: None) -> int:
         (["env=5"], "Unknown env '5'"),
         (["@x=1"], "'@x=1' is no setting"),
         (["name=${seed}"], "holds an interpolation"),
+        (["-m", "name=${nothing}"], "'nothing' not found"),
+        (["-m", "env.kwargs={a: {_target_: x}}"], "env.kwargs.a holds a _target_"),
         (["--cfg"], "Wrong option: argument --cfg/-c: expected one argument"),
         (["--info=x"], "Wrong option: argument --info/-i: invalid choice"),
         (["-m=3", "seed=1"], "Wrong option"),

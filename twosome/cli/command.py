@@ -143,9 +143,9 @@ def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None
     def checked_job(cfg: DictConfig) -> object:
         nonlocal has_begun
         overrides = list(HydraConfig.get().overrides.task)
-        settings = checked(cfg, overrides, config_name)
+        made = checked(cfg, overrides, config_name)
         has_begun = True
-        result = job(settings)
+        result = job(made)
         has_begun = False
         results.append((overrides, result))
         return result
@@ -160,7 +160,9 @@ def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None
         is_setting = "=" in argument and not argument.startswith("-") and before not in WITH_VALUE
         (overrides if is_setting else options).append(argument)
     _must_be_options(options)
-    arguments, sys.argv = sys.argv, [f"twosome-{config_name}", *prepared(overrides, config_name), *options]
+    is_sweep = any(option in ("-m", "--multirun") for option in options)
+    settings = prepared(overrides, config_name, is_sweep=is_sweep)
+    arguments, sys.argv = sys.argv, [f"twosome-{config_name}", *settings, *options]
     full_error = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # hands us the error itself, to be told in one paragraph
     try:

@@ -81,10 +81,10 @@ def register() -> None:
         ConfigStore.instance().store(name=f"{name}_settings", node=schema)
 
 
-def prepared(overrides: list[str], config_name: str) -> list[str]:
+def prepared(overrides: list[str], config_name: str, *, is_sweep: bool = False) -> list[str]:
     """A command line as Hydra takes it, old names replaced. Raises `ConfigError` for what is no setting at all."""
     for override in overrides:
-        if problem := check_override(override, config_name):
+        if problem := check_override(override, config_name, is_sweep=is_sweep):
             raise ConfigError(problem)
     overrides = renamed_overrides([quoted_entries(o) if o.startswith("overrides=") else o for o in overrides])
     if config_name == "eval":  # any number of worlds; to Hydra `env=` would be the choice of one file

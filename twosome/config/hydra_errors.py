@@ -32,6 +32,8 @@ def explain(error: Exception, overrides: list[str], config_name: str = "train") 
         name = key.group(1) or key.group(2)
         of_override = next((key_of(o) for o in overrides if name in key_of(o).split(".")), None)
         return _unknown_setting(of_override or _full_key(str(error)) or name, config_name)
+    if "nterpolation" in text:
+        return f"{_full_key(text) or 'A setting'} cannot be filled in: {text.split(' full_key')[0]}."
     if full := _full_key(str(error.__cause__ or error)):
         return _wrong_value(full, text, overrides, config_name)
     culprit = getattr(error, "override", None)  # of Hydra's OverrideParseException alone
@@ -42,18 +44,21 @@ def explain(error: Exception, overrides: list[str], config_name: str = "train") 
     return text.split(" See http")[0]
 
 
-def check_override(override: str, config_name: str) -> str | None:
-    """What is wrong with an argument, of what Hydra would say badly or not at all; None where it may be fine."""
+def check_override(override: str, config_name: str, *, is_sweep: bool = False) -> str | None:
+    """What is wrong with an argument, of what Hydra would say badly or not at all; None where it may be fine.
+
+    `is_sweep`: it is of several runs at once, of each of which `${seed}` takes the own value.
+    """
     key, equals, value = override.partition("=")
     if not equals or not key.strip():
         hint = near(key_of(override), known_names(config_name))
         return f"{override!r} is no setting: expected key=value, such as seed=1.{hint}"
     if not key_of(override) or "@" in key:
         return f"{brief(override)!r} is no setting: expected key=value, such as seed=1; none has an @ in its name."
-    if "${" in override and not key.lstrip("+").startswith("hydra"):
+    if "${" in override and not is_sweep and not key.lstrip("+").startswith("hydra"):
         return (
-            f"{brief(override)!r} holds an interpolation (${{...}}), and what is given is taken as it is: give the "
-            "value itself."
+            f"{brief(override)!r} holds an interpolation (${{...}}), which only several runs at once (-m) take: "
+            "give the value itself."
         )
     if override.startswith("~"):
         return f"{override!r} would remove a setting; a setting can be changed, or set to null where it may be."
