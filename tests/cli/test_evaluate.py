@@ -59,7 +59,7 @@ def test_a_run_brings_its_world_and_what_is_known_of_it(short_run):
     assert result["environment"] == "FoodPreparation-v0"
     assert result["env_steps"] == 128
     assert result["eval_before"]["greedy"]["episodes"] == 1
-    assert (short_run / f"report_{short_run.name}_own.html").is_file()
+    assert (short_run / f"report_{short_run.name}_FoodPreparation-v0.html").is_file()
 
 
 def test_a_world_of_ones_own_and_plain_settings_of_the_model(short_run, tmp_path, monkeypatch):
@@ -203,7 +203,8 @@ def test_reports_of_equal_names_are_several_files(short_run, tmp_path):
     sources = ",".join(map(str, (short_run, other, *checkpoints)))
     main([f"checkpoint=[{sources}]", "episodes=1", "report=true", "report_episodes=1", f"out={tmp_path / 'out'}"])
     assert sorted(p.name for p in (tmp_path / "out").glob("*.html")) == sorted(
-        f"report_{label}_own.html" for label in ("run", "run_2", "run_step-00000128", "run_step-00000128_2")
+        f"report_{label}_FoodPreparation-v0.html"
+        for label in ("run", "run_2", "run_step-00000128", "run_step-00000128_2")
     )
 
 
@@ -249,7 +250,7 @@ def test_cells_that_a_spreadsheet_would_compute_are_texts(tmp_path):
     result = {how: {"episodes": 1, "return_mean": 0.5, "success_rate": 1.0, "length_mean": 3.0} for how in HOW}
     for e in result.values():
         e |= {"return_interval": (0.4, 0.6), "success_interval": (0.9, 1.0)}
-    result |= {"checkpoint": '=HYPERLINK("http://x")', "environment": "@SUM(1)", "optimum": None}
+    result |= {"checkpoint": '=HYPERLINK("http://x")', "environment": "@SUM(1)", "optimum": None, "search": None}
     write_results(tmp_path, [result])
     row = rows_of(tmp_path)[0]
     assert (row["checkpoint"], row["environment"]) == ('\'=HYPERLINK("http://x")', "'@SUM(1)")
@@ -267,8 +268,26 @@ def test_the_picture_has_the_optimum_at_every_bar_that_has_one(tmp_path, monkeyp
     row = {"return": 0.0, "return_low": 0.0, "return_high": 0.0}
     known = [row | {"environment": "a", "policy": p, "optimum": 0.9} for p in ("greedy", "sampled", "random")]
     unknown = [row | {"environment": "b", "policy": p, "optimum": None} for p in ("greedy", "sampled", "random")]
-    evaluate_output._draw([*unknown, *known], tmp_path / "eval.png")
+    evaluate_output._draw([*unknown, *known], tmp_path / "eval.png", "puct, 32 simulations")
     [axes] = drawn[0].axes
     [lines] = [c for c in axes.collections if c.get_label() == "optimum"]
     assert [segment[0][1] for segment in lines.get_segments()] == [0.9] * 3
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["optimum"]
+    assert axes.get_title(loc="right") == "puct, 32 simulations"
+
+
+def test_an_earlier_evaluation_is_kept_and_a_table_names_its_search(short_run, tmp_path, capsys):
+    common = [f"checkpoint={short_run}", "episodes=1", f"out={tmp_path}"]
+    main(common)
+    alone = capsys.readouterr().out
+    assert "step-00000128 (" in alone
+    assert "simulations" not in alone
+    ahead = ["search.simulations=4", "search.algorithm=gumbel", "report=true", "report_episodes=1"]
+    main([*common, *ahead])
+    assert "gumbel, 4 simulations" in capsys.readouterr().out
+    assert {r["search"] for r in rows_of(tmp_path)} == {"gumbel, 4 simulations", ""}
+    assert json.loads((tmp_path / "eval.json").read_text())["search"]["simulations"] == 4
+    [earlier] = tmp_path.glob("eval_*.json")
+    assert json.loads(earlier.read_text())["search"] is None
+    assert sorted(p.suffix for p in tmp_path.glob("eval_*")) == [".csv", ".json", ".png"]
+    assert (tmp_path / f"report_{short_run.name}_FoodPreparation-v0_4_simulations.html").is_file()

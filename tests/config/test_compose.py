@@ -85,6 +85,16 @@ def test_what_is_plain_is_checked():
         (["seed=abc"], "seed=abc cannot work: expected a whole number"),
         (["seed=1.5"], "seed=1.5 cannot work: expected a whole number"),
         (["seed=true"], "seed=true cannot work: expected a whole number"),
+        (["total_steps=1e5"], "total_steps=1e5 cannot work: expected a whole number in digits, 100000."),
+        (["total_steps=1.5e1"], "total_steps=1.5e1 cannot work: expected a whole number in digits, 15."),
+        (["ppo.clip=x1e5"], "ppo.clip=x1e5 cannot work: expected a number."),
+        (["env=CartPole-v1"], "env=own env.id=CartPole-v1. An environment of numbers"),
+        (["env=mine:World-v0"], "as in: env=own env.id=mine:World-v0"),
+        (["env.id=mine:World-v0"], "its optimum 0.9205180925641948 too. Add env=own"),
+        (
+            ["search.playouts=1"],
+            "search.playouts does nothing here, since search.simulations=0 is no search. Add method=",
+        ),
         (["log.tensorboard=maybe"], "expected true or false"),
         (["ppo.value_clip=abc"], "expected a number, or null"),
         (["ppo.actor=null"], "learning_rate, weight_decay, epochs"),
@@ -106,6 +116,21 @@ def test_a_mistake_is_one_paragraph_that_names_the_key(overrides: list[str], sai
         compose(overrides)
     assert paragraph(str(caught.value)) is None
     assert said in str(caught.value)
+
+
+def test_what_does_something_after_all_is_taken():
+    assert compose(["env=own", "env.id=mine:World-v0"]).env.optimum is None
+    assert compose(["method=search", "search.playouts=1"]).search.playouts == 1
+    assert compose_command(["hint=search", "search.playouts=1"], "play").search.playouts == 1
+    for name, remedy in (
+        ("eval", "search.simulations=32"),
+        ("inspect", "search.simulations=32"),
+        ("play", "hint=search"),
+    ):
+        with pytest.raises(ConfigError, match=f"Add {remedy}, or leave it out"):
+            compose_command([*NEEDS.get(name, []), "search.c=2.0"], name)
+    asked = [*NEEDS.get("eval", []), "search.simulations=8", "search.c=2.0"]
+    assert compose_command(asked, "eval").search.c == 2.0
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -34,6 +34,7 @@ NEEDS = {  # what else must be said with a setting, or with one value of it
     "env=own": ["env.id=mine:World-v0"],
     "model.name": ["model=hf"],
     "method=search": ["method=gumbel"],
+    "search.prune": ["method=search"],
     "ppo.advantage_normalization=minibatch": ["ppo.actor.minibatch=4"],
 }
 NO_SETTINGS = {  # of representations, of HTML, of gymnasium, of a base model, of a sentence about settings as such

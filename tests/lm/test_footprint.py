@@ -137,7 +137,16 @@ def test_plan_true_prints_and_stops(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "Memory plan for tiny" in said
     assert "in all, about" in said
+    assert "\nThis fits: about " in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_that_cannot_fit_says_what_would(monkeypatch, capsys):
+    from twosome.train import main
+
+    monkeypatch.setattr("twosome.lm.footprint.free_bytes", lambda device: GIB)
+    main(["method=search", "plan=true", "policy.token_budget=65536"])
+    assert "This cannot fit. What would fit: policy.token_budget=" in capsys.readouterr().out
 
 
 def test_a_run_that_cannot_fit_leaves_no_folder(tmp_path, monkeypatch, capsys):

@@ -74,7 +74,7 @@ def test_folders_that_lack_something(llama_folder, tmp_path):
                 file.unlink()
         return folder
 
-    assert "There is no model folder" in refused(str(tmp_path / "nowhere" / "at" / "all"))
+    assert "There is no /" in refused(str(tmp_path / "nowhere" / "at" / "all"))
     assert "no config.json" in refused(without("config.json"))
     assert "no weights" in refused(without("*.safetensors"))
     assert "tokenizer" in refused(without("tokenizer*"))

@@ -44,7 +44,14 @@ class Identity(gymnasium.Env):
 
 gymnasium.register("TwosomeTest/Identity-v0", Identity)
 
-SMALL = ["env.id=TwosomeTest/Identity-v0", "env.optimum=1.0", "num_envs=8", "rollout_steps=8", "total_steps=4096"]
+SMALL = [
+    "env=own",
+    "env.id=TwosomeTest/Identity-v0",
+    "env.optimum=1.0",
+    "num_envs=8",
+    "rollout_steps=8",
+    "total_steps=4096",
+]
 SMALL += ["ppo.actor.minibatch=32", "ppo.critic.minibatch=32", "ppo.actor.warmup_updates=0"]
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -26,7 +27,7 @@ from twosome.errors import ConfigError, EnvironmentFault
 from twosome.report.record import record
 from twosome.rollout.checked_env import World
 from twosome.rollout.collect import Worlds, collect
-from twosome.rollout.contract import said, short
+from twosome.rollout.contract import Violation, check_observation, said, short, told
 from twosome.rollout.driver import Tolerance
 from twosome.rollout.evaluate import evaluate, run_episodes
 from twosome.rollout.first_look import first_look
@@ -57,8 +58,8 @@ def test_the_message_names_environment_step_seed_and_actions(env):
     with pytest.raises(EnvironmentFault) as caught:
         roll(env("raises ValueError", at=3))
     said = str(caught.value)
-    what = r"faulty/Misbehaving-v0 raised ValueError: broken in two paragraphs\. It happened at step 3 of episode 0"
-    assert re.search(what, said)
+    what = r"faulty/Misbehaving-v0 raised ValueError: broken in two paragraphs \(environments\.py, line \d+\)\. "
+    assert re.search(f"{what}It happened at step 3 of episode 0", said)
     assert re.search(r"episode seed \d+\); the actions that led there: \[\d, \d, \d\]", said)
     assert "log.max_failed_episodes=0.0" in said
 
@@ -328,6 +329,23 @@ class Unspeakable(Exception):
 def test_an_error_that_ends_the_program_when_it_is_told_is_told_all_the_same():
     assert said(Unspeakable()) == "(no message)"
     assert short(Unspeakable()) == "a Unspeakable that cannot be shown"
+
+
+def test_an_error_names_the_line_of_others_that_it_comes_from():
+    def mine():
+        np.zeros(2).reshape(3, 3)  # raised within numpy, or by Python's own json below
+
+    for fails in (mine, lambda: json.loads("{")):
+        with pytest.raises(Violation, match=rf" \({Path(__file__).name}, line \d+\)$"), told():
+            fails()
+
+
+def test_an_observation_that_lacks_one_of_its_texts_is_told_which():
+    for given, missing in (({"scene": "A room."}, "goal"), ({"goal": "Eat."}, "scene")):
+        with pytest.raises(Violation, match=f"the text `{missing}`"):
+            check_observation(given)
+    with pytest.raises(Violation, match="MenuWrapper"):
+        check_observation({"scene": 3})
 
 
 # Environments that never answer ---------------------------------------------------------------------------------------

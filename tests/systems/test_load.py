@@ -9,7 +9,7 @@ import zoo
 from zoo import worst
 
 import twosome
-from twosome.errors import ConfigError
+from twosome.errors import CheckpointError, ConfigError, ModelError
 from twosome.lm import loading
 from twosome.systems.load import load_with_settings
 from twosome.types import Decision
@@ -75,3 +75,24 @@ def test_training_from_a_folder(folder, tmp_path):
     assert summary["scorer"]["scorer"] == "trie"
     policy = twosome.load(tmp_path / "run")
     assert any(p.any() for n, p in policy.lm.named_parameters() if "lora_B" in n), "it learnt something"
+
+
+def test_a_mistyped_run_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "_hub_answers", lambda: pytest.fail("asked the hub"))
+    for name in ("first", "second"):
+        (tmp_path / "runs" / name / "checkpoints").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"There is no .*runs/secnd\. Did you mean 'second'\? Expected a run folder"):
+        twosome.load("runs/secnd")
+    with pytest.raises(ModelError, match=r"There is no .*nowhere\. Expected a run folder"):
+        twosome.load("./nowhere")
+    with pytest.raises(CheckpointError, match=r"runs is a folder of 2 runs\. Name one of them, the newest is .*second"):
+        twosome.load("runs")
+
+
+def test_a_hub_name_is_one_whatever_lies_beside(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "_hub_answers", lambda: False)
+    (tmp_path / "Qwen" / "notes").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="nor in the hub's local cache"):
+        twosome.load("Qwen/Qwen3-0.6B-Base")

@@ -91,8 +91,8 @@ def test_the_first_line_comes_before_anything_is_loaded(monkeypatch, capsys, cap
 def test_a_run_says_where_it_ends(tmp_path, capsys):
     for overrides, said in (
         ([], "20,000 steps at most; ends at 99 % of the optimum 0.9205"),
-        (["log.stop_at=null"], "20,000 steps."),
-        (["env=salads"], "20,000 steps."),
+        (["log.stop_at=null"], "20,224 steps (whole updates of 256)."),
+        (["env=salads", "total_steps=20480"], "20,480 steps."),
     ):
         cfg = compose(["total_steps=20000", *overrides])
         Console(cfg).begin(tmp_path, Progress(cfg), is_resumed=False)

@@ -43,7 +43,7 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
 
     Sources, worlds and the place of the results are looked at first; every result is written as soon as it is there.
     """
-    from twosome.cli.evaluate_output import show_results, write_results
+    from twosome.cli.evaluate_output import keep_earlier, show_results, write_results
 
     of_world = [o for o in cfg.overrides if key_of(o).startswith("env.")] if cfg.envs is not None else []
     cfg.overrides = [o for o in cfg.overrides if o not in of_world]
@@ -51,12 +51,13 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
     sources = _sources(cfg, trains_own=not worlds)
     out = files.user_path(cfg.out, "out") if cfg.out else _default_out(sources[0].name)
     files.must_be_writable(out)
+    keep_earlier(out)
     chance: dict[str, dict[str, Any]] = {}  # what random play comes to, by environment
     results: list[dict[str, Any]] = []
     try:
         for source in sources:
             for world in worlds.items() or [(OWN, source.found.settings.env)]:
-                page = out / f"report_{source.label}_{_plain(world[0])}.html" if cfg.report else None
+                page = out / _page(cfg, source, *world) if cfg.report else None
                 results.append(_evaluate_one(cfg, source, world, page, chance))
                 write_results(out, results)
     except TwosomeError:
@@ -65,6 +66,17 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
         raise
     show_results(out, results)
     return results
+
+
+def _page(cfg: EvalSettings, source: Source, name: str, env: EnvSettings) -> str:
+    """The file of a report: named after what is evaluated, where, and how far it thinks ahead."""
+    ahead = f"_{cfg.search.simulations}_simulations" if cfg.search.simulations else ""
+    return f"report_{source.label}_{_plain(_title(name, env))}{ahead}.html"
+
+
+def _title(name: str, env: EnvSettings) -> str:
+    """A world's name of conf/env; of one that has none the end of its id."""
+    return name if name != OWN else re.split("[/:]", env.id)[-1]
 
 
 def _worlds(cfg: EvalSettings, overrides: list[str]) -> dict[str, EnvSettings]:
@@ -135,7 +147,8 @@ def _evaluate_one(
     return {
         "checkpoint": source.name,
         "which": source.which,
-        "environment": name if name != OWN else re.split("[/:]", env.id)[-1],
+        "folder": None if source.found.folder is None else source.found.folder.name,
+        "environment": _title(name, env),
         "env_id": env.id.split(":")[-1],
         "trained_on": settings.env.id.split(":")[-1],
         "model": settings.model.name,

@@ -7,11 +7,13 @@ import importlib.util
 import io
 import logging
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from twosome import files
 from twosome.errors import brief
@@ -19,6 +21,23 @@ from twosome.terminal import Console
 from twosome.versions import versions
 
 log = logging.getLogger(__name__)
+
+
+def keep_earlier(out: Path) -> None:
+    """Give the results of an earlier evaluation in the folder the time at which they were written for a name.
+
+    Raises `CheckpointError`.
+    """
+    newest = out / "eval.json"
+    if not newest.is_file():
+        return
+    written = f"{datetime.fromtimestamp(newest.stat().st_mtime):%Y-%m-%d_%H-%M-%S}"
+    for path in (newest, out / "eval.csv", out / "eval.png"):
+        try:
+            if path.is_file():
+                path.replace(path.with_name(f"eval_{written}{path.suffix}"))
+        except OSError as error:
+            raise files.cannot_write(path, error) from error
 
 
 def write_results(out: Path, results: list[dict[str, Any]]) -> None:
@@ -37,9 +56,10 @@ def write_results(out: Path, results: list[dict[str, Any]]) -> None:
 def show_results(out: Path, results: list[dict[str, Any]]) -> None:
     """Print the table, and draw `eval.png` where matplotlib is installed."""
     rows = _rows(results)
-    _print(rows, out)
+    of = _of(results)
+    _print(rows, out, of)
     try:
-        _draw(rows, out / "eval.png")
+        _draw(rows, out / "eval.png", of)
     except Exception as error:  # a name may be anything; the numbers are written
         log.warning("eval.png is not drawn: %s: %s", type(error).__name__, brief(error))
 
@@ -65,6 +85,7 @@ def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
         "checkpoint": result["checkpoint"],
         "environment": result["environment"],
         "policy": how,
+        "search": "" if how == "random" else _ahead(result["search"]),
         "episodes": e["episodes"],
         "return": round(e["return_mean"], 6),
         "return_low": round(e["return_interval"][0], 6),
@@ -78,8 +99,25 @@ def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
     }
 
 
-def _print(rows: list[dict[str, Any]], out: Path) -> None:
-    table = Table(title=f"{rows[0]['episodes']} episodes each; intervals are 95 %")
+def _ahead(search: dict[str, Any] | None) -> str:
+    """How far a policy thinks ahead, in words; empty where it decides alone."""
+    if search is None:
+        return ""
+    playouts = " and playouts" if search["playouts"] else ""
+    return f"{search['algorithm']}, {search['simulations']} simulations{playouts}"
+
+
+def _of(results: list[dict[str, Any]]) -> str:
+    """What a table or picture is of: the checkpoint, where it is one alone, and how far it thinks ahead."""
+    checkpoints = {(r["checkpoint"], r["which"], r["folder"]) for r in results}
+    (_, which, folder), *others = checkpoints
+    told = [] if others or folder is None else [f"{folder} ({which})"]
+    return "; ".join([*told, *filter(None, [_ahead(results[0]["search"])])])
+
+
+def _print(rows: list[dict[str, Any]], out: Path, of: str) -> None:
+    title = "; ".join(filter(None, [of, f"{rows[0]['episodes']} episodes each", "intervals are 95 %"]))
+    table = Table(title=Text(title))
     several = len({r["checkpoint"] for r in rows if r["policy"] != "random"}) > 1
     columns = [
         *(["checkpoint"] if several else []),
@@ -109,7 +147,7 @@ def _print(rows: list[dict[str, Any]], out: Path) -> None:
     )
 
 
-def _draw(rows: list[dict[str, Any]], path: Path) -> None:
+def _draw(rows: list[dict[str, Any]], path: Path, of: str) -> None:
     """Discounted returns as bars with their intervals.
 
     Left out where matplotlib is not installed (the extra `plot`).
@@ -136,6 +174,7 @@ def _draw(rows: list[dict[str, Any]], path: Path) -> None:
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_xticks(range(len(rows)), labels, fontsize=8, rotation=0 if len(rows) < 9 else 60)
     axes.set_ylabel("discounted return")
+    axes.set_title(brief(of, 60).replace("$", r"\$"), fontsize=8, loc="right")
     if known:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, fontsize=8)
     out = io.BytesIO()

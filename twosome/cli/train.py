@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from twosome.cli import command, sweep
+from twosome.terminal import printable
 
 if TYPE_CHECKING:
     from twosome.config.schema import TrainSettings
@@ -21,10 +22,11 @@ def job(cfg: TrainSettings) -> dict[str, Any] | None:
     from twosome.training.start import start
 
     if cfg.plan:
-        from twosome.lm.footprint import footprint
+        from twosome.lm.footprint import footprint, verdict
 
         made = footprint(cfg)
-        print(made.table() if made else f"method={cfg.method} loads no language model: nothing to plan.")
+        nothing = f"method={cfg.method} loads no language model: nothing to plan."
+        print(printable(f"{made.table()}\n{verdict(cfg, made)}" if made else nothing))
         return None
     return start(cfg).summary
 

@@ -143,13 +143,13 @@ def checked(cfg: DictConfig, overrides: list[str], config_name: str) -> Any:
     if missing := sorted(OmegaConf.missing_keys(cfg)):
         raise ConfigError(f"{missing[0]} is missing: give it as {missing[0]}=VALUE.")
     check_known(OmegaConf.to_container(cfg, resolve=True), config_name)  # `to_object` drops what `+name=` has added
-    made = OmegaConf.to_object(cfg)
+    made: Any = OmegaConf.to_object(cfg)
     CHECKS[config_name](made)
     if isinstance(made, TrainSettings):
         if made.resume is not None:
             made = _resumed(made, overrides)
         must_come_back(made)
-        check_asked(made, {key_of(o) for o in overrides})
+    check_asked(made, {key_of(o) for o in overrides})
     return made
 
 

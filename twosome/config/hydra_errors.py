@@ -82,12 +82,25 @@ def _wrong_value(full: str, text: str, overrides: list[str], config_name: str) -
     given = next((o.split("=", 1)[1] for o in overrides if key_of(o) == full and "=" in o), None)
     said = re.search(r"Value '(.*?)'(?: of type| is not)", text)
     got = given if given is not None else said.group(1) if said else ""
-    return f"{full}={brief(got)} cannot work: expected {expected}."
+    return f"{full}={brief(got)} cannot work: expected {expected}{_in_digits(got) if WORDS[int] in expected else ''}."
+
+
+def _in_digits(text: str) -> str:
+    """`1e5`, which YAML reads as no whole number, as it must be written."""
+    if not re.fullmatch(r"\d{1,9}(\.\d*)?(e\+?\d)?", text, re.IGNORECASE) or not float(text).is_integer():
+        return ""
+    return f" in digits, {int(float(text))}"
 
 
 def _unknown_option(group: str, name: str) -> str:
     known = sorted(p.stem for p in (conf_dir() / group).glob("*.yaml"))
-    return f"Unknown {group} {name!r}.{near(name, known)} Known: {', '.join(known)}."
+    hint = near(name, known)
+    if group == "env" and re.search(r"[:/]|-v\d+$", name):
+        hint = (
+            f" A gymnasium id goes with env=own, as in: env=own env.id={name}. An environment of numbers is described "
+            "in words by twosome_envs.wrappers.menu.MenuWrapper (notebooks/own_environment.py is one)."
+        )
+    return f"Unknown {group} {name!r}.{hint} Known: {', '.join(known)}."
 
 
 def _unknown_setting(name: str, config_name: str) -> str:

@@ -29,6 +29,7 @@ from twosome.errors import ConfigError
 from twosome.types import LanguageModel
 
 GIB = 2**30
+LANGUAGE_MODELS = ("twosome", "search")  # methods that load one
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 QUANTIZED_BYTES = {"int8": 1.01, "nf4": 0.52}  # per weight, scales included
 ADAPTER_BYTES = 20
@@ -86,7 +87,7 @@ def footprint(cfg: TrainSettings) -> Footprint | None:
     """
     from twosome.lm.loading import TINY, choose_device
 
-    if cfg.method != "twosome":
+    if cfg.method not in LANGUAGE_MODELS:
         return None
     lm = _skeleton(cfg.model)
     device = choose_device(cfg.model.device)
@@ -107,11 +108,18 @@ def must_fit(cfg: TrainSettings) -> Footprint | None:
     made = footprint(cfg)
     if made is None or made.fits:
         return made
+    raise ConfigError(f"{made.table()}\n{verdict(cfg, made)}")
+
+
+def verdict(cfg: TrainSettings, made: Footprint) -> str:
+    """Whether a run fits, and what would where it does not."""
+    if made.fits:
+        return f"This fits: about {made.need / made.free:.0%} of what is free."
     remedies = _remedies(cfg)
     advice = (
         f"What would fit: {' | '.join(remedies)}." if remedies else "Nothing here makes it fit; take a smaller model."
     )
-    raise ConfigError(f"{made.table()}\nThis cannot fit. {advice}")
+    return f"This cannot fit. {advice}"
 
 
 def free_bytes(device: torch.device) -> int:

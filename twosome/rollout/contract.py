@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -27,6 +28,12 @@ from twosome.types import Menu, Observation
 
 LONGEST_TEXT = 1_000_000  # characters of a scene
 MOST_ACTIONS = 10_000
+LIBRARIES = {
+    "site-packages",
+    "dist-packages",
+    f"python{sys.version_info[0]}.{sys.version_info[1]}",
+}  # folders of theirs
+OURS = Path(__file__).parents[1]
 FEW = 128  # actions of a menu that is worth remembering
 LARGEST_REWARD = 1e30  # float32 holds it
 
@@ -90,13 +97,30 @@ class told:  # a class and not a generator: every simulated step passes through 
             return
         if isinstance(error, TookTooLong):
             raise Violation(f"took{self.where} longer than env.step_seconds={self.seconds:g}") from error
-        raise Violation(f"raised {type(error).__name__}{self.where}: {said(error)}") from error
+        raise Violation(f"raised {type(error).__name__}{self.where}: {said(error)}{_place_of(error)}") from error
+
+
+def _place_of(error: BaseException) -> str:
+    """Where in the code of others an error was raised: the innermost line that is of no installed library."""
+    found, trace = "", error.__traceback__
+    for _ in range(sys.getrecursionlimit()):
+        if trace is None:
+            break
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if not LIBRARIES & set(file.parts) and OURS not in file.parents:
+            found = f" ({one_line(file.name)[:80]}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return found
 
 
 def check_observation(observation: Any) -> Observation:
     """An observation with texts."""
     observation = _plain(observation)
-    if observation is None or not all(isinstance(observation.get(key), str) for key in ("scene", "goal")):
+    texts = [] if observation is None else [k for k in ("scene", "goal") if isinstance(observation.get(k), str)]
+    if observation is None or len(texts) < 2:
+        if texts:
+            missing = "goal" if texts == ["scene"] else "scene"
+            raise Violation(f"gave an observation without the text `{missing}`, expected str `scene` and `goal`")
         raise Violation(
             "gave an observation without text: expected a dict with str `scene` and `goal`. An environment of numbers "
             "is described in words by twosome_envs.wrappers.menu.MenuWrapper (notebooks/own_environment.py is one)"

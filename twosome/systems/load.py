@@ -13,6 +13,7 @@ from twosome import files
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.checkpoint_folder import MANIFEST, newest_good, verify
 from twosome.config.compose import compose
+from twosome.config.names import near
 from twosome.config.python import as_texts, quoted
 from twosome.config.saved import saved_settings
 from twosome.config.schema import TrainSettings
@@ -77,9 +78,30 @@ def find(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Seq
         raise ModelError(
             f"{path} is not a whole checkpoint (no {MANIFEST}); give the folder checkpoints/step-... of a run."
         )
+    _must_be_a_model(path, str(path_or_name))
     is_tiny = str(path_or_name) == "tiny"
     model = ["model=tiny"] if is_tiny else ["model=hf", f"model.name={quoted(str(path_or_name))}"]
     return Found(compose([*model, *overrides]), None)
+
+
+def _must_be_a_model(path: Path, name: str) -> None:
+    """Refuse what is a mistyped run, or the folder of several, and would be looked for on the hub."""
+    if path.is_dir():
+        runs = sorted(folder.parent for folder in path.glob("*/checkpoints"))
+        if runs and not (path / "config.json").is_file():
+            newest = max(runs, key=lambda run: (run.stat().st_mtime, run.name))
+            raise CheckpointError(f"{path} is a folder of {len(runs)} runs. Name one of them, the newest is {newest}.")
+        return
+    beside = sorted(folder.parent.name for folder in path.parent.glob("*/checkpoints"))
+    if not path.exists() and (beside or _is_path(name)):
+        raise ModelError(
+            f"There is no {path}.{near(path.name, beside)} Expected a run folder, a checkpoint folder in one, a model "
+            "folder, a hub name such as Qwen/Qwen3-0.6B-Base, or tiny."
+        )
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
 
 
 def build_found(found: Found) -> TrainedPolicy:

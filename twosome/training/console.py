@@ -52,10 +52,13 @@ class Console:
             self.out.print(f"Continuing {folder} at step {progress.steps:,} of {cfg.total_steps:,}.")
             return
         self.out.print(f"Run folder: {folder}")
-        goal = f"{cfg.total_steps:,} steps"
         if goal_of(cfg) is not None and cfg.log.stop_at is not None and cfg.log.eval_interval:
             share = f"{100 * cfg.log.stop_at:g} % of the optimum {cfg.env.optimum:.4f}"
-            goal = f"{goal} at most; ends at {share} (log.stop_at=null: all steps)"
+            goal = f"{cfg.total_steps:,} steps at most; ends at {share} (log.stop_at=null: all steps)"
+        else:
+            of_update = cfg.num_envs * cfg.rollout_steps
+            steps = -(-cfg.total_steps // of_update) * of_update
+            goal = f"{steps:,} steps" + (f" (whole updates of {of_update:,})" if steps != cfg.total_steps else "")
         self.out.print(f"{goal}.")
         self.out.print(f"Before training: {self._evaluation(progress.eval_before or {})}")
 
