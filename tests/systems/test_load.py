@@ -96,3 +96,7 @@ def test_a_hub_name_is_one_whatever_lies_beside(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match="nor in the hub's local cache"):
         twosome.load("Qwen/Qwen3-0.6B-Base")
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(ModelError, match="nor in the hub's local cache"):
+        twosome.load("gpt2")
+    assert twosome.load("tiny").settings.scorer == "auto"

@@ -78,8 +78,9 @@ def find(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Seq
         raise ModelError(
             f"{path} is not a whole checkpoint (no {MANIFEST}); give the folder checkpoints/step-... of a run."
         )
-    _must_be_a_model(path, str(path_or_name))
     is_tiny = str(path_or_name) == "tiny"
+    if not is_tiny:
+        _must_be_a_model(path, str(path_or_name))
     model = ["model=tiny"] if is_tiny else ["model=hf", f"model.name={quoted(str(path_or_name))}"]
     return Found(compose([*model, *overrides]), None)
 
@@ -92,7 +93,7 @@ def _must_be_a_model(path: Path, name: str) -> None:
             newest = max(runs, key=lambda run: (run.stat().st_mtime, run.name))
             raise CheckpointError(f"{path} is a folder of {len(runs)} runs. Name one of them, the newest is {newest}.")
         return
-    beside = sorted(folder.parent.name for folder in path.parent.glob("*/checkpoints"))
+    beside = sorted(folder.parent.name for folder in path.parent.glob("*/checkpoints")) if "/" in name else []
     if not path.exists() and (beside or _is_path(name)):
         raise ModelError(
             f"There is no {path}.{near(path.name, beside)} Expected a run folder, a checkpoint folder in one, a model "
