@@ -26,6 +26,7 @@ from ..base import Menu
 from .third_party import Raw, StepResult, ThirdPartyEnv
 
 N_WORDS = 256  # size of `vector`
+LARGEST_STORY = 2**19  # bytes, of version 8
 OPTIONS = {  # the largest value of each: beyond it the generator takes hours, or memory without end
     "quest_length": 100,
     "nb_rooms": 1000,
@@ -61,7 +62,8 @@ class TextWorld(ThirdPartyEnv):
 
     Raises:
         ImportError: textworld is not installed.
-        ValueError: an option that is not an integer, below its smallest or above its largest value.
+        ValueError: an option that is not an integer, below its smallest or above its largest value; a file in
+            `folder` that is no story.
         RuntimeError (from `reset` and `step`): more admissible commands than `max_commands`.
     """
 
@@ -213,7 +215,21 @@ def make_game(folder: Path, quest_length: int, nb_rooms: int, nb_objects: int, s
                     raise
         finally:
             shutil.rmtree(build_dir, ignore_errors=True)
+    must_be_story(game_dir / "game.z8")
     return game_dir / "game.z8"
+
+
+def must_be_story(path: Path) -> None:
+    """Refuse what is no story file of version 8, whole and alone. Raises `ValueError`.
+
+    An interpreter in C runs it: this sees that it is of the form, not that it means well.
+    """
+    is_alone = not any(place.is_symlink() for place in (path.parent, path, path.with_suffix(".json")))
+    size = path.stat().st_size if is_alone else 0
+    data = path.read_bytes() if 64 <= size <= LARGEST_STORY else b""
+    length, checksum = (int.from_bytes(data[k : k + 2], "big") for k in (26, 28))  # The Z-Machine Standards, 11.1
+    if data[:1] != b"\x08" or not 64 <= 8 * length <= size or sum(data[64 : 8 * length]) % 2**16 != checksum:
+        raise ValueError(f"{path} is no whole story file of version 8. Remove its folder: it is then made anew.")
 
 
 @functools.cache

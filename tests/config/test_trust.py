@@ -1,6 +1,7 @@
 """What a stranger's settings ask for is done only after the user has named it, or in a run of the user's own."""
 
 import dataclasses
+import json
 import os
 import shutil
 import sys
@@ -87,6 +88,21 @@ def test_a_folder_that_an_environment_would_write_needs_the_users_word(tmp_path)
     with pytest.raises(CheckpointError, match="to write into the folder '/somewhere/else'"):
         saved_settings(path, runs_environment=True)
     saved_settings(path, ["env.kwargs.folder=/somewhere/else"], runs_environment=True)
+
+
+@pytest.mark.parametrize("env", [{"render_mode": "human"}, {"worlds": [{"kwargs": {"render_mode": "human"}}]}])
+def test_a_window_that_an_environment_would_open_needs_the_users_word(tmp_path, capsys, env):
+    """Of a transcript too; pictures in memory and in characters need none."""
+    path = saved(tmp_path, id=MIXTURE, kwargs=env)
+    with pytest.raises(CheckpointError, match="to draw in the mode 'human'"):
+        saved_settings(path, runs_environment=True)
+    saved_settings(path, ["env.kwargs.render_mode=human"], runs_environment=True)
+    told = {"id": MIXTURE, "kwargs": env, "gamma": 0.9, "optimum": None}
+    (tmp_path / "game.txt").write_text(f"env: {json.dumps(told)}\nseed: 0\n")
+    with pytest.raises(CheckpointError, match="to draw in the mode 'human'"):
+        replay(tmp_path / "game.txt")
+    for mode in ("ansi", "rgb_array"):
+        saved_settings(saved(tmp_path, id=MIXTURE, kwargs={"render_mode": mode}), runs_environment=True)
 
 
 def test_the_shipped_environments_ask_for_nothing():

@@ -65,6 +65,29 @@ def test_equal_options_make_equal_games_and_a_game_is_made_once(text_game, tmp_p
     assert begin(tmp_path / "two") == first
 
 
+def test_a_story_that_is_none_is_not_run(text_game, tmp_path):
+    """An interpreter in C would read whatever lies in the folder."""
+    text_game(folder=tmp_path).close()
+    [story] = tmp_path.glob("*/game.z8")
+    whole = story.read_bytes()
+    for damaged in (
+        b"",
+        b"x" * 5,
+        b"\x05" + whole[1:],
+        whole[:-2000],
+        whole[:5000] + b"\xff\xfe" + whole[5002:],
+        bytes(2**20),
+    ):
+        story.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"is no whole story file of version 8\. Remove its folder"):
+            text_game(folder=tmp_path)
+    story.rename(tmp_path / "elsewhere")
+    story.symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").write_bytes(whole)
+    with pytest.raises(ValueError, match="is no whole story file"):
+        text_game(folder=tmp_path)
+
+
 def test_several_games_are_drawn_from(text_game):
     env = text_game(games=2)
     goals = {env.reset(seed=seed)[0]["goal"] for seed in range(4)}

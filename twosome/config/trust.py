@@ -25,6 +25,7 @@ from twosome.errors import CheckpointError, brief
 
 TRUSTED_MODULE = "twosome_envs"  # that settings may import without being asked for
 FOLDER = "folder"  # the argument of an environment that names where it writes
+RENDER_MODE, QUIET_MODES = "render_mode", ("ansi", "rgb_array")  # which open no window
 SIGNATURE = "made_here"  # the file of a run folder
 KEY_BYTES = 32
 
@@ -37,12 +38,16 @@ class Request(NamedTuple):
 
 
 def requests(env: EnvSettings) -> list[Request]:
-    """The modules that an environment's settings could import, and the folders that they name, at any depth."""
+    """The modules that an environment's settings could import, the folders and modes of drawing that they name, at any
+    depth.
+    """
     found = []
     for key, text in _texts(env.id, {"kwargs": env.kwargs}):
         module = text.rpartition(":")[0].strip()  # as `gymnasium.make` reads an id
         if module and module != TRUSTED_MODULE:
             found.append(Request(f"to import the Python module {brief(repr(module))}", f"{module}:"))
+        if key == RENDER_MODE and text not in QUIET_MODES:
+            found.append(Request(f"to draw in the mode {brief(repr(text))}, such as a window,", text))
         if key == FOLDER:
             found.append(Request(f"to write into the folder {brief(repr(text))}", text))
     return list(dict.fromkeys(found))
