@@ -1,16 +1,12 @@
 """Third-party environments: what they break is told with a replay, dropped within a share, and never ends a resume."""
 
-import contextlib
 import dataclasses
 import itertools
 import json
 import logging
 import re
 import signal
-import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import gymnasium
@@ -23,14 +19,13 @@ from tests.faults import environments
 from twosome import files
 from twosome.config.compose import compose
 from twosome.config.schema import EnvSettings
-from twosome.errors import ConfigError, EnvironmentFault
+from twosome.errors import EnvironmentFault
 from twosome.report.record import record
 from twosome.rollout.checked_env import World
 from twosome.rollout.collect import Worlds, collect
 from twosome.rollout.contract import Violation, check_observation, said, short, told
 from twosome.rollout.driver import Tolerance
 from twosome.rollout.evaluate import evaluate, run_episodes
-from twosome.rollout.first_look import first_look
 from twosome.rollout.session import Session, make_drawing_env, replay
 from twosome.systems.baselines.random import RandomPolicy
 from twosome.terminal import protected
@@ -346,87 +341,3 @@ def test_an_observation_that_lacks_one_of_its_texts_is_told_which():
             check_observation(given)
     with pytest.raises(Violation, match="MenuWrapper"):
         check_observation({"scene": 3})
-
-
-# Environments that never answer ---------------------------------------------------------------------------------------
-
-
-class Hanging(Summed):
-    """Never comes back from a step of one in three worlds; `how`: where else. It lets no `Exception` out."""
-
-    def __init__(self, how="step", slow=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.how, self.slow = how, slow
-        if how == "init":
-            self.hang()
-
-    def hang(self):
-        while True:
-            with contextlib.suppress(Exception):
-                time.sleep(0.01)
-
-    def reset(self, *, seed=None, options=None):
-        self.hangs = int(np.random.default_rng(seed).integers(3)) == 0
-        if self.how == "reset":
-            self.hang()
-        return super().reset(seed=seed, options=options)
-
-    def step(self, action):
-        time.sleep(self.slow)
-        if self.how == "step" and self.hangs:
-            self.hang()
-        return super().step(action)
-
-
-gymnasium.register("Hanging-v0", Hanging)
-
-
-def hanging(seconds=0.1, **kwargs):
-    return dataclasses.replace(summed(**kwargs), id="Hanging-v0", step_seconds=seconds)
-
-
-def test_a_world_that_never_answers_costs_its_episode():
-    before = signal.getsignal(signal.SIGALRM)
-    tolerance = Tolerance(1.0)
-    result = evaluate(RandomPolicy(), hanging(), 8, 0, tolerance=tolerance)
-    assert result["sampled"]["episodes"] == 8
-    assert tolerance.failed > 0
-    with pytest.raises(
-        EnvironmentFault, match=r"Hanging-v0 took longer than env\.step_seconds=0\.1\. It happened at step 1"
-    ):
-        evaluate(RandomPolicy(), hanging(), 8, 0)
-    with pytest.raises(EnvironmentFault, match=r"took in reset longer than env\.step_seconds=0\.1"):
-        first_look(hanging(how="reset"), 0)
-    with pytest.raises(ConfigError, match=r"cannot be made: it took longer than env\.step_seconds"):
-        first_look(hanging(how="init"), 0)
-    assert signal.getsignal(signal.SIGALRM) == before
-    assert signal.setitimer(signal.ITIMER_REAL, 0)[0] == 0
-
-
-def test_the_limit_is_of_a_step_and_not_of_an_episode_and_off_by_default(caplog):
-    [episode] = run_episodes(RandomPolicy(), hanging(0.2, how="nowhere", slow=0.1), 1, greedy=True, seed=0)
-    assert episode.decisions == 3
-    assert compose(["env=own", "env.id=x"]).env.step_seconds is None
-    assert compose(["env=own", "env.id=x", "env.step_seconds=2.5"]).env.step_seconds == 2.5
-    with pytest.raises(ConfigError, match=r"env\.step_seconds=0"):
-        compose(["env=own", "env.id=x", "env.step_seconds=0"])
-    thread = threading.Thread(target=lambda: first_look(hanging(how="nowhere"), 0))
-    thread.start()
-    thread.join()
-    assert "env.step_seconds=0.1 sets no limit here" in caplog.text
-
-
-def test_a_hanging_command_says_on_request_where_it_hangs(tmp_path):
-    (tmp_path / "slowly.py").write_text(
-        "import os, signal, gymnasium\n"
-        "class Slow(gymnasium.Env):\n"
-        "    def __init__(self):\n"
-        "        os.kill(os.getpid(), signal.SIGUSR1)\n"
-        "        raise ValueError('enough')\n"
-        "gymnasium.register('Slow-v0', Slow)\n"
-    )
-    code = "from twosome.cli.play import main; main(['env=own', 'env.id=slowly:Slow-v0'])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
-    assert done.returncode == 2
-    assert 'slowly.py", line 4 in __init__' in done.stderr
-    assert "raised ValueError: enough" in done.stderr

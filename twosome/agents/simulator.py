@@ -38,7 +38,9 @@ class Simulator:
         """Take an action at a position, wherever the world is now. After a fault every action leads to an end."""
         try:
             if self.fault is None:
-                return self._take(position, action)
+                outcome = self._take(position, action)
+                self.world.must_compare()
+                return outcome
         except EnvironmentFault as fault:
             self.fault = fault
         return Outcome(self.start._replace(phrases=(), is_final=True), 0.0, 0.0)
@@ -61,7 +63,10 @@ class Simulator:
             first, second = (self(self.start, action) for _ in range(2))
             if self.fault is not None:
                 return []
-            if _seen(first) != _seen(second):
+            is_other = _seen(first) != _seen(second)
+            if self._has_failed():
+                return []
+            if is_other:
                 raise self._does_not_repeat("the same action led elsewhere")
             reached.append(first.position)
         return reached
@@ -84,11 +89,20 @@ class Simulator:
                 self._go_to(self.start)
             finally:
                 self.world.sealed = self.was_sealed
+            self.world.must_compare()
         except EnvironmentFault as fault:
             self.fault = self.fault or fault
         except ConfigError:
             if self.fault is None:
                 raise
+
+    def _has_failed(self) -> bool:
+        """Whether there is a fault, that of states which could not be compared included."""
+        try:
+            self.world.must_compare()
+        except EnvironmentFault as fault:
+            self.fault = self.fault or fault
+        return self.fault is not None
 
     def _go_to(self, position: Position) -> None:
         snapshot, decision = position.payload

@@ -133,7 +133,7 @@ class Table:
     def _picture(self) -> str:
         """The picture in characters; none any more where drawing one fails."""
         try:
-            with told(" in render"):
+            with told(" in render", seconds=self.session.settings.step_seconds):
                 return picture_of(self.session.env, self.session.scene) if self.has_pictures else ""
         except Violation as violation:
             self.has_pictures = False

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from twosome.config.check import check_plain
+from twosome.config.plain import check_plain
 from twosome.config.schema import conf_dir
 from twosome.errors import ConfigError, brief
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from twosome import files
-from twosome.config.check import DEEPEST, check_known, check_plain, check_train
+from twosome.config.check import check_known, check_train
 from twosome.config.hydra_errors import UNREADABLE, check_override, explain
 from twosome.config.names import flat, key_of, renamed_overrides, renamed_settings
+from twosome.config.plain import DEEPEST, check_plain
 from twosome.config.schema import TrainSettings, conf_dir
 from twosome.config.trust import must_be_trusted
 from twosome.errors import CheckpointError, ConfigError

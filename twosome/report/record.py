@@ -189,7 +189,7 @@ def with_pictures(env: EnvSettings) -> EnvSettings:
     """The same environment drawing itself, where it can."""
     trial = make_env(env)
     can_draw = "rgb_array" in (trial.metadata.get("render_modes") or ())
-    close_env(trial)
+    close_env(trial, env.step_seconds)
     return dataclasses.replace(env, kwargs={**env.kwargs, "render_mode": "rgb_array"}) if can_draw else env
 
 

@@ -18,6 +18,7 @@ from twosome.errors import ConfigError, EnvironmentFault, TwosomeError, counter
 from twosome.protocols import Agent, Policy, Restorable, StateDict
 from twosome.rollout import transcript
 from twosome.rollout.contract import (
+    READ,
     StepResult,
     Violation,
     check_events,
@@ -35,6 +36,7 @@ from twosome.rollout.situation import (
     AFTER_THE_END,
     Blamed,
     Place,
+    StateKey,
     Step,
     WorldSnapshot,
     Wrap,
@@ -45,6 +47,7 @@ from twosome.rollout.situation import (
     environment_fault,
     episode_seed,
     is_identified,
+    must_be_path,
     restorable,
 )
 from twosome.types import Observation
@@ -75,6 +78,7 @@ class World:
         self.actions: list[int] = []
         self.events: list[Any] = []
         self._lines: list[str] = []  # the episode as a transcript
+        self._noted: list[str] = []  # what comparing its states has raised
         self.discounted_return, self.length = 0.0, 0
         self.is_over = False
         self.menu = AFTER_THE_END
@@ -98,14 +102,16 @@ class World:
         with self._blamed():
             with told(seconds=self.settings.step_seconds):
                 observation, reward, terminated, truncated, info = self.env.step(action)
-            info = check_info(info)
-            result = check_step(reward, terminated, truncated, info)
-            self.events.extend(check_events(info))
+            with self._read():
+                info = check_info(info)
+                result = check_step(reward, terminated, truncated, info)
+                self.events.extend(check_events(info))
             self._count(result)
             self.is_over = result.terminated or result.truncated
             self._receive(observation, info, is_valued=not result.terminated)
             counted = self.discounted_return, self.length, len(self.actions)
-            episode = ended(self.settings, self.info, result.terminated, *counted) if self.is_over else None
+            with self._read():
+                episode = ended(self.settings, self.info, result.terminated, *counted) if self.is_over else None
         return Step(*result, self.state, episode)
 
     def adopt(self) -> None:
@@ -121,12 +127,11 @@ class World:
         """After a fault: another instance of the environment, since this one may be broken; `sealed` as it was."""
         was_sealed = self.sealed
         self.close()
-        self.env = self._make()
-        self.sealed = was_sealed
+        self.env, self.sealed = self._make(), was_sealed
 
     def close(self) -> None:
         """Close the environment, whatever it raises."""
-        close_env(self.env)
+        close_env(self.env, self.settings.step_seconds)
 
     @property
     def episode_seed(self) -> int:
@@ -166,8 +171,8 @@ class World:
             if tuple(self._lines) != snapshot.lines:
                 raise self._fault("is not reproducible: replaying the episode led elsewhere than before")
             return
-        if not self._has_begun:  # another instance since then
-            self._begin()
+        if not self._has_begun:
+            self._begin()  # another instance since then
         self.actions, self.events, self._lines = list(snapshot.actions), events, list(snapshot.lines)
         self.discounted_return, self.length = snapshot.discounted_return, snapshot.length
         self.is_over = snapshot.is_over
@@ -180,9 +185,13 @@ class World:
         snapshot = self._of_env("snapshot")
         if not is_identified(snapshot):
             return self.state, self.menu
-        with self._blamed(), told(" in the hash of its snapshot's state"):
-            hash(state := snapshot.state)
-            return state
+        with self._blamed(), told(" in the hash of its snapshot's state", seconds=self.settings.step_seconds):
+            return StateKey(snapshot.state, self._noted, self.settings.step_seconds)
+
+    def must_compare(self) -> None:
+        """Raise the `EnvironmentFault` of states that could not be compared, where any could not."""
+        if self._noted:
+            raise self._fault(self._noted.pop())
 
     @property
     def sealed(self) -> bool:
@@ -205,12 +214,9 @@ class World:
 
     def load_state_dict(self, state: StateDict) -> None:
         """Replay an episode up to where it was. Raises `EnvironmentFault` if it leads elsewhere."""
-        actions, events = state["actions"], state["events"]
-        is_list = isinstance(actions, list) and isinstance(events, list)
-        if not is_list or not all(type(action) is int for action in actions) or not isinstance(state["state"], str):
-            raise ValueError(f"actions {short(actions)}, events {short(events)}, state {short(state['state'])}")
+        must_be_path(state)
         self.episode = counter(state["episode"], "the episode")
-        self._replay(actions, events)
+        self._replay(state["actions"], state["events"])
         if odd := elsewhere(self.state, self.menu, state["state"], state.get("menu")):
             raise self._fault(f"is not reproducible: replaying the episode led to {odd}")
 
@@ -221,8 +227,7 @@ class World:
                 raise self._fault(
                     f"is not reproducible: replaying the episode, action {short(action)} is not legal any more"
                 )
-            ended = self.step(self.menu.indices.index(action)).episode is not None
-            if ended and k + 1 < len(actions):
+            if self.step(self.menu.indices.index(action)).episode is not None and k + 1 < len(actions):
                 raise self._fault("is not reproducible: replaying the episode, it ended too early")
 
     # Inside -----------------------------------------------------------------------------------------------------------
@@ -248,6 +253,9 @@ class World:
 
     def _blamed(self) -> Blamed:
         return Blamed(self._fault)
+
+    def _read(self) -> told:
+        return told(READ, seconds=self.settings.step_seconds)
 
     def _make(self) -> gymnasium.Env:
         self._has_begun = False
@@ -275,14 +283,13 @@ class World:
         """Check what the environment shows and turn it into the next decision."""
         told = self.observation["goal"] if self._lines else None
         with self._blamed():
-            self.observation, self.info = check_observation(observation), check_info(info)
+            with self._read():
+                self.observation, self.info = check_observation(observation), check_info(info)
+                menu = AFTER_THE_END if self.is_over else check_menu(self.info)
             self._lines += transcript.goal_lines(self.observation["goal"], told)
             self._lines.append(transcript.scene_lines(self.observation["scene"]))
-            if self.is_over:
-                self.menu = AFTER_THE_END
-            else:
-                self.menu = check_menu(self.info)
-                self._lines.append(transcript.menu_lines(self.menu))
+            self.menu = menu
+            self._lines += [] if self.is_over else [transcript.menu_lines(menu)]
             try:
                 self.decision = decide(self.policy, self.observation, self.menu, may_cut=self.is_over and not is_valued)
             except (TwosomeError, TypeError, ValueError) as error:

@@ -57,7 +57,8 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
     A module that the settings name is looked for beside the person too, as with `python -m`; where they name none, that
     folder stays out of the search. Raises `ConfigError` for an unknown id or arguments that it does not take.
     """
-    if requests(settings) and os.getcwd() not in sys.path:
+    names_module = any(request.word.endswith(":") for request in requests(settings))
+    if names_module and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
         with told("", ImportError, seconds=settings.step_seconds):
@@ -69,8 +70,11 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
         raise ConfigError(f"{what}: it {error}") from error
 
 
+READ = " when what it gave was read"
+
+
 class told:  # a class and not a generator: every simulated step passes through it several times
-    """Whatever third-party code raises inside becomes a `Violation` that tells it; `others` pass as they are.
+    """Whatever third-party code raises inside becomes a `Violation` that tells it; that and `others` pass as they are.
 
     `seconds`: that it may take, on the clock. What it does to `sys.stdout` and `sys.stderr` ends with it.
     """
@@ -87,17 +91,20 @@ class told:  # a class and not a generator: every simulated step passes through 
             self.limit.__enter__()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        try:
-            if self.limit is not None:
-                self.limit.__exit__(None, None, None)
-        except TookTooLong as late:
-            error = late
+        limit = self.limit
+        if limit is not None:
+            limit.__exit__()
         sys.stdout, sys.stderr = self.streams
-        if error is None or isinstance(error, self.others) or is_the_users(error):
+        is_late = limit is not None and limit.is_late
+        if (error is None and not is_late) or isinstance(error, (Violation, *self.others)):
             return
-        if isinstance(error, TookTooLong):
+        if error is None or isinstance(error, TookTooLong):
             raise Violation(f"took{self.where} longer than env.step_seconds={self.seconds:g}") from error
-        raise Violation(f"raised {type(error).__name__}{self.where}: {said(error)}{_place_of(error)}") from error
+        if not is_the_users(error):
+            raise Violation(f"raised {type(error).__name__}{self.where}: {said(error)}{_place_of(error)}") from error
+
+
+limited.own |= {told.__enter__.__code__, told.__exit__.__code__}
 
 
 def _place_of(error: BaseException) -> str:
@@ -114,7 +121,7 @@ def _place_of(error: BaseException) -> str:
 
 
 def check_observation(observation: Any) -> Observation:
-    """An observation with texts."""
+    """An observation with texts, which are plain ones."""
     observation = _plain(observation)
     texts = [] if observation is None else [k for k in ("scene", "goal") if isinstance(observation.get(k), str)]
     if observation is None or len(texts) < 2:
@@ -128,7 +135,13 @@ def check_observation(observation: Any) -> Observation:
     for key in ("scene", "goal"):
         if len(observation[key]) > LONGEST_TEXT:
             raise Violation(f"gave a {key} of {len(observation[key])} characters, more than the {LONGEST_TEXT} allowed")
-    return observation
+    odd = {key: _text(observation[key]) for key in ("scene", "goal") if type(observation[key]) is not str}
+    return {**observation, **odd} if odd else observation
+
+
+def _text(text: Any) -> Any:
+    """A text of a class of its own, which could compare as it likes, as one of Python's; anything else as it is."""
+    return str.__str__(text) if isinstance(text, str) else text
 
 
 def check_info(info: Any) -> dict[str, Any]:
@@ -143,7 +156,7 @@ def _plain(given: Any) -> dict[str, Any] | None:
     """A mapping of whatever kind as a dict, which raises nothing when it is read; None for anything else."""
     if type(given) is dict:
         return given
-    with told(" when what it gave was read"):
+    with told(READ):
         return {key: given[key] for key in given} if isinstance(given, Mapping) else None
 
 
@@ -176,6 +189,8 @@ def check_menu(info: Mapping[str, Any]) -> Menu:
     if len(flags) != n:
         count = len(flags) if len(flags) < n else f"more than {n}"
         raise Violation(f"gave {count} entries in info['action_mask'] for {n} actions")
+    if set(map(type, actions)) != {str}:
+        actions = tuple(map(_text, actions))
     try:
         return (_legal_cached if n <= FEW else _legal)(tuple(actions), tuple(flags))
     except TypeError:  # a phrase that cannot be hashed
@@ -245,9 +260,9 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def close_env(env: gymnasium.Env) -> None:
-    """Close an environment, whatever it raises: one that fails while it closes harms nobody."""
-    with suppress(Violation), told(" in close"):
+def close_env(env: gymnasium.Env, seconds: float | None = None) -> None:
+    """Close an environment, whatever it raises: one that fails while it closes, or takes too long, harms nobody."""
+    with suppress(Violation), told(" in close", seconds=seconds):
         env.close()
 
 

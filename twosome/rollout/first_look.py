@@ -11,6 +11,7 @@ import gymnasium
 
 from twosome.config.schema import EnvSettings
 from twosome.rollout.contract import (
+    READ,
     Violation,
     check_events,
     check_info,
@@ -41,26 +42,28 @@ def first_look(settings: EnvSettings, seed: int, *, play: bool = True) -> None:
         place = Place(settings, seed, 0, 0, episode_seed(seed, 0, 0))
         raise environment_fault(str(violation), place, actions, lines) from violation
     finally:
-        close_env(env)
+        close_env(env, settings.step_seconds)
 
 
 def _play(env: gymnasium.Env, seconds: float | None, seed: int, actions: list[int], lines: list[str]) -> None:
     with told(" in reset", seconds=seconds):
         given = env.reset(seed=seed)
     observation, info = _pair(given, "reset", 2)
-    shown, info = check_observation(observation), check_info(info)
-    menu = check_menu(info)
+    with told(READ, seconds=seconds):
+        shown, info = check_observation(observation), check_info(info)
+        menu = check_menu(info)
     lines += [*goal_lines(shown["goal"], None), scene_lines(shown["scene"]), menu_lines(menu)]
     lines.append(action_line(menu.indices[0], menu.phrases[0]))
     actions.append(menu.indices[0])
     with told(seconds=seconds):
         answer = env.step(menu.indices[0])
     observation, reward, terminated, truncated, info = _pair(answer, "step", 5)
-    result = check_step(reward, terminated, truncated, check_info(info))
-    check_events(info)
-    check_observation(observation)
-    if not (result.terminated or result.truncated):
-        check_menu(info)
+    with told(READ, seconds=seconds):
+        result = check_step(reward, terminated, truncated, check_info(info))
+        check_events(info)
+        check_observation(observation)
+        if not (result.terminated or result.truncated):
+            check_menu(info)
 
 
 def _pair(given: Any, name: str, size: int) -> Any:

@@ -6,6 +6,7 @@ Knows environments only through their contract (a text observation, a menu in `i
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from twosome.config.trust import is_signed, must_be_named
 from twosome.errors import ConfigError, EnvironmentFault
 from twosome.rollout import transcript
 from twosome.rollout.contract import (
+    READ,
     Violation,
     check_info,
     check_menu,
@@ -111,7 +113,7 @@ class Session:
 
     def close(self) -> None:
         """Close the environment, whatever it raises."""
-        close_env(self.env)
+        close_env(self.env, self.settings.step_seconds)
 
     @property
     def over(self) -> bool:
@@ -153,7 +155,7 @@ class Session:
         return transcript.joined([*lines, *last, *(self._broken or [self.ending()])])
 
     def _see(self, observation: Any, info: Any) -> None:
-        with self._blamed(" when what it gave was read"):
+        with self._blamed(READ):
             shown, info = check_observation(observation), check_info(info)
             menu, success = check_menu(info), check_success(info, self.terminated)
         self.scene, self.goal, self.success = shown["scene"], shown["goal"], success
@@ -171,7 +173,7 @@ class Session:
     def _blamed(self, where: str, action: int | None = None, others: type[BaseException] = Violation) -> Iterator[None]:
         """Whatever the environment raises or breaks inside is its fault, which the transcript then tells."""
         try:
-            with told(where, Violation, others, seconds=self.settings.step_seconds):
+            with told(where, others, seconds=self.settings.step_seconds):
                 yield
         except Violation as violation:
             fault = f"{self.settings.id} {violation}."
@@ -192,7 +194,7 @@ def make_drawing_env(settings: EnvSettings) -> gymnasium.Env:
             drawing = make_env(settings, render_mode="ansi")
         except ConfigError:  # it draws, but its constructor does not take the mode
             return env
-        close_env(env)
+        close_env(env, settings.step_seconds)
         return drawing
     return env
 
@@ -211,7 +213,8 @@ def replay(path: Path, named: EnvSettings | None = None) -> int:
     if not is_signed(path, script.settings):
         said = [] if named is None else [f"env.id={named.id}", f"env.kwargs={named.kwargs}"]
         must_be_named(script.settings, said, f"The first line of {path}", "add env=own {0}")
-    session = Session(make_drawing_env(script.settings), script.settings, script.seed)
+    settings = dataclasses.replace(script.settings, step_seconds=None if named is None else named.step_seconds)
+    session = Session(make_drawing_env(settings), settings, script.seed)
     try:
         for action in script.actions:
             if session.over or action not in session.menu:

@@ -16,7 +16,7 @@ from twosome.config.schema import EnvSettings
 from twosome.errors import ContextLengthError, EnvironmentFault
 from twosome.protocols import Identified, Policy, Restorable
 from twosome.rollout import transcript
-from twosome.rollout.contract import Violation, check_success, check_summary, short
+from twosome.rollout.contract import Violation, check_success, check_summary, short, told
 from twosome.types import Decision, Episode, Menu, Observation
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,34 @@ class WorldSnapshot(NamedTuple):
     discounted_return: float
     length: int
     is_over: bool
+
+
+class StateKey:
+    """A state of an environment as a key of mappings, which raises nothing there: its hash is taken once.
+
+    What comparing raises is put down in `noted`, and the states count as different; `seconds` that it may take.
+    """
+
+    __slots__ = ("_hash", "noted", "seconds", "state")
+
+    def __init__(self, state: Hashable, noted: list[str], seconds: float | None):
+        self.state, self.noted, self.seconds = state, noted, seconds
+        self._hash = hash(state)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, StateKey) or self._hash != other._hash:
+            return False
+        if self.state is other.state:
+            return True
+        try:
+            with told(" when the states of its snapshots were compared", seconds=self.seconds):
+                return bool(self.state == other.state)
+        except Violation as violation:
+            self.noted[:] = self.noted or [str(violation)]
+            return False
 
 
 class Place(NamedTuple):
@@ -112,6 +140,14 @@ def ended(
     discounted_return, length = check_summary(info, counted, length)
     success = check_success(info, terminated)
     return Episode(true_return(settings, discounted_return, counted), length, decisions, success)
+
+
+def must_be_path(state: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for what is no way to a state: actions, events, and the state that they led to."""
+    actions, events = state["actions"], state["events"]
+    is_list = isinstance(actions, list) and isinstance(events, list)
+    if not is_list or not all(type(action) is int for action in actions) or not isinstance(state["state"], str):
+        raise ValueError(f"actions {short(actions)}, events {short(events)}, state {short(state['state'])}")
 
 
 def elsewhere(state: str, menu: Menu, state_before: str, menu_before: Any) -> str:

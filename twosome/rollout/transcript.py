@@ -98,13 +98,12 @@ def _settings(told: dict[str, Any]) -> EnvSettings:
         level = [child for nest in nests for child in nest]
     if level:
         raise ValueError(f"it is nested more than {DEEPEST} deep")
-    settings = EnvSettings(**told)
+    settings = EnvSettings(**{key: value for key, value in told.items() if key != "step_seconds"})  # the reader's own
     if not isinstance(settings.id, str) or not isinstance(settings.kwargs, dict):
         raise ValueError("expected a text for `id` and a mapping for `kwargs`")
     number(settings.gamma, "gamma")
-    for key in ("optimum", "step_seconds"):
-        if getattr(settings, key) is not None:
-            number(getattr(settings, key), key)
+    if settings.optimum is not None:
+        number(settings.optimum, "optimum")
     check_fields(settings, "env.")
     return settings
 
