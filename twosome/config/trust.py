@@ -38,9 +38,7 @@ class Request(NamedTuple):
 
 
 def requests(env: EnvSettings) -> list[Request]:
-    """The modules that an environment's settings could import, the folders and modes of drawing that they name, at any
-    depth.
-    """
+    """The modules, folders and modes of drawing that an environment's settings name, at any depth."""
     found = []
     for key, text in _texts(env.id, {"kwargs": env.kwargs}):
         module = text.rpartition(":")[0].strip()  # as `gymnasium.make` reads an id
