@@ -125,3 +125,16 @@ def test_what_the_first_line_needs_is_light():
     code = "import sys, twosome.training.start; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_is_named_from_where_the_person_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cfg = compose(["total_steps=512", "log.stop_at=null"])
+    console = Console(cfg)
+    monkeypatch.chdir("/")  # as a world may
+    for folder, said in (
+        (tmp_path / "outputs" / "run", "outputs/run"),
+        (tmp_path.parent / "x", f"{tmp_path.parent}/x"),
+    ):
+        console.begin(folder, Progress(cfg), is_resumed=False)
+        assert f"Run folder: {said}\n" in capsys.readouterr().out

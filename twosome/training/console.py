@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, TextColumn
@@ -18,8 +19,6 @@ from twosome.terminal import Console as PlainConsole
 from twosome.training.progress import goal_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from twosome.config.schema import TrainSettings
     from twosome.training.progress import Progress as RunProgress
 
@@ -35,6 +34,7 @@ class Console:
         self.cfg, self.out = cfg, PlainConsole(soft_wrap=True)
         if not self.out.is_terminal:
             self.out = PlainConsole(soft_wrap=True, width=WIDTH)
+        self._place = Path.cwd()  # of the person; a world may go elsewhere
         self._bar: Progress | None = None
         self._said = 0.0
 
@@ -49,9 +49,9 @@ class Console:
         """Where the run lies and stands, and how long it goes on."""
         cfg = self.cfg
         if is_resumed:
-            self.out.print(f"Continuing {folder} at step {progress.steps:,} of {cfg.total_steps:,}.")
+            self.out.print(f"Continuing {self._shown(folder)} at step {progress.steps:,} of {cfg.total_steps:,}.")
             return
-        self.out.print(f"Run folder: {folder}")
+        self.out.print(f"Run folder: {self._shown(folder)}")
         if goal_of(cfg) is not None and cfg.log.stop_at is not None and cfg.log.eval_interval:
             share = f"{100 * cfg.log.stop_at:g} % of the optimum {cfg.env.optimum:.4f}"
             goal = f"{cfg.total_steps:,} steps at most; ends at {share} (log.stop_at=null: all steps)"
@@ -97,8 +97,12 @@ class Console:
         if summary["optimum"] is not None:
             table.add_row("optimum", f"{summary['optimum']:.4f}")
         self.out.print(table)
-        self.out.print(f"Run folder: {folder}")
-        self.out.print(f"Curves:     tensorboard --logdir {folder}")
+        self.out.print(f"Run folder: {self._shown(folder)}")
+        self.out.print(f"Curves:     tensorboard --logdir {self._shown(folder)}")
+
+    def _shown(self, folder: Path) -> Path:
+        """A folder as it is named from where the person is."""
+        return folder.relative_to(self._place) if folder.is_relative_to(self._place) else folder
 
     def _room(self) -> int:
         """Columns beside the bar."""
