@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from twosome.config.check import check_asked, check_eval, check_inspect, check_known, check_play, check_train
+from twosome.config.asked import check_asked
+from twosome.config.check import check_eval, check_inspect, check_known, check_play, check_train
 from twosome.config.hydra_errors import UNREADABLE, check_override, explain
 from twosome.config.names import key_of, renamed_overrides
 from twosome.config.python import quoted, quoted_entries
