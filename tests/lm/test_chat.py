@@ -9,6 +9,7 @@ import twosome
 from twosome.agents.prompts import Prompter
 from twosome.config.compose import compose
 from twosome.errors import ConfigError, ModelError
+from twosome.limits import limited_memory
 from twosome.lm.chat import ChatTemplate
 from twosome.lm.tokens import encode, encode_prompt
 from twosome.systems.build import build_policy
@@ -27,6 +28,10 @@ WITH_BOS = (
     "{% else %}{{ raise_exception('Only user and assistant roles are supported') }}{% endif %}{% endfor %}"
 )
 BARE = WITH_BOS.removeprefix("{{ bos_token }}")
+ENDLESS = "{% for i in range(90000) %}{% for j in range(90000) %}{% set _ = 1 %}{% endfor %}{% endfor %}"
+DOUBLING = (
+    "{% set it = namespace(x=messages[-1].content) %}{% for _ in range(60) %}{% set it.x = it.x ~ it.x %}{% endfor %}"
+)
 SCENES = ["You see a tomato and a plate.", "You carry nothing.\nThe kitchen has a tomato on the counter."]
 MENU = ("chop the tomato", "walk to the fridge", "wait", "walk to the plate", "chop")
 
@@ -147,14 +152,40 @@ def test_what_is_advised_stands_in_the_turn_of_the_user_and_not_in_the_state():
         ("{% for m in messages %}{% if m.content %}{{ raise_exception('no') }}{% endif %}{% endfor %}", [], "this: no"),
         ("{{ messages[0].role }}", [], "cannot tell this"),
         ("{{ messages[-1].content }}", [], "leaves the text out"),
+        (f"{ENDLESS}{CHATML}", [], "it takes longer than 1 seconds"),
+        (f"{DOUBLING}{CHATML}", [], "cannot tell this: it takes"),
+        (f"{{{{ 'x' * 10 ** 10 }}}}{CHATML}", [], "it takes more than 1,073,741,824 bytes"),
+        (f"{{{{ 'x' * 10 ** 6 }}}}{CHATML}", [], "more than the 262,144 that it may add"),
+        (f"{{{{ range(90000) | random }}}}{CHATML}", [], "in another way each time"),
+        (f"{{% set how = '%Y' %}}{{{{ strftime_now(how) }}}}{CHATML}", [], "in another way each time, by the clock"),
     ],
 )
-def test_a_template_that_cannot_tell_it_says_so_before_anything_is_learnt(template, words, said, tmp_path):
+def test_a_template_that_cannot_tell_it_says_so_before_anything_is_learnt(template, words, said, tmp_path, monkeypatch):
+    """Also one that takes too much time, memory or room, or is of chance, as a stranger's may be."""
+    monkeypatch.setattr("twosome.lm.chat.SECONDS", 1.0)
     folder = saved(tmp_path / "model", template, bos=True)
     with pytest.raises(ModelError) as caught:
         policy_of(folder, "policy.chat=true", *words)
     assert said in str(caught.value)
     assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("asks", ["strftime_now('%d %b %Y')", 'strftime_now( "%d %b %Y" )'])
+def test_a_template_that_asks_for_the_date_is_told_the_same_every_day(asks):
+    """As that of Llama does: a run that goes on after midnight, or is resumed, knows its states again."""
+    tokenizer = tokenizer_zoo.byte_level()
+    tokenizer.chat_template = f"{{% if strftime_now is defined %}}Today is {{{{ {asks} }}}}. {{% endif %}}{CHATML}"
+    assert ChatTemplate(tokenizer)("Eat.").startswith("Today is 26 Jul 2024. <|im_start|>user\nEat.")
+
+
+def test_a_limit_of_memory_is_gone_afterwards():
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(MemoryError), limited_memory(2**28):
+        bytearray(2**29)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+    assert len(bytearray(2**29)) == 2**29
 
 
 def test_a_system_text_without_a_chat_is_refused():

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from tests.rollout.test_third_party_faults import Summed, summed
+from twosome import limits
 from twosome.config.compose import compose
 from twosome.errors import ConfigError, EnvironmentFault
-from twosome.rollout import contract, time_limit
+from twosome.rollout import contract
 from twosome.rollout.driver import Tolerance
 from twosome.rollout.evaluate import evaluate, run_episodes
 from twosome.rollout.first_look import first_look
@@ -128,7 +129,7 @@ def test_what_ends_too_late_is_late_though_it_lets_nothing_out():
 
 def rung_at(which, calls):
     """Play an episode under a limit that never runs out; the alarm rings at the `which`-th line of our own code."""
-    ours = {time_limit.__file__, contract.__file__}
+    ours = {limits.__file__, contract.__file__}
     left = [which]
 
     def trace(frame, event, arg):

@@ -22,7 +22,7 @@ import numpy as np
 from twosome.config.schema import EnvSettings
 from twosome.config.trust import requests
 from twosome.errors import ConfigError, Stopped
-from twosome.rollout.time_limit import TookTooLong, limited
+from twosome.limits import TookTooLong, limited
 from twosome.rollout.transcript import one_line
 from twosome.types import Menu, Observation
 
@@ -83,7 +83,7 @@ class told:  # a class and not a generator: every simulated step passes through 
 
     def __init__(self, where: str = "", *others: type[BaseException], seconds: float | None = None):
         self.where, self.others, self.seconds = where, others, seconds
-        self.limit = None if seconds is None else limited(seconds)
+        self.limit = None if seconds is None else limited(seconds, "env.step_seconds")
 
     def __enter__(self) -> None:
         self.streams = sys.stdout, sys.stderr
