@@ -96,7 +96,13 @@ def test_a_mistake_is_raised_and_not_an_exit(settings, said):
 
 
 def test_overrides_of_what_is_loaded_are_texts(run):
-    for overrides, said in (([1], "a list of texts"), (None, "a list of texts"), (["name=${seed}"], "interpolation")):
+    wrong = [([1], "a list of texts"), (None, "a list of texts"), (["name=${seed}"], "interpolation")]
+    huge, target = [f"policy.temperature=1{'0' * 400}"], ["env.kwargs={a: {_target_: x}}"]
+    wrong += [
+        (huge, r"policy\.temperature cannot work: expected a number"),
+        (target, r"env\.kwargs\.a holds a _target_"),
+    ]
+    for overrides, said in wrong:
         with pytest.raises(ConfigError, match=said):
             twosome.load(run.folder, overrides=overrides)
 

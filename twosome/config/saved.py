@@ -187,6 +187,7 @@ def _typed(data: dict[str, Any], overrides: Sequence[str] = ()) -> TrainSettings
 
     later = {name: default_of(name) for name in LATER_GROUPS if name not in data}
     dotlist = OmegaConf.from_dotlist(list(overrides))
+    check_plain(OmegaConf.to_container(dotlist))
     return _object(OmegaConf.merge(OmegaConf.structured(TrainSettings), later, data, dotlist))
 
 
