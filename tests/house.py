@@ -13,7 +13,7 @@ PACKAGES = {"twosome": ROOT / "twosome", "twosome_envs": ROOT / "envs"}
 RANKS = {
     "twosome": """
         errors types versions
-        protocols files terminal limits tiny
+        protocols files locks terminal limits tiny
         config checkpoint_folder tensor_files
         lm rl rollout search inspection
         agents

@@ -22,9 +22,11 @@ from typing import IO, Any
 from twosome.errors import CheckpointError, ConfigError, brief
 
 LARGEST_JSON = 256 * 2**20  # bytes; a JSON file beyond this is refused unread
-LARGEST_YAML = 2**20
+LARGEST_YAML = 2**17  # YAML is parsed slowly
+LARGEST_NOTE = 2**20  # of best.json, which names a checkpoint
 LARGEST_TENSORS = 64 * 2**30
 LARGEST_LINES, LONGEST_LINE = 4 * 2**30, 2**26  # a file of JSON lines, and one of them
+MANIFEST = "manifest.json"  # of a checkpoint, written last
 STAGED, REPLACED = ".tmp", ".old"  # suffixes of a folder being written, and of one being replaced
 
 
@@ -121,11 +123,43 @@ def must_hold_no_links(folder: Path) -> None:
                 )
 
 
-def must_be_writable(folder: Path) -> None:
-    """Make a folder where there is none, and try to write in it, so that hours of work are not lost at their end.
+def free_name(path: Path) -> Path:
+    """A path that nothing has yet: this one, or with a number before its suffix.
+
+    >>> free_name(Path("nowhere/a.txt")).name
+    'a.txt'
+    """
+    free, k = path, 1
+    while os.path.lexists(free):
+        k += 1
+        free = path.with_name(f"{path.stem}-{k}{path.suffix}")
+    return free
+
+
+def keep(path: Path, name: str) -> None:
+    """Give a file that is about to be written anew another name, `{name}{suffix}`, or one with a number.
 
     Raises `CheckpointError`.
     """
+    try:
+        if os.path.lexists(path):
+            path.rename(free_name(path.with_name(f"{name}{path.suffix}")))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def must_be_writable(folder: Path, *names: str) -> None:
+    """Make a folder where there is none, and try to write in it, so that hours of work are not lost at their end.
+
+    `names`: of files that will be written there, which must not be folders. A checkpoint is refused: it is whole only
+    as it was written. Raises `CheckpointError`.
+    """
+    if (folder / MANIFEST).exists():
+        raise CheckpointError(
+            f"{folder} is a checkpoint, which nothing else may be written into. Choose another out=PATH."
+        )
+    if taken := next((name for name in names if (folder / name).is_dir()), None):
+        raise CheckpointError(f"{folder / taken} is a folder, and a file of that name is to be written. Rename it.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -142,7 +176,10 @@ def user_path(text: str, key: str) -> Path:
     Raises `ConfigError`.
     """
     try:
-        return Path(os.path.abspath(Path(text).expanduser()))
+        path = Path(os.path.abspath(Path(text).expanduser()))
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            path.lstat()  # raises for a name that no file system takes
+        return path
     except (RuntimeError, ValueError, OSError) as error:
         raise ConfigError(f"{key}={brief(text)} is no path: {brief(error)}") from error
 
@@ -160,49 +197,6 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-_held: set[int] = set()  # descriptors of the folders that this process holds
-
-
-def lock(folder: Path) -> int | None:
-    """Hold a folder for this process until it ends or `unlock`; a process that it forks does not hold it too.
-
-    Raises `CheckpointError` if another has it.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise CheckpointError(
-            f"{folder} is in use by another run that is still going. Wait for it, stop it, or choose another run_dir."
-        ) from None
-    except OSError:  # a file system without locks
-        os.close(descriptor)
-        return None
-    _held.add(descriptor)
-    return descriptor
-
-
-def unlock(descriptor: int) -> None:
-    """Release a folder that `lock` holds."""
-    _held.discard(descriptor)
-    os.close(descriptor)
-
-
-def _let_go() -> None:
-    """In a forked process, which would keep the lock beyond the life of its parent."""
-    while _held:
-        os.close(_held.pop())
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
 
 
 # Reading --------------------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ import zoo
 from zoo import ALL, OutOfMemory, decisions, forward_everywhere, learner_and_rollout, learnt, relative, slow, worst
 from zoo import policy as make
 
+import twosome
 from twosome.agents.llm_policy import LLMPolicy
-from twosome.errors import INVALID_CONTENT, CheckpointError, NumericsError
+from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, NumericsError
 from twosome.lm.value_head import ValueHead
 
 # Acting and learning are the same function ------------------------------------------------------------------
@@ -250,3 +251,9 @@ def test_the_weights_come_back(tmp_path):
 def _narrower(policy):
     head = ValueHead(32, SimpleNamespace(kind="mlp", widths=[4], layer_norm=True))
     return LLMPolicy(policy.lm, policy.tokenizer, head, policy.settings)
+
+
+@pytest.mark.parametrize(("prompt", "menu"), [("x", "eat"), ("x", ["eat", 3]), (None, ["eat"])])
+def test_a_menu_is_a_list_of_phrases(prompt, menu):
+    with pytest.raises(MenuError, match="Expected a prompt and a list of phrases"):
+        twosome.load("tiny").inspect(prompt, menu)

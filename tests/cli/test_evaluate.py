@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import shutil
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -195,6 +197,38 @@ def test_what_is_finished_is_written_when_a_later_one_fails(short_run, tmp_path,
     assert "1 finished evaluations are in" in capsys.readouterr().err
     assert len(json.loads((tmp_path / "out" / "eval.json").read_text())["results"]) == 1
     assert len(rows_of(tmp_path / "out")) == 3
+
+
+def test_nothing_that_is_there_is_written_over(short_run, tmp_path):
+    """Each file by itself, and what has the name that it would get too."""
+    common = [f"checkpoint={short_run}", "episodes=1", f"out={tmp_path}", "report=true", "report_episodes=1"]
+    mine = {"eval.csv": "1,2", "eval.png": "no picture", f"report_{short_run.name}_FoodPreparation-v0.html": "a page"}
+    for name, text in mine.items():
+        (tmp_path / name).write_text(text)
+        os.utime(tmp_path / name, (1, 1))
+    [name] = {f"{p.stem}_{datetime.fromtimestamp(1):%Y-%m-%d_%H-%M-%S}.csv" for p in tmp_path.glob("*.csv")}
+    (tmp_path / name).write_text("precious")
+    main(common)
+    main([*common, "seed=9"])
+    texts = [p.read_bytes() for p in tmp_path.iterdir()]
+    for text in (*mine.values(), "precious"):
+        assert text.encode() in texts
+    assert len(list(tmp_path.glob("*.html"))) == 3
+    assert len(list(tmp_path.glob("eval*.json"))) == 2
+
+
+@pytest.mark.parametrize("place", ["a checkpoint", "a folder of that name"])
+def test_what_cannot_take_results_is_refused_before_the_first_episode(short_run, tmp_path, place, monkeypatch, capsys):
+    from twosome.systems import load
+
+    monkeypatch.setattr(load, "build_found", lambda found: pytest.fail("was built"))
+    out = next((short_run / "checkpoints").glob("step-*")) if place == "a checkpoint" else tmp_path
+    (tmp_path / "eval.csv").mkdir()
+    before = sorted(out.iterdir())
+    with pytest.raises(SystemExit):
+        main([f"checkpoint={short_run}", "episodes=1", f"out={out}"])
+    assert paragraph(capsys.readouterr().err) is None
+    assert sorted(out.iterdir()) == before
 
 
 def test_reports_of_equal_names_are_several_files(short_run, tmp_path):

@@ -172,6 +172,7 @@ def test_your_own_environment_plays_from_its_folder(sit, tmp_path):
         (["env=own", "env.id=twosome_envs:twosome/TomatoSald-v0"], "Did you mean: `TomatoSalad`"),
         (["env.kwargs={recipes: 3}"], "unexpected keyword argument 'recipes'"),
         (["transcript=no/such/folder/x.txt"], "expected a file in a folder that exists"),
+        ([f"transcript={'x' * 300}"], "is no path"),
         (["replay=nothing.txt"], "replay=nothing.txt cannot be read: .*No such file"),
     ],
 )
@@ -299,8 +300,16 @@ def test_where_a_task_is_split_its_goal_is_told_when_it_changes(sit, tmp_path):
     assert [goal[6:] for goal in goals] == [goals[0][6:], alone, goals[0][6:]]
     assert goals[0].startswith(f"goal: {both}")
     assert sit("replay=game.txt")[0] == 0
-    _, out, _ = sit("env=tomato_salad", "transcript=game.txt", answers=("0", "1"))
-    assert (tmp_path / "game.txt").read_text().count("goal: ") == 1
+    _, out, _ = sit("env=tomato_salad", "transcript=another.txt", answers=("0", "1"))
+    assert (tmp_path / "another.txt").read_text().count("goal: ") == 1
+
+
+def test_a_transcript_is_written_over_nothing(sit, tmp_path):
+    (tmp_path / "notes.txt").write_text("dear diary")
+    code, _, err = sit("env=tomato_salad", "transcript=notes.txt", answers=["0"])
+    assert code == 2
+    assert "exists, and nothing is written over it" in err
+    assert (tmp_path / "notes.txt").read_text() == "dear diary"
 
 
 def test_a_checkpoint_shows_what_its_policy_would_do(sit, untrained):

@@ -50,4 +50,4 @@ def test_a_file_of_hydras_that_was_there_stays(tmp_path, monkeypatch):
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs" / "multirun.yaml").write_text("mine: 1\n")
     main(["-m", "seed=1", *QUICK])
-    assert (tmp_path / "outputs" / "multirun.yaml").exists()
+    assert (tmp_path / "outputs" / "multirun.yaml").read_text() == "mine: 1\n"

@@ -251,9 +251,7 @@ def test_a_saved_value_that_cannot_work_is_refused_by_name(base, tmp_path):
         saved_settings(written(replace(base, ppo=replace(base.ppo, clip=-1.0)), tmp_path))
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 1_000_000, "{" * 1_000_000, "- " * 500_000, "? " * 500_000], ids=lambda t: t[:2]
-)
+@pytest.mark.parametrize("text", ["[" * 100_000, "{" * 100_000, "- " * 50_000, "? " * 50_000], ids=lambda t: t[:2])
 def test_a_file_that_nests_without_end_is_refused_at_once(tmp_path, text):
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(CheckpointError, match="nested more than 50 deep"):

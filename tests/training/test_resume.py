@@ -1,5 +1,6 @@
 """A run is continued by its command line, its folder or a checkpoint of it, and ends as if it had not been stopped."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -137,6 +138,33 @@ def test_a_finished_run_is_extended_by_the_command_that_it_names(finished, tmp_p
     assert json.loads((folder / "summary-00000512.json").read_text())["env_steps"] == 512
     assert saved_settings(folder / "config.yaml").total_steps == 1024
     assert saved_settings(folder / "config.yaml").resume is None
+
+
+def test_what_a_run_did_beyond_an_earlier_checkpoint_is_kept_when_it_goes_on_from_there(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    train(open_run(compose([f"resume={folder}", "total_steps=768"])))
+    records = {name: (folder / name).read_text() for name in ("metrics.jsonl", "decisions.jsonl")}
+    earlier = min((folder / "checkpoints").glob("step-*"))
+    steps = {p.name: json.loads(p.read_text())["env_steps"] for p in folder.glob("summary*.json")}
+    train(open_run(compose([f"resume={earlier}", "total_steps=1024"])))
+    for name, text in records.items():
+        stem, suffix = name.split(".")
+        assert (folder / f"{stem}-00000768.{suffix}").read_text() == text
+    after = {p.name: json.loads(p.read_text())["env_steps"] for p in folder.glob("summary*.json")}
+    assert after == {"summary-00000512.json": 512, "summary-00000768.json": 768, "summary.json": 1024}
+    assert sorted(steps.values()) == [512, 768]
+
+
+def test_a_checkpoint_is_no_place_for_a_run(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    checkpoint = max((folder / "checkpoints").glob("step-*"))
+    before = sorted(p.name for p in checkpoint.rglob("*"))
+    cfg = dataclasses.replace(saved_settings(folder / "config.yaml"), run_dir=str(checkpoint))
+    with pytest.raises(ConfigError, match=f"is a checkpoint.*resume={checkpoint}.*init={checkpoint}"):
+        open_run(cfg)
+    assert sorted(p.name for p in checkpoint.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults import paragraph
 from tests.training.small_run import SMALL
-from twosome import checkpoint_folder, files
+from twosome import checkpoint_folder, files, locks
 from twosome.config.compose import compose
 from twosome.errors import CheckpointError, ConfigError
 from twosome.training.run_folder import open_run
@@ -217,20 +217,24 @@ def test_a_forked_process_does_not_hold_the_folder(tmp_path):
     child = os.fork()
     if not child:  # the run
         try:
-            held, left = files.lock(tmp_path), os.fork()
+            held, left = locks.lock(tmp_path), os.fork()
             if left:
-                os.write(write, f"{held is not None} {left}".encode())
-            else:  # the environment's
-                time.sleep(20)
+                os.write(write, f"{held is not None} {left} ".encode())
+            else:  # the environment's, which has begun
+                os.write(write, b"begun ")
+                time.sleep(60)
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    held, left = os.read(read, 100).decode().split()
+    told = ""
+    while told.count(" ") < 3:
+        told += os.read(read, 100).decode()
+    held, left = (word for word in told.split() if word != "begun")
     try:
         assert held == "True"
-        descriptor = files.lock(tmp_path)
+        descriptor = locks.lock(tmp_path)
         assert descriptor is not None
-        files.unlock(descriptor)
+        locks.unlock(descriptor)
     finally:
         os.kill(int(left), signal.SIGKILL)
 

@@ -20,7 +20,7 @@ from twosome.agents.caches import Cache, WeightsVersion
 from twosome.agents.prompts import Prompter
 from twosome.agents.recall import Recall
 from twosome.config.check import line_ends
-from twosome.errors import INVALID_CONTENT, CheckpointError, NumericsError, brief
+from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, NumericsError, brief
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
 from twosome.lm.chat import ChatTemplate
@@ -204,6 +204,8 @@ class LLMPolicy:
 
         >>> policy.inspect("You are hungry. Next action:", ["eat an apple", "sleep"])  # doctest: +SKIP
         """
+        if isinstance(menu, str) or not all(isinstance(text, str) for text in (prompt, *menu)):
+            raise MenuError(f"Expected a prompt and a list of phrases, got {prompt!r:.80} and {menu!r:.80}.")
         decision = Decision.plain(prompt, tuple(menu))
         return self.inspect_decision(decision, normalization=normalization, adapter=adapter)
 

@@ -153,7 +153,7 @@ def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None
     register()
     results: list[tuple[list[str], Any]] = []
     kept_by_hydra = Path("outputs") / "multirun.yaml"
-    had_it = kept_by_hydra.exists()
+    theirs = kept_by_hydra.read_bytes() if kept_by_hydra.is_file() else None
     overrides: list[str] = []
     options: list[str] = []
     for before, argument in zip(["", *argv], argv, strict=False):
@@ -179,8 +179,10 @@ def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None
         if after is not None and len(results) > 1:
             after(results)
     finally:
-        if not had_it:
-            kept_by_hydra.unlink(missing_ok=True)  # of no use beside the runs' own config.yaml
+        if theirs is not None:
+            kept_by_hydra.write_bytes(theirs)
+        elif kept_by_hydra.is_file():
+            kept_by_hydra.unlink()  # of no use beside the runs' own config.yaml
         sys.argv = arguments
         os.environ.pop("HYDRA_FULL_ERROR")
         if full_error is not None:

@@ -43,23 +43,24 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
 
     Sources, worlds and the place of the results are looked at first; every result is written as soon as it is there.
     """
-    from twosome.cli.evaluate_output import keep_earlier, show_results, write_results
+    from twosome.cli.evaluate_output import RESULTS, keep_earlier, show_results, write_results
 
     of_world = [o for o in cfg.overrides if key_of(o).startswith("env.")] if cfg.envs is not None else []
     cfg.overrides = [o for o in cfg.overrides if o not in of_world]
     worlds = _worlds(cfg, of_world)
     sources = _sources(cfg, trains_own=not worlds)
     out = files.user_path(cfg.out, "out") if cfg.out else _default_out(sources[0].name)
-    files.must_be_writable(out)
-    keep_earlier(out)
+    files.must_be_writable(out, *RESULTS)
+    cells = [(source, world) for source in sources for world in worlds.items() or [(OWN, source.found.settings.env)]]
+    pages = [_page(cfg, source, *world) for source, world in cells] if cfg.report else []
+    keep_earlier(out, [name for page in pages for name in (page, page.replace(".html", ".gif"))])
     chance: dict[str, dict[str, Any]] = {}  # what random play comes to, by environment
     results: list[dict[str, Any]] = []
     try:
-        for source in sources:
-            for world in worlds.items() or [(OWN, source.found.settings.env)]:
-                page = out / _page(cfg, source, *world) if cfg.report else None
-                results.append(_evaluate_one(cfg, source, world, page, chance))
-                write_results(out, results)
+        for source, world in cells:
+            page = out / _page(cfg, source, *world) if cfg.report else None
+            results.append(_evaluate_one(cfg, source, world, page, chance))
+            write_results(out, results)
     except TwosomeError:
         if results:
             say(f"{len(results)} finished evaluations are in {out / 'eval.json'}.")

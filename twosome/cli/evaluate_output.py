@@ -7,6 +7,7 @@ import importlib.util
 import io
 import logging
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,22 +23,19 @@ from twosome.versions import versions
 
 log = logging.getLogger(__name__)
 
+RESULTS = ("eval.json", "eval.csv", "eval.png")
 
-def keep_earlier(out: Path) -> None:
-    """Give the results of an earlier evaluation in the folder the time at which they were written for a name.
 
-    Raises `CheckpointError`.
+def keep_earlier(out: Path, pages: Iterable[str]) -> None:
+    """Give what an earlier evaluation has left in the folder the time at which it was written for a name.
+
+    `pages`: the names of the reports that will be written. Raises `CheckpointError`.
     """
-    newest = out / "eval.json"
-    if not newest.is_file():
-        return
-    written = f"{datetime.fromtimestamp(newest.stat().st_mtime):%Y-%m-%d_%H-%M-%S}"
-    for path in (newest, out / "eval.csv", out / "eval.png"):
-        try:
-            if path.is_file():
-                path.replace(path.with_name(f"eval_{written}{path.suffix}"))
-        except OSError as error:
-            raise files.cannot_write(path, error) from error
+    for name in (*RESULTS, *pages):
+        path = out / name
+        if path.is_file():
+            written = f"{datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d_%H-%M-%S}"
+            files.keep(path, f"{path.stem}_{written}")
 
 
 def write_results(out: Path, results: list[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ by line, so that a game can be piped in.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -187,6 +188,8 @@ def job(cfg: PlaySettings) -> None:
     keep = None if cfg.transcript is None else files.user_path(cfg.transcript, "transcript")
     if keep is not None and (keep.is_dir() or not keep.parent.is_dir()):
         raise ConfigError(f"transcript={cfg.transcript} cannot be written: expected a file in a folder that exists.")
+    if keep is not None and os.path.lexists(keep):
+        raise ConfigError(f"transcript={cfg.transcript} exists, and nothing is written over it. Choose another name.")
     session = Session(make_drawing_env(cfg.env), cfg.env, cfg.seed)
     try:
         thought = _thought(cfg.checkpoint) if cfg.checkpoint and not cfg.hint else None

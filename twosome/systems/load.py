@@ -24,6 +24,7 @@ from twosome.systems.build import build, build_policy
 
 log = logging.getLogger(__name__)
 
+NEWEST = "Use which=newest (from Python checkpoint='newest')."
 BASELINES = ("mlp", "tabular")  # methods without a language model
 
 
@@ -129,16 +130,14 @@ def checkpoint_of(run_dir: Path, which: str) -> Path:
     if which == "best":
         best = run_dir / "best.json"
         if not best.is_file():
-            raise CheckpointError(
-                f"{run_dir} names no best checkpoint yet (it had no evaluation). Use checkpoint='newest'."
-            )
-        found = files.read_json(best)
+            raise CheckpointError(f"{run_dir} names no best checkpoint yet (it had no evaluation). {NEWEST}")
+        found = files.read_json(best, files.LARGEST_NOTE)
         name = found.get("checkpoint") if isinstance(found, dict) else None
         if not isinstance(name, str) or Path(name).name != name or "\0" in name or len(name) > 99:
-            raise CheckpointError(f"{best} leads out of the run's folder ({brief(repr(name))}); refused.")
+            raise CheckpointError(f"{best} names no checkpoint of the run ({brief(repr(name))}); refused. {NEWEST}")
         folder = run_dir / "checkpoints" / name
         if not (folder / MANIFEST).is_file():
-            raise CheckpointError(f"{best} names {brief(repr(name))}, which is no checkpoint. Use checkpoint='newest'.")
+            raise CheckpointError(f"{best} names {brief(repr(name))}, which is no checkpoint. {NEWEST}")
         return folder
     if which != "newest":
         raise ConfigError(f"Unknown checkpoint {which!r}. Known: newest, best.")
@@ -168,7 +167,7 @@ def choose_checkpoint(path_or_name: str | Path, which: str) -> Chosen:
     if not (run / "best.json").is_file():
         why = f"{run} names no best checkpoint (it had no evaluation); this is the newest." if which == "best" else ""
         return Chosen("newest", why)
-    best = files.read_json(run / "best.json")
+    best = files.read_json(run / "best.json", files.LARGEST_NOTE)
     last = _last_evaluation(run)
     try:
         step, greedy = counter(best["step"], "step"), number(best["greedy"], "greedy")

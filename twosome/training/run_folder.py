@@ -11,12 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twosome import checkpoint_folder, files, tensor_files
+from twosome import checkpoint_folder, files, locks, tensor_files
 from twosome.config.saved import must_agree, must_come_back
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import SIGNATURE, sign
 from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, EnvironmentFault, brief, counter, number
 from twosome.terminal import say
+from twosome.training.aside import keep_records, set_aside, step_of
 from twosome.training.progress import goal_of
 from twosome.versions import versions
 
@@ -79,7 +80,9 @@ class Run:
             files.write_text(path, fault.transcript)
         except OSError:  # the fault itself matters more
             return ""
-        return f" Its transcript is {path}; `twosome-play replay={path}` plays it again."
+        limit = self.cfg.env.step_seconds
+        own = f" env=own env.id={self.cfg.env.id} env.step_seconds={limit:g}" if limit is not None else ""
+        return f" Its transcript is {path}; `twosome-play replay={path}{own}` plays it again."
 
     def keep_bad_batch(self, name: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
         """Keep the samples of a step that met a NaN or an infinity; at most `MOST_BAD_BATCHES`. Says where they lie."""
@@ -110,7 +113,7 @@ class Run:
     def close(self) -> None:
         """Release the folder."""
         if self._lock is not None:
-            files.unlock(self._lock)
+            locks.unlock(self._lock)
             self._lock = None
 
 
@@ -131,7 +134,7 @@ def open_run(cfg: TrainSettings) -> Run:
     has_agreed = _must_be_ours(folder, cfg, path is None)
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        lock = files.lock(folder)
+        lock = locks.lock(folder)
     except OSError as error:
         if isinstance(error, CheckpointError):
             raise
@@ -161,6 +164,11 @@ def _must_be_ours(folder: Path, cfg: TrainSettings, must_match: bool) -> bool:
     """
     if not folder.is_dir():
         return False
+    if (folder / checkpoint_folder.MANIFEST).exists():
+        raise ConfigError(
+            f"run_dir={folder} is a checkpoint, which nothing else may be written into. Choose a new folder; to go on "
+            f"from it: resume={folder}, to begin a new run with its weights: init={folder}."
+        )
     files.must_hold_no_links(folder)
     if (folder / CONFIG).exists():
         if (folder / "summary.json").exists():
@@ -202,10 +210,10 @@ def _is_empty(path: Path) -> bool:
 
 def _reopen(run: Run) -> None:
     """A finished run goes on: its summary stays under another name, its settings are today's."""
-    assert run.checkpoint is not None
-    step = run.checkpoint.name.removeprefix("step-")
+    summary = run.folder / "summary.json"
+    steps, _ = _steps_and_best(files.read_json(summary))
     files.write_text(run.folder / CONFIG, must_come_back(dataclasses.replace(run.cfg, resume=None)))
-    (run.folder / "summary.json").rename(run.folder / f"summary-{step}.json")
+    files.keep(summary, f"summary-{steps:08d}")
 
 
 def _must_go_on(folder: Path, cfg: TrainSettings) -> None:
@@ -258,9 +266,11 @@ def _resume(path: Path, folder: Path) -> Path:
             f"resume={path} is not named step-<number>, as the checkpoints of a run are. Give it its name back."
         )
     checkpoint_folder.verify(path)
-    for later in checkpoint_folder.checkpoints(folder):
-        if int(later.name.removeprefix("step-")) > int(path.name.removeprefix("step-")):
-            _set_aside(later, "it is later than the checkpoint to continue from")
+    later = [c for c in checkpoint_folder.checkpoints(folder) if step_of(c) > step_of(path)]
+    if later:
+        keep_records(folder, step_of(later[-1]))
+    for checkpoint in later:
+        set_aside(checkpoint, "it is later than the checkpoint to continue from")
     return path
 
 
@@ -268,24 +278,11 @@ def _good_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint; damaged newer ones are set aside, so that they are not counted among the last k."""
     checkpoint, problems = checkpoint_folder.newest_good(folder)
     for damaged, problem in problems.items():
-        _set_aside(damaged, problem)
+        set_aside(damaged, problem)
     if problems:
         start = checkpoint.name if checkpoint else "the start"
         say(f"The run goes on from {start}.")
     return checkpoint
-
-
-def _set_aside(folder: Path, why: str) -> None:
-    aside = folder.with_name(f"aside-{folder.name}")
-    k = 1
-    while aside.exists():
-        k += 1
-        aside = folder.with_name(f"aside-{folder.name}-{k}")
-    try:
-        folder.rename(aside)
-    except OSError as error:
-        raise files.cannot_write(folder, error) from error
-    say(f"Checkpoint {folder.name} is set aside as {aside.name}: {why}")
 
 
 def _new_folder(cfg: TrainSettings) -> Path:
