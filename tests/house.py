@@ -12,10 +12,10 @@ PACKAGES = {"twosome": ROOT / "twosome", "twosome_envs": ROOT / "envs"}
 # imports each other. Inside a folder no circle is allowed either.
 RANKS = {
     "twosome": """
-        errors types versions
+        advice errors types versions
         protocols files locks terminal limits tiny
         config checkpoint_folder tensor_files
-        lm rl rollout search inspection
+        lm memory rl rollout search inspection
         agents
         systems
         report

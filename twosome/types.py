@@ -41,6 +41,13 @@ class Menu(NamedTuple):
     indices: tuple[int, ...]
 
 
+class Situation(NamedTuple):
+    """A state as it is told: the goal, and the text of the scene."""
+
+    goal: str
+    scene: str
+
+
 class Decision(NamedTuple):
     """What the policy is asked.
 
@@ -97,7 +104,8 @@ class Rollout:
     `next_states` holds the state after the step *before* any reset: at a truncation, that of the final observation.
     `actions` are positions in the decision's menu; `discounts` are gamma^duration, not yet stopped by an end. `is_real`
     is False for a step that a fault of the environment spoilt; nothing is learnt from it. `distributions[t][b]` are the
-    log-probabilities of the menu [A] that the action was drawn from, `log_probs` those of the actions. `targets[t][b]`,
+    log-probabilities of the menu [A] that the action was drawn from, `log_probs` those of the actions. `situations` and
+    `next_situations` are the same states as `decisions` and `next_states`, as they were told. `targets[t][b]`,
     where a search chose, is the distribution over the menu [A] that it proposes to learn, `values[t][b]` the value that
     it gives the state; else None.
     """
@@ -113,5 +121,7 @@ class Rollout:
     truncated: torch.Tensor
     is_real: torch.Tensor
     episodes: list[Episode]
+    situations: list[list[Situation]] | None = None
+    next_situations: list[list[Situation]] | None = None
     targets: list[list[torch.Tensor | None]] | None = None
     values: list[list[float | None]] | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import zoo
 
+from twosome import tiny
 from twosome.config.compose import compose
 from twosome.config.schema import conf_dir
 from twosome.errors import ConfigError, ModelError
@@ -182,7 +183,7 @@ def test_a_preset_is_planned_without_a_network(preset, monkeypatch):
 
 
 def test_every_preset_has_its_size():
-    presets = [p.stem for p in (conf_dir() / "model").glob("*.yaml") if p.stem not in ("hf", "tiny")]
+    presets = [p.stem for p in (conf_dir() / "model").glob("*.yaml") if p.stem not in ("hf", *tiny.FOLDERS)]
     assert set(presets) == PUBLISHED_SIZES.keys()
 
 

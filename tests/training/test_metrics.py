@@ -7,7 +7,8 @@ from twosome.training import metrics
 from twosome.training.loop import train
 from twosome.training.run_folder import open_run
 
-METHODS = (["method=mlp_full"], ["method=search", "search.simulations=2", "total_steps=128"])
+SHORT = "total_steps=128"
+METHODS = (["method=mlp_full"], ["method=search", "search.simulations=2", SHORT], ["method=memory", SHORT])
 
 
 def test_runs_log_every_key_of_the_table_and_no_other(tmp_path):

@@ -19,6 +19,7 @@ from twosome import tensor_files
 from twosome.agents.caches import Cache, WeightsVersion
 from twosome.agents.prompts import Prompter
 from twosome.agents.recall import Recall
+from twosome.agents.remembering import Remembering
 from twosome.config.check import line_ends
 from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, NumericsError, brief
 from twosome.inspection.distribution import ActionDistribution
@@ -72,6 +73,10 @@ class LLMPolicy:
         self._version = WeightsVersion(self._adapter)
         self._features: Cache[str, Tensor] = Cache(settings.reuse_capacity)
         self._distributions: Cache[Asked, Tensor] = Cache(settings.reuse_capacity)
+
+    def remind(self, recall: Recall | None) -> None:
+        """Let a memory's advice enter the prompts from now on; None lets none."""
+        self.prompter.recall = recall
 
     # Acting -----------------------------------------------------------------------------------------------------------
 
@@ -230,9 +235,14 @@ class LLMPolicy:
     # Saving -----------------------------------------------------------------------------------------------------------
 
     def save_weights(self, folder: Path) -> None:
-        """Write the adapter in PEFT's own format, and the value head. Raises `CheckpointError`."""
+        """Write the adapter in PEFT's own format, the value head, and the memory if there is one.
+
+        Raises `CheckpointError`.
+        """
         tensor_files.write_tensors(folder / VALUE_HEAD, self.value_head.state_dict())
         save_adapter(self.lm, folder / "adapter")
+        if isinstance(self.prompter.recall, Remembering):
+            self.prompter.recall.save(folder)
 
     def load_weights(self, folder: Path) -> None:
         """Read what `save_weights` wrote. Raises `CheckpointError` where it does not fit this model."""
@@ -245,6 +255,8 @@ class LLMPolicy:
                 f"The tensors in {folder} do not fit the policy of its config.yaml: {brief(error)}"
             ) from error
         load_adapter(self.lm, folder / "adapter")
+        if isinstance(self.prompter.recall, Remembering):
+            self.prompter.recall.load(folder)
 
     def state_dict(self) -> StateDict:
         """The engine's state and the critic's kept features.

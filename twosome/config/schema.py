@@ -155,6 +155,21 @@ class ExpertIterationSettings:
 
 
 @dataclass(kw_only=True)
+class MemorySettings:
+    use: str = setting(one_of("prompt", "bias", "both", "none"))
+    form: str = setting(one_of("example", "own"))
+    k: int = setting(at_least(0), at_most(2**10))
+    lines: int = setting(above(0), at_most(2**10))
+    similarity: str = setting(one_of("exact", "words", "raw", "features"))
+    goal_weight: float = setting(fraction())
+    tau: float = setting(at_least(1e-6), at_most(1e6))
+    n: int | None = setting(above(0), at_most(2**20))
+    alpha: float | None = setting(above(0), fraction())
+    bonus: float = setting(at_least(0), at_most(1e6))
+    capacity: int = setting(above(0), at_most(2**24))
+
+
+@dataclass(kw_only=True)
 class LogSettings:
     tensorboard: bool
     checkpoint_interval: int = setting(above(0))
@@ -189,8 +204,9 @@ class TrainSettings:
     ppo: PPOSettings
     search: SearchSettings
     expert_iteration: ExpertIterationSettings
+    memory: MemorySettings
     log: LogSettings
-    method: str = setting(one_of("twosome", "search", "mlp", "tabular"))
+    method: str = setting(one_of("twosome", "search", "memory", "mlp", "tabular"))
     baseline: BaselineSettings
 
 

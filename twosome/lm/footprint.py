@@ -29,7 +29,7 @@ from twosome.errors import ConfigError
 from twosome.types import LanguageModel
 
 GIB = 2**30
-LANGUAGE_MODELS = ("twosome", "search")  # methods that load one
+LANGUAGE_MODELS = ("twosome", "search", "memory")  # methods that load one
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 QUANTIZED_BYTES = {"int8": 1.01, "nf4": 0.52}  # per weight, scales included
 ADAPTER_BYTES = 20
@@ -85,7 +85,7 @@ def footprint(cfg: TrainSettings) -> Footprint | None:
 
     Raises `ModelError` where there is no such model, `ConfigError` where the adapter's targets do not fit it.
     """
-    from twosome.lm.loading import TINY, choose_device
+    from twosome.lm.loading import choose_device
 
     if cfg.method not in LANGUAGE_MODELS:
         return None
@@ -98,9 +98,8 @@ def footprint(cfg: TrainSettings) -> Footprint | None:
         "libraries" if device.type == "cpu" else "device context": LIBRARIES.get(device.type, 0),
         "slack": slack,
     }
-    name = "tiny" if cfg.model.name == TINY else cfg.model.name
     kind = cfg.model.dtype if cfg.model.quantization == "none" else f"{cfg.model.quantization}, {cfg.model.dtype}"
-    return Footprint(parts, free_bytes(device), str(device), f"{name} ({kind})")
+    return Footprint(parts, free_bytes(device), str(device), f"{cfg.model.name} ({kind})")
 
 
 def must_fit(cfg: TrainSettings) -> Footprint | None:

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
+from twosome import tiny
 from twosome.config.schema import conf_dir
 from twosome.errors import INVALID_CONTENT, ConfigError, ModelError
 from twosome.lm.quantization import quantization_config
@@ -23,7 +24,6 @@ from twosome.types import LanguageModel, Tokenizer
 if TYPE_CHECKING:
     from twosome.config.schema import ModelSettings
 
-TINY = "tiny"
 LOADING_ERRORS = (OSError, ImportError, SafetensorError, *INVALID_CONTENT)
 HUB_SECONDS = 5.0  # how long the hub may take to answer at all before only its local cache is asked
 
@@ -126,10 +126,8 @@ def choose_device(name: str) -> torch.device:
 
 
 def _place(name: str) -> str:
-    if name == TINY:
-        from twosome import tiny
-
-        return str(tiny.path())
+    if name in tiny.FOLDERS:
+        return str(tiny.path(name))
     path = Path(name).expanduser()
     if path.exists():
         return str(_checked_folder(path))

@@ -11,7 +11,8 @@ from twosome.errors import EnvironmentFault
 from twosome.protocols import Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import Deliberation, Tolerance, drive
-from twosome.types import Decision, Episode, Rollout
+from twosome.rollout.situation import decide
+from twosome.types import Decision, Episode, Rollout, Situation
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings
@@ -39,6 +40,12 @@ class Worlds:
         """Close every world: an environment may hold processes, files, windows."""
         for world in self.worlds:
             world.close()
+
+    def decide_again(self) -> None:
+        """Ask the policy anew what it is asked in every world: after a change of what it is reminded of."""
+        for world in self.worlds:
+            if not world.is_over:
+                world.decision = decide(self.policy, world.observation, world.menu, may_cut=False)
 
     def state_dict(self) -> StateDict:
         """Where every world is, and the counts of episodes."""
@@ -68,12 +75,16 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
     actions = torch.zeros(steps, n, dtype=torch.long)
     decisions: list[list[Decision]] = []
     next_states: list[list[str]] = []
+    situations: list[list[Situation]] = []
+    next_situations: list[list[Situation]] = []
     distributions: list[list[torch.Tensor]] = []
     targets: list[list[torch.Tensor | None]] = []
     values: list[list[float | None]] = []
     episodes: list[Episode] = []
     for t in range(steps):
+        situations.append([_situation(world) for world in worlds.worlds])
         transitions = drive(worlds.worlds, worlds.policy, generator, worlds.tolerance, deliberate)
+        next_situations.append([_situation(world) for world in worlds.worlds])  # before any restart
         for b, (world, _, log_probs, action, _, _, step) in enumerate(transitions):
             actions[t, b], numbers["log_probs"][t, b] = action, log_probs[action]
             if step is None:
@@ -99,6 +110,12 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
         **numbers,
         **flags,
         episodes=episodes,
+        situations=situations,
+        next_situations=next_situations,
         targets=found[0],
         values=found[1],
     )
+
+
+def _situation(world: World) -> Situation:
+    return Situation(world.observation["goal"], world.observation["scene"])

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from gymnasium.spaces import Dict, Discrete
 
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.agents.planner import Planner
+from twosome.agents.remembering import Remembering
 from twosome.config.schema import InspectSettings, TrainSettings
 from twosome.errors import ConfigError
 from twosome.lm.adapter import add_adapter, compile_layers
 from twosome.lm.loading import load_lm
 from twosome.lm.value_head import ValueHead
+from twosome.memory.learner import MemoryLearner
+from twosome.memory.records import Records
+from twosome.memory.similarity import Features, Similarity, Words, exact
 from twosome.protocols import KeepBadBatch, Learner, TrainedPolicy
 from twosome.rl.expert_iteration import ExpertIteration
 from twosome.rl.ppo import PPO
@@ -24,15 +30,19 @@ from twosome.systems.baselines.mlp import MLPPolicy
 from twosome.systems.baselines.tabular import QTable
 
 if TYPE_CHECKING:
-    from twosome.config.schema import EnvSettings
+    from twosome.config.schema import EnvSettings, MemorySettings
 
 
 class System(NamedTuple):
-    """What a method is made of. `planner`: what thinks before every decision of training, None for most."""
+    """What a method is made of.
+
+    `planner`: what thinks before every decision of training, `remembering`: what reminds of experience; None for most.
+    """
 
     policy: TrainedPolicy
     learner: Learner
     planner: Planner | None = None
+    remembering: Remembering | None = None
 
 
 def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBadBatch | None = None) -> System:
@@ -45,6 +55,8 @@ def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBa
         return System(table, QLearner(table, cfg.baseline))
     if cfg.method == "search":
         return build_search(cfg, generator)
+    if cfg.method == "memory":
+        return build_memory(cfg)
     policy = build_mlp(cfg) if cfg.method == "mlp" else build_policy(cfg)
     return System(policy, PPO(policy, cfg.ppo, generator, keep_bad_batch))
 
@@ -54,6 +66,25 @@ def build_search(cfg: TrainSettings, generator: torch.Generator) -> System:
     policy = build_policy(cfg)
     learner = ExpertIteration(policy, cfg.expert_iteration, generator)
     return System(policy, learner, Planner(policy, cfg.search, cfg.seed, is_training=True, bonus=learner.bonus))
+
+
+def build_memory(cfg: TrainSettings) -> System:
+    """Rememberer: a policy whose weights stay as they are, reminded of what its actions have led to."""
+    policy, records = build_policy(cfg), Records(cfg.memory)
+    remembering = Remembering(records, similarity_of(cfg.memory, policy), cfg.memory)
+    policy.remind(remembering)
+    return System(policy, MemoryLearner(records, cfg.num_envs), remembering=remembering)
+
+
+def similarity_of(settings: MemorySettings, policy: LLMPolicy) -> Similarity:
+    """How states are compared; features are those of the frozen backbone, which the critic reads too."""
+    if settings.similarity in ("raw", "features"):
+
+        def embed(texts: Sequence[str]) -> np.ndarray:
+            return policy.features(list(texts)).cpu().numpy()
+
+        return Features(embed, settings.goal_weight, raw=settings.similarity == "raw")
+    return Words() if settings.similarity == "words" else exact
 
 
 def build_policy(cfg: TrainSettings | InspectSettings, *, adapter: bool = True) -> LLMPolicy:

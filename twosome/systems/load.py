@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from twosome import files
+from twosome import files, tiny
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.checkpoint_folder import MANIFEST, newest_good, verify
 from twosome.config.compose import compose
@@ -79,10 +79,10 @@ def find(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Seq
         raise ModelError(
             f"{path} is not a whole checkpoint (no {MANIFEST}); give the folder checkpoints/step-... of a run."
         )
-    is_tiny = str(path_or_name) == "tiny"
-    if not is_tiny:
+    is_embedded = str(path_or_name) in tiny.FOLDERS
+    if not is_embedded:
         _must_be_a_model(path, str(path_or_name))
-    model = ["model=tiny"] if is_tiny else ["model=hf", f"model.name={quoted(str(path_or_name))}"]
+    model = [f"model={path_or_name}"] if is_embedded else ["model=hf", f"model.name={quoted(str(path_or_name))}"]
     return Found(compose([*model, *overrides]), None)
 
 
@@ -110,7 +110,8 @@ def build_found(found: Found) -> TrainedPolicy:
     """The policy that `find` has found, with its weights."""
     cfg = found.settings
     is_baseline = cfg.method in BASELINES and found.folder is not None
-    policy = build(cfg, torch.Generator()).policy if is_baseline else build_policy(cfg)
+    is_other = is_baseline or (cfg.method == "memory" and found.folder is not None)
+    policy = build(cfg, torch.Generator()).policy if is_other else build_policy(cfg)
     if found.folder is not None:
         policy.load_weights(found.folder)
     return policy

@@ -1,16 +1,18 @@
-"""The embedded model: a small Llama-architecture language model that needs no network and no GPU.
+"""The embedded models: small Llama-architecture language models that need no network and no GPU.
 
-`path()` is the folder with its weights, tokenizer and card; `corpus` generates the text it was trained
-on, `train` reproduces the weights. Importing this package loads neither torch nor transformers.
+`path(name)` is the folder with weights, tokenizer and card; `corpus` generates the text they were trained on, `train`
+reproduces the weights. Importing this package loads neither torch nor transformers.
 """
 
 from importlib.resources import files
 from pathlib import Path
 
+FOLDERS = {"tiny": "weights"}
 
-def path() -> Path:
-    """The folder of the embedded model, for `AutoModelForCausalLM.from_pretrained(path())`."""
-    return Path(str(files(__name__) / "weights"))
+
+def path(name: str = "tiny") -> Path:
+    """The folder of an embedded model, for `AutoModelForCausalLM.from_pretrained(path())`."""
+    return Path(str(files(__name__) / FOLDERS[name]))
 
 
 def heldout() -> Path:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from twosome.tiny.corpus import Text
+from twosome.tiny.text import Text
 
 LONGEST, POOL, EOS = 512, 2048, 2
 
@@ -49,9 +49,12 @@ def plain(ids: list[int]) -> Row:
     return Row(ids, [0] * len(ids), [(i, t, 1.0) for i, t in enumerate(ids[1:])], -1)
 
 
-def branching(prompt: list[int], actions: list[list[int]], weight: float) -> Row:
-    """A prompt with its actions; together they weigh `weight` per token of an action of average length."""
-    row = Row(list(prompt), [0] * len(prompt), [(i, t, 1.0) for i, t in enumerate(prompt[1:])], len(prompt) - 1)
+def branching(prompt: list[int], actions: list[list[int]], weight: float, context: float = 1.0) -> Row:
+    """A prompt with its actions; together they weigh `weight` per token of an action of average length.
+
+    `context`: the weight of a token of the prompt.
+    """
+    row = Row(list(prompt), [0] * len(prompt), [(i, t, context) for i, t in enumerate(prompt[1:])], len(prompt) - 1)
     for number, action in enumerate(actions, 1):
         source = row.end
         for token in [*action, EOS]:
@@ -97,7 +100,7 @@ def batches(
         trunks = [t.text[: t.prompt or None] for t in pool]
         heads = tokenizer(trunks, verbose=False)["input_ids"]
         rows = [
-            branching(head, [action_ids(a) for a in t.menu], weight) if t.prompt else plain(head)
+            branching(head, [action_ids(a) for a in t.menu], t.weight or weight, t.context) if t.prompt else plain(head)
             for t, head in zip(pool, heads, strict=True)
         ]
         rows.sort(key=lambda row: len(row.ids))

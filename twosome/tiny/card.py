@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from twosome.tiny.advised import ACTION, CONTEXT
 from twosome.tiny.prior import MARK
+from twosome.tiny.reading import SCENES
 
 CARD = """\
-# The embedded model
+# {title}
 
-A small causal language model of the Llama architecture with its own byte-level BPE tokenizer, made by
-this project so that it can be tried with no network and no GPU. It writes the simple English of its
-corpus and nothing else; it is not a general assistant.
+{about}
 
 | | |
 |---|---|
@@ -20,7 +20,7 @@ corpus and nothing else; it is not a general assistant.
 | vocabulary | {vocabulary:,} tokens, `<s>` in front of every text; every string round-trips |
 | weights | {megabytes:.1f} MB safetensors |
 | training | {steps:,} steps, {tokens:,} tokens, {minutes:.0f} minutes of one core |
-| made by | `python -m twosome.tiny.train --out <folder>`: same seed and versions, same weights |
+| made by | `python -m twosome.tiny.train{option} --out <folder>`: same seed and versions, same weights |
 | licence | that of the project |
 
 ## What it saw
@@ -36,19 +36,11 @@ elsewhere.
 - *Situations*: random arrangements of foods, boards, rooms and furniture with a goal drawn independently,
   followed by a uniformly random legal action or by a question about the scene and its answer.
 - *Prose*: statements, descriptions, little stories, dialogues, instructions about other things.
-
+{also}
 Besides the next token it was trained, through a linear head that was then thrown away (weight {summary}),
 to keep at the end of a prompt which three-token sequences the prompt held.
 
-## What it did not see
-
-No plan, no two consecutive steps of any episode, no reward, no return, no result of an action, no sign of
-which action is good: given a scene, the action in the corpus is uniform over the legal ones. No
-instructions for making a salad, heating food, washing up, doing laundry or an evening in front of the
-television. `tests/tiny/test_tiny.py` checks the corpus and that along shortest plans the right action is, on
-average, as probable as for a model that finds all actions alike (within .25 nats). The scenes and menus
-themselves, those of the six unseen tasks included, it did see, in random order: zero-shot results there
-are about the *policy*, not about the words.
+{unseen}
 
 ## Numbers
 
@@ -64,15 +56,61 @@ not; the last row is what a uniform choice among the legal actions must cost):
 `heldout.txt` is general English of the same kind under another seed, for measuring how far fine-tuning
 moves the model.
 
-## Before any RL
-
-Discounted return and success over 300 episodes: uniform play, the model sampled, the model greedy
-(`python -m twosome.tiny.prior --write`).
+{measured}
 
 {mark}
 (not yet measured)
 {mark}
 """
+
+
+ABOUT = """\
+A small causal language model of the Llama architecture with its own byte-level BPE tokenizer, made by
+this project so that it can be tried with no network and no GPU. It writes the simple English of its
+corpus and nothing else; it is not a general assistant."""
+
+UNSEEN = """\
+## What it did not see
+
+No plan, no two consecutive steps of any episode, no reward, no return, no result of an action, no sign of
+which action is good: given a scene, the action in the corpus is uniform over the legal ones. No
+instructions for making a salad, heating food, washing up, doing laundry or an evening in front of the
+television. `tests/tiny/test_tiny.py` checks the corpus and that along shortest plans the right action is, on
+average, as probable as for a model that finds all actions alike (within .25 nats). The scenes and menus
+themselves, those of the six unseen tasks included, it did see, in random order: zero-shot results there
+are about the *policy*, not about the words."""
+
+PRIOR = """\
+## Before any RL
+
+Discounted return and success over 300 episodes: uniform play, the model sampled, the model greedy
+(`python -m twosome.tiny.prior --write`)."""
+
+READER_ABOUT = """\
+The embedded model's sibling that reads: it is to follow what its prompt encourages and to leave what it
+discourages, whatever that is. Made by this project, like the other, for a memory of experiences whose
+weights stay as they are. It writes the simple English of its corpus and nothing else."""
+
+READER_ALSO = """\
+- *Advice* ({advised:.0%} of all texts; the shares above are of the rest): actions of the menu encouraged and
+  discouraged with values; the same of another scene, alike but for its nouns, or of one that is not alike;
+  only discouraged ones; repetitions; things remembered and questions about them. Every action and every
+  value in them is drawn at random. There a token of the action weighs {action:g}, any other {context:g}.
+"""
+
+READER_UNSEEN = """\
+## What it did not see
+
+No plan, no two consecutive steps of any episode, no reward, no return, no result of an action, and no sign
+of which action is good: what advice names is random, and without advice the action is uniform over the legal
+ones. Of {held_out} worlds (the six relatives of food preparation, three recipes) it saw no scene at all.
+`tests/tiny/test_reader.py` holds that it reads, there too, and that it knows no plan: the right action is as
+probable without advice as for a model that finds all alike, and under random advice as without."""
+
+READS = """\
+## How it reads
+
+Scenes of the worlds that it never saw, {n} of each kind (`python -m twosome.tiny.reading --model FOLDER --write`)."""
 
 
 def card(facts: dict[str, Any]) -> str:
@@ -84,4 +122,22 @@ def card(facts: dict[str, Any]) -> str:
     mix += "\n".join(f"| {name} | {share:.0%} |" for name, share in facts["mix"].items())
     held = "| text | loss | perplexity |\n|---|---|---|\n"
     held += "\n".join(f"| {name} | {loss:.3f} | {math.exp(loss):.2f} |" for name, loss in facts["held"].items())
-    return CARD.format(**{**facts, "curve": curve, "mix": mix, "held": held, "mark": MARK})
+    parts = _reader(facts) if facts["reads"] else _embedded()
+    return CARD.format(**{**facts, **parts, "curve": curve, "mix": mix, "held": held, "mark": MARK})
+
+
+def _embedded() -> dict[str, str]:
+    title, nothing = "The embedded model", ""
+    return {
+        "title": title, "about": ABOUT, "option": nothing, "also": nothing, "unseen": UNSEEN, "measured": PRIOR
+    }  # fmt: skip
+
+
+def _reader(facts: dict[str, Any]) -> dict[str, str]:
+    also = READER_ALSO.format(advised=facts["advised"], action=ACTION, context=CONTEXT)
+    unseen = READER_UNSEEN.format(held_out=facts["held_out"])
+    reads = READS.format(n=SCENES)
+    return {
+        "title": "The reader", "about": READER_ABOUT, "option": f" --reads --steps {facts['steps']}",
+        "also": also, "unseen": unseen, "measured": reads,
+    }  # fmt: skip

@@ -20,13 +20,14 @@ import argparse
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from random import Random
-from typing import NamedTuple
 
 from twosome.tiny import prose, rooms, worktops
+from twosome.tiny.advised import HELD_OUT, advised
 from twosome.tiny.situations import Situation
+from twosome.tiny.text import PROMPT, Text
 
-PROMPT = "Goal: {goal}\nScene: {scene}\nNext action:"
 MIX = {"play": 0.44, "worktop": 0.14, "home": 0.16, "prose": 0.24, "long": 0.02}
+ADVISED = 0.55  # share of the reader's texts that hold advice (`advised`); the rest is as above
 QUESTIONS = 0.35  # share of situations that ask about the scene, where something is known about it
 HELDOUT_SEED, HELDOUT_CHARS = 987_654_321, 48_000
 
@@ -34,20 +35,19 @@ HELDOUT_SEED, HELDOUT_CHARS = 987_654_321, 48_000
 Worlds = Sequence[Sequence[Situation]]  # of each world, the situations met in random play
 
 
-class Text(NamedTuple):
-    """One training text. `prompt`: characters up to the end of "Next action:", 0 where there is none.
+def texts(seed: int, worlds: Worlds, *, reads: bool = False) -> Iterator[Text]:
+    """An endless stream. `worlds`: situations met in random play (`play.situations`), empty for none.
 
-    `menu`: all legal actions. Training gives each the same weight, as drawing one at random does on average.
+    `reads`: with the texts of `advised` among the others, for a model that reads advice.
     """
+    if not reads:
+        yield from _texts(seed, worlds, frozenset())
+    rng, others = Random(seed), _texts(seed, worlds, HELD_OUT)
+    while True:
+        yield advised(rng, worlds) if rng.random() < ADVISED else next(others)
 
-    text: str
-    prompt: int
-    source: str
-    menu: tuple[str, ...] = ()
 
-
-def texts(seed: int, worlds: Worlds) -> Iterator[Text]:
-    """An endless stream. `worlds`: situations met in random play (`play.situations`), empty for none."""
+def _texts(seed: int, worlds: Worlds, without: frozenset[str]) -> Iterator[Text]:
     rng = Random(seed)
     mix = dict(MIX)
     if not worlds:
@@ -59,16 +59,16 @@ def texts(seed: int, worlds: Worlds) -> Iterator[Text]:
         elif source == "long":
             yield Text("\n\n".join(prose.paragraph(rng) for _ in range(rng.randint(3, 6))), 0, source)
         else:
-            yield _situation(rng, source, worlds)
+            yield _situation(rng, source, worlds, without)
 
 
-def _situation(rng: Random, source: str, worlds: Worlds) -> Text:
+def _situation(rng: Random, source: str, worlds: Worlds, without: frozenset[str]) -> Text:
     if source == "play":
         # imported here: without worlds the generator needs nothing but the standard library
         from twosome.tiny.play import reskin
 
         s, other = rng.choice(rng.choice(worlds)), rng.choice(rng.choice(worlds))
-        s = reskin(rng, s) if rng.random() < 0.5 else s
+        s = reskin(rng, s, without) if rng.random() < 0.5 else s
         s = Situation(s.goal, s.scene, s.menu, _cloze(rng, s, other))
     else:
         s = worktops.worktop(rng) if source == "worktop" else rooms.home(rng)

@@ -15,6 +15,7 @@ from typing import Any
 import gymnasium
 
 from twosome.tiny import words as w
+from twosome.tiny.advised import articles
 from twosome.tiny.situations import Situation
 
 STEPS = 12_000  # random steps in each world
@@ -41,6 +42,10 @@ HOMES = [
     "Entertainment-v1",
     "LaundryFaithful-v0",
 ]
+HELD_OUT = {  # by the reader: the relatives of food preparation, three recipes
+    *("Cheese-v0", "Hamburger-v0", "ApplePie-v0", "Pizza-v0", "WashingPlate-v0", "Laundry-v0", "LaundryFaithful-v0"),
+    *("onion salad", "lettuce-onion salad", "lettuce-onion-tomato salad"),
+}
 
 
 def worlds() -> list[tuple[str, dict[str, Any]]]:
@@ -49,10 +54,15 @@ def worlds() -> list[tuple[str, dict[str, Any]]]:
     return [*(("Overcooked-v0", kitchen) for kitchen in kitchens), *((home, {}) for home in HOMES)]
 
 
-def situations(seed: int, steps: int = STEPS) -> list[list[Situation]]:
-    """For every world the distinct situations of uniformly random play, in an order that means nothing."""
+def situations(seed: int, steps: int = STEPS, *, held_out: bool | None = None) -> list[list[Situation]]:
+    """For every world the distinct situations of uniformly random play, in an order that means nothing.
+
+    `held_out`: of those alone that the reader has not met (True) or has met (False); None for all.
+    """
     met = []
     for number, (name, kwargs) in enumerate(worlds()):
+        if held_out is not None and held_out != ((kwargs.get("recipe") or name) in HELD_OUT):
+            continue
         env = gymnasium.make(f"twosome_envs:twosome/{name}", disable_env_checker=True, **kwargs)
         met.append(sorted(wander(env, steps, seed + number), key=lambda s: (s.goal, s.scene, s.menu)))
     return met
@@ -108,13 +118,16 @@ def _nouns(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(here, key=lambda pair: -len(pair[0])))
 
 
-def reskin(rng: Random, s: Situation) -> Situation:
-    """The situation with its nouns replaced at random, one for one, throughout goal, scene and menu."""
+def reskin(rng: Random, s: Situation, without: frozenset[str] = frozenset()) -> Situation:
+    """The situation with its nouns replaced at random, one for one, throughout goal, scene and menu.
+
+    `without`: nouns that none is replaced by.
+    """
     nouns = _nouns(" ".join([s.goal, s.scene, *s.menu]))
     to: dict[str, str] = {}
     for noun, kind in nouns:
         plural = noun in w.PLURALS
-        pool = [x for x in KINDS[kind][1] if x not in to.values() and (x in w.PLURALS) == plural]
+        pool = [x for x in KINDS[kind][1] if x not in to.values() and (x in w.PLURALS) == plural and x not in without]
         to[noun] = rng.choice(pool or [noun])
     if not to:
         return s
@@ -125,12 +138,6 @@ def reskin(rng: Random, s: Situation) -> Situation:
             new = to[next(n for n, _ in nouns if n.lower() == m.group(1).lower())]
             return new.capitalize() if m.group(1)[0].isupper() and m.group(1) != "TV" else new
 
-        return _articles(pattern.sub(replace, text))
+        return articles(pattern.sub(replace, text))
 
     return Situation(swap(s.goal), swap(s.scene), tuple(swap(a) for a in s.menu))
-
-
-def _articles(text: str) -> str:
-    """`a` before a consonant, `an` before a vowel (by letter: good enough for the nouns used here)."""
-    text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
-    return re.sub(r"\b([Aa])n (?=[^aeiouAEIOU\W])", r"\1 ", text)

@@ -2,6 +2,7 @@
 
     python -m twosome.tiny.train --out my_tiny          # about 12 minutes on one free core
     python -m twosome.tiny.train --out /tmp/t --steps 300
+    python -m twosome.tiny.train --reads --steps 2700 --out my_reader
 
 A Llama-architecture language model is trained on `corpus.texts` with the ordinary next-token loss. One
 thing is added: while training, a linear head reads the hidden state at the last token of every prompt and
@@ -27,10 +28,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from twosome.tiny import corpus
+from twosome.tiny import corpus, play
 from twosome.tiny.batches import Batch, batches
 from twosome.tiny.card import card
-from twosome.tiny.play import situations
 
 VOCABULARY, BUCKETS = 1280, 2048
 SPECIAL = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
@@ -131,14 +131,14 @@ def fit(model: LlamaForCausalLM, data: Iterator[Batch], args: argparse.Namespace
 
 @torch.no_grad()
 def held_out(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int, worlds: corpus.Worlds
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int, worlds: corpus.Worlds, *, reads: bool
 ) -> dict[str, float]:
     """Mean loss on fresh draws: general English, and actions against what a uniform choice costs."""
     ids = tokenizer(corpus.heldout(), add_special_tokens=False, verbose=False)["input_ids"]
     rows = torch.tensor([[1, *ids[i : i + 255]] for i in range(0, len(ids) - 255, 255)])
     held = {"general English (heldout.txt), a token": float(model(rows, labels=rows).loss)}
     logp: dict[str, list[float]] = {}
-    for t in islice(corpus.texts(seed, worlds), 3_000):
+    for t in islice(corpus.texts(seed, worlds, reads=reads), 3_000):
         if t.prompt:
             full, head = tokenizer(t.text)["input_ids"], len(tokenizer(t.text[: t.prompt])["input_ids"])
             row = torch.tensor([full])
@@ -165,15 +165,17 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--weight", type=float, default=3.0, help="weight of a token of an action")
     parser.add_argument("--summary", type=float, default=4.0, help="weight of the summary loss")
+    parser.add_argument("--reads", action="store_true", help="make the reader: a model that follows advice")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    worlds = situations(args.seed)
-    stream = corpus.texts(args.seed, worlds)
-    tokenizer = make_tokenizer([t.text for t in islice(corpus.texts(args.seed + 1, worlds), 20_000)])
+    worlds = play.situations(args.seed, held_out=False if args.reads else None)
+    stream = corpus.texts(args.seed, worlds, reads=args.reads)
+    sample = islice(corpus.texts(args.seed + 1, worlds, reads=args.reads), 20_000)
+    tokenizer = make_tokenizer([t.text for t in sample])
     model = make_model(len(tokenizer), args.width, args.layers)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
     curve = fit(model, batches(stream, tokenizer, args.tokens, args.weight, Random(args.seed)), args)
-    held = held_out(model.eval(), tokenizer, args.seed + 2, worlds)
+    held = held_out(model.eval(), tokenizer, args.seed + 2, worlds, reads=args.reads)
     save(args, model, tokenizer, worlds, curve, held)
 
 
@@ -204,6 +206,8 @@ def save(
         tokens=curve[-1]["tokens"],
         minutes=curve[-1]["cpu_minutes"],
         mix=corpus.MIX,
+        advised=corpus.ADVISED,
+        held_out=len(play.HELD_OUT),
         scenes=len(scenes),
         worlds=len(worlds),
         points=curve,

@@ -84,6 +84,8 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
     update = learner.update(rollout, progress.share)
     if learner.bad_updates == bad_before:
         state.note_sound()
+    if state.remembering is not None:
+        state.worlds.decide_again()
     if state.planner is not None:
         update |= state.planner.metrics()
     update["speed/processor_seconds"] = max(0.0, time.process_time() - worked)

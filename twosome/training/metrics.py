@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from twosome import files
 from twosome.agents import planner
 from twosome.errors import CheckpointError
+from twosome.memory import learner
 from twosome.rl import expert_iteration, ppo
 from twosome.training import progress
 
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEYS: dict[str, str] = {**progress.METRICS, **expert_iteration.METRICS, **planner.METRICS, **ppo.METRICS}
+KEYS: dict[str, str] = {
+    **progress.METRICS,
+    **learner.METRICS,
+    **expert_iteration.METRICS,
+    **planner.METRICS,
+    **ppo.METRICS,
+}
 """Every key that a run may log, and what it means; each module declares its own."""
 
 

@@ -80,9 +80,7 @@ class Run:
             files.write_text(path, fault.transcript)
         except OSError:  # the fault itself matters more
             return ""
-        limit = self.cfg.env.step_seconds
-        own = f" env=own env.id={self.cfg.env.id} env.step_seconds={limit:g}" if limit is not None else ""
-        return f" Its transcript is {path}; `twosome-play replay={path}{own}` plays it again."
+        return f" Its transcript is {path}; `twosome-play replay={path}` plays it again."
 
     def keep_bad_batch(self, name: str, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
         """Keep the samples of a step that met a NaN or an infinity; at most `MOST_BAD_BATCHES`. Says where they lie."""

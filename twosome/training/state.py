@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -22,16 +23,19 @@ from twosome.training.run_folder import Run
 class TrainingState:
     """What a run is made of.
 
-    `policy`, `learner`, `planner` (None where nothing thinks ahead), `worlds`, `progress` and `generators` (`act` draws
-    actions, `learn` orders minibatches). A run that has a checkpoint goes on from it; a new one begins with the weights
-    of `init`, if that is given.
+    `policy`, `learner`, `planner` (None where nothing thinks ahead), `remembering` (None without a memory), `worlds`,
+    `progress` and `generators` (`act` draws actions, `learn` orders minibatches). A run that has a checkpoint goes on
+    from it; a new one begins with the weights of `init`, if that is given.
     """
 
     def __init__(self, run: Run):
         self.run, self.cfg = run, run.cfg
         cfg, names = run.cfg, ("act", "learn")
         self.generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(names)}
-        self.policy, self.learner, self.planner = build(cfg, self.generators["learn"], run.keep_bad_batch)
+        system = build(cfg, self.generators["learn"], run.keep_bad_batch)
+        self.policy, self.learner, self.planner, self.remembering = system
+        if self.remembering is not None:
+            self.remembering.explores = True
         self.worlds = Worlds(cfg.env, self.policy, cfg.seed, cfg.num_envs, self._tolerance())
         self.progress = Progress(cfg)
         self.parts: dict[str, Saved] = {
@@ -63,7 +67,8 @@ class TrainingState:
         """Greedy and sampled episodes in worlds of their own; training goes on as if they had not been played."""
         self.policy.clear_cache()
         cfg = self.cfg
-        result = evaluate(self.policy, cfg.env, episodes, cfg.seed, tolerance=self._tolerance())
+        with self.remembering.reporting() if self.remembering is not None else nullcontext():
+            result = evaluate(self.policy, cfg.env, episodes, cfg.seed, tolerance=self._tolerance())
         self.policy.counts.clear()  # they are logged of training alone
         return result
 
