@@ -18,7 +18,7 @@ from twosome.memory.records import Records, Step
 from twosome.memory.similarity import exact
 from twosome.types import Menu, Situation
 
-SETTINGS = dataclasses.replace(compose([]).memory, n=1, bonus=1.0, capacity=100, form="example")
+SETTINGS = dataclasses.replace(compose([]).memory, n=1, bonus=1.0, capacity=100, use="prompt", form="example")
 HERE = Situation("Eat.", "You stand by the table.")
 OBSERVATION = {"goal": HERE.goal, "scene": HERE.scene}
 MENU = Menu(("eat the apple", "sit down", "wait"), (0, 1, 2))

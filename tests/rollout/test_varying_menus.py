@@ -136,8 +136,8 @@ def test_a_small_network_needs_an_action_space_as_large_as_the_longest_menu(env)
 def test_a_person_plays_it_and_it_plays_again(env, tmp_path, monkeypatch, capsys):
     answers = iter(["0", "u", "0", "1", "2", "3"])
     monkeypatch.setattr("rich.console.Console.input", lambda *_: next(answers, "q"))
-    argv = ["env=own", f"env.id={ID}", f"transcript={tmp_path / 'played.txt'}"]
-    play.main([*argv, "env.kwargs={max_episode_steps: -1}"])
+    argv = ["env=own", f"env.id={ID}"]
+    play.main([*argv, f"transcript={tmp_path / 'played.txt'}", "env.kwargs={max_episode_steps: -1}"])
     assert "Goal reached" in capsys.readouterr().out
     assert replay(tmp_path / "played.txt") == 0
     answers = iter(["0", "u", "1", "2", "3"])
