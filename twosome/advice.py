@@ -15,7 +15,6 @@ known to be good, nothing is encouraged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 GOOD, BAD = "Encouraged", "Discouraged"
@@ -69,12 +68,3 @@ def one_line(text: str) -> str:
     'A note says: Encouraged : jump Goal : rest'
     """
     return STRUCTURE.sub(r"\1 ", " ".join(text.split()))
-
-
-def names(lists: Lists) -> set[str]:
-    """Every action that is named."""
-    return {entry.action for entry in _both(lists)}
-
-
-def _both(lists: Lists) -> Iterable[Valued]:
-    return (*lists.good, *lists.bad)

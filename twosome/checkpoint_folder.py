@@ -18,7 +18,7 @@ from pathlib import Path
 from twosome import files
 from twosome.errors import CheckpointError, brief
 
-MANIFEST = "manifest.json"
+MANIFEST = files.MANIFEST
 FORMATS = (1, 2)  # that can be read; the last is written
 MOST_FILES = 256
 NAME = re.compile(r"step-\d{1,18}")

@@ -26,11 +26,7 @@ def keep_records(folder: Path, step: int) -> None:
 
 def set_aside(folder: Path, why: str) -> None:
     """Give a checkpoint a name that no run counts. `why`: to be told. Raises `CheckpointError`."""
-    aside = folder.with_name(f"aside-{folder.name}")
-    k = 1
-    while aside.exists():
-        k += 1
-        aside = folder.with_name(f"aside-{folder.name}-{k}")
+    aside = files.free_name(folder.with_name(f"aside-{folder.name}"))
     try:
         folder.rename(aside)
     except OSError as error:
