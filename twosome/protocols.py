@@ -166,7 +166,10 @@ class Samples(Protocol):
 class Learner(Saved, Protocol):
     """What is learnt from a rollout."""
 
-    bad_updates: int  # optimiser steps skipped for a NaN or infinity since the start
+    @property
+    def bad_updates(self) -> int:
+        """Optimiser steps skipped for a NaN or infinity since the start."""
+        ...
 
     @property
     def samples(self) -> Samples | None:

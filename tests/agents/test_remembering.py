@@ -18,7 +18,17 @@ from twosome.memory.records import Records, Step
 from twosome.memory.similarity import exact
 from twosome.types import Menu, Situation
 
-SETTINGS = dataclasses.replace(compose([]).memory, n=1, bonus=1.0, capacity=100, use="prompt", form="example")
+SETTINGS = dataclasses.replace(
+    compose([]).memory,
+    n=1,
+    power=1.0,
+    bonus=1.0,
+    bonus_alpha=None,
+    unknown=0.7,
+    capacity=100,
+    use="prompt",
+    form="example",
+)
 HERE = Situation("Eat.", "You stand by the table.")
 OBSERVATION = {"goal": HERE.goal, "scene": HERE.scene}
 MENU = Menu(("eat the apple", "sit down", "wait"), (0, 1, 2))
@@ -75,11 +85,11 @@ def test_the_actions_of_the_present_menu_are_worth_what_like_states_say_by_how_l
     for situation, value in ((HERE, 1.0), (other, 0.0)):
         records.learn([Step(situation, "wait", value, 0.0), Step(situation, "fly", 5.0, 0.0)], None)
 
-    def similarity(situation, records):
+    def similarity(views, records):
         return np.array([{HERE: 1.0, other: 0.25}[s] for s in records.told()])
 
     found = Remembering(records, similarity, dataclasses.replace(SETTINGS, form="own"))
-    assert found.own_values(found.recall(HERE), MENU.phrases) == pytest.approx({"wait": 0.8})
+    assert found.own_values(HERE, found.recall(HERE), MENU.phrases) == pytest.approx({"wait": 0.8})
 
 
 def test_exploring_it_goes_by_the_values_with_bonuses():
@@ -89,7 +99,7 @@ def test_exploring_it_goes_by_the_values_with_bonuses():
     found = Remembering(records, exact, settings_of)
     assert advice.read(found(OBSERVATION, MENU).text).good == ()
     found.explores = True
-    assert [e.action for e in advice.read(found(OBSERVATION, MENU).text).good] == ["wait"]
+    assert [e.action for e in advice.read(found(OBSERVATION, MENU).text).good] == ["wait", "eat the apple"]
 
 
 def test_weights_from_no_bias_to_the_best_known_action():
@@ -123,3 +133,20 @@ def test_biased_the_policy_is_the_best_trade_of_value_against_distance(weights, 
 def test_none_recalls_nothing():
     for changes in ({"use": "none"}, {"k": 0}):
         assert remembering({"wait": 1.0}, **changes)(OBSERVATION, MENU) == Advice()
+
+
+def test_what_was_met_in_another_task_is_known_in_the_words_of_this_one():
+    pancake = Situation("Heat up the pancake.", "The pancake is on the table.")
+    observation = {"goal": "Heat up the apple pie.", "scene": "The apple pie is on the table."}
+    menu = Menu(("grab the apple pie", "walk to the pancake", "wait"), (0, 1, 2))
+    for alike, expected in ((0.5, "Encouraged: grab the apple pie -> 1.00\n"), (1.0, "")):
+        found = remembering({"grab the pancake": 1.0}, pancake, form="own", alike=alike)
+        assert found(observation, menu).text == expected
+
+
+def test_an_action_never_taken_is_worth_something_while_it_explores_and_else_nothing():
+    found = remembering({"wait": 0.5}, use="bias", tau=1.0)
+    assert found(OBSERVATION, MENU).bias == (0.0, 0.0, 0.5)
+    found.explores = True
+    assert found(OBSERVATION, MENU).bias == (0.7, 0.7, 0.5)
+    assert remembering({})(OBSERVATION, MENU).bias == (), "where nothing is known nothing is added"

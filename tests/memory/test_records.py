@@ -17,7 +17,7 @@ from twosome.memory.records import Known, Record, Records, Step
 from twosome.rl.q_learning import QLearner
 from twosome.types import Decision, Rollout, Situation
 
-PLAIN = dataclasses.replace(compose([]).memory, n=1, alpha=0.3, bonus=0.0, capacity=1000)
+PLAIN = dataclasses.replace(compose([]).memory, n=1, alpha=0.3, power=1.0, bonus=0.0, bonus_alpha=0.3, capacity=1000)
 GAMMA = 0.9
 
 
@@ -103,11 +103,19 @@ def test_whole_returns_at_the_rate_of_the_count_are_their_mean(episodes):
     assert values(records) == pytest.approx({key: sum(g) / len(g) for key, g in seen.items()}, abs=1e-9)
 
 
-@given(episodes, st.sampled_from([1, 2, 3, None]), st.sampled_from([0.5, None]), st.sampled_from([0.0, 0.4]))
+numbers = st.sampled_from([1, 2, 3, None])
+
+
+rates = st.sampled_from([0.5, None])
+
+
+@given(episodes, numbers, numbers, rates, rates, st.sampled_from([1.0, 0.5]), st.sampled_from([0.0, 0.4]))
 @settings(max_examples=80, deadline=None)
-def test_n_step_returns_with_durations_cut_offs_and_bonuses_are_as_written(episodes, n, alpha, bonus):
+def test_n_step_returns_with_durations_cut_offs_and_bonuses_are_as_written(
+    episodes, n, bonus_n, alpha, bonus_alpha, power, bonus
+):
     """Against the definition, written out with plain dicts."""
-    records = Records(of(n=n, alpha=alpha, bonus=bonus))
+    records = Records(of(n=n, bonus_n=bonus_n, alpha=alpha, bonus_alpha=bonus_alpha, power=power, bonus=bonus))
     q, u, count, visits = {}, {}, {}, {}
 
     def best(table, situation):
@@ -123,12 +131,12 @@ def test_n_step_returns_with_durations_cut_offs_and_bonuses_are_as_written(episo
                 paid.append(bonus / visits[situation])
         paid += [] if after else [0.0]
         for t in reversed(range(len(steps))):
-            end = len(steps) if n is None else min(t + n, len(steps))
-            ahead = steps[end].situation if end < len(steps) else after
             key = steps[t].situation, steps[t].action
             count[key] = count.get(key, 0) + 1
-            rate = alpha or 1 / count[key]
-            for table, extra in ((q, [0.0] * len(steps)), (u, paid)):
+            for table, extra, many, constant in ((q, [0.0] * len(steps), n, alpha), (u, paid, bonus_n, bonus_alpha)):
+                rate = constant or count[key] ** -power
+                end = len(steps) if many is None else min(t + many, len(steps))
+                ahead = steps[end].situation if end < len(steps) else after
                 total = sum(
                     math.prod(s.discount for s in steps[t:i]) * (steps[i].reward + extra[i]) for i in range(t, end)
                 )

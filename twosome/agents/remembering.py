@@ -1,12 +1,13 @@
 """What an experience memory advises before a decision: what to do and what to leave, as text or as log-weights.
 
     example   every recalled state as it was met, the most similar last, with the best and the worst that was done there
-    own       the actions of the present menu alone, each worth the mean of the recalled ones of its phrase, weighted by
-              similarity
+    own       the actions of the present menu alone, each worth the mean of the recalled ones of its phrase, in the
+              words of the task that they are of, weighted by similarity
     bias      pi ~ exp(score / T + Q / tau): of all policies the one with the highest Q - tau KL(pi || the model's). It
               asks for no reading, and is the control of whether reading adds anything
 
 Nothing is invented: where no action is known to be good, nothing is encouraged (Rememberer encourages a random one).
+While it explores, an action that was never taken in a state is worth what `unknown` says.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from twosome.advice import Lists, Valued
 from twosome.agents.recall import Advice
 from twosome.errors import INVALID_CONTENT, CheckpointError, brief
 from twosome.memory.records import Records
-from twosome.memory.similarity import Recalled, Similarity, recall
+from twosome.memory.similarity import Choice, Recalled, Similarity, recall
+from twosome.memory.translation import translation
 from twosome.types import Menu, Observation, Situation
 
 if TYPE_CHECKING:
@@ -39,9 +41,9 @@ class Remembering:
 
     def __call__(self, observation: Observation, menu: Menu) -> Advice:
         """The advice for a state."""
-        s = self.settings
-        recalled = self.recall(Situation(observation["goal"], observation["scene"]))
-        own = self.own_values(recalled, menu.phrases)
+        s, situation = self.settings, Situation(observation["goal"], observation["scene"])
+        recalled = self.recall(situation)
+        own = self.own_values(situation, recalled, menu.phrases)
         text = ""
         if s.use in ("prompt", "both"):
             text = advice.own(self.lists(own)) if s.form == "own" else self._examples(recalled)
@@ -71,25 +73,31 @@ class Remembering:
 
     def recall(self, situation: Situation) -> list[Recalled]:
         """The records that a state reminds of, the most similar last."""
-        if self.settings.use == "none" or self.settings.k == 0:
+        s = self.settings
+        if s.use == "none" or s.k == 0:
             return []
-        return recall(situation, self.records, self.similarity, self.settings.k)
+        choice = Choice(s.k, s.alike, s.candidates, s.similarity_weight)
+        return recall(situation, self.records, self.similarity, choice, lambda known: max(self.values(known).values()))
 
     def values(self, situation: Situation) -> dict[str, float]:
         """What the actions of a record are worth."""
         known = self.records[situation].actions
         return {action: k.u if self.explores else k.q for action, k in known.items()}
 
-    def own_values(self, recalled: list[Recalled], phrases: tuple[str, ...]) -> dict[str, float]:
+    def own_values(self, situation: Situation, recalled: list[Recalled], phrases: tuple[str, ...]) -> dict[str, float]:
         """Of the actions of a menu that the recalled states know: the mean of what they are worth, by similarity."""
         weights = dict.fromkeys(phrases, 0.0)
         totals = dict.fromkeys(phrases, 0.0)
-        for situation, similarity in recalled:
-            for action, value in self.values(situation).items():
-                if action in weights and similarity > 0:
-                    weights[action] += similarity
-                    totals[action] += similarity * value
-        return {action: totals[action] / weight for action, weight in weights.items() if weight > 0}
+        for known, similarity in recalled:
+            if similarity <= 0:
+                continue
+            words, values = translation(situation.goal, known.goal, self.settings.alike), self.values(known)
+            for phrase in phrases:
+                value = values.get(words(phrase), self.settings.unknown if self.explores else None)
+                if value is not None:
+                    weights[phrase] += similarity
+                    totals[phrase] += similarity * value
+        return {phrase: totals[phrase] / weight for phrase, weight in weights.items() if weight > 0}
 
     def lists(self, values: Mapping[str, float]) -> Lists:
         """The best actions that are worth something, and the worst of the others; at most `lines` of each."""

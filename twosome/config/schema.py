@@ -161,11 +161,18 @@ class MemorySettings:
     k: int = setting(at_least(0), at_most(2**10))
     lines: int = setting(above(0), at_most(2**10))
     similarity: str = setting(one_of("exact", "words", "raw", "features"))
+    alike: float = setting(fraction())
     goal_weight: float = setting(fraction())
+    candidates: int | None = setting(above(0), at_most(2**10))
+    similarity_weight: float = setting(fraction())
     tau: float = setting(at_least(1e-6), at_most(1e6))
     n: int | None = setting(above(0), at_most(2**20))
     alpha: float | None = setting(above(0), fraction())
+    power: float = setting(fraction())
     bonus: float = setting(at_least(0), at_most(1e6))
+    bonus_n: int | None = setting(above(0), at_most(2**20))
+    bonus_alpha: float | None = setting(above(0), fraction())
+    unknown: float = setting(finite())
     capacity: int = setting(above(0), at_most(2**24))
 
 
@@ -206,7 +213,7 @@ class TrainSettings:
     expert_iteration: ExpertIterationSettings
     memory: MemorySettings
     log: LogSettings
-    method: str = setting(one_of("twosome", "search", "memory", "mlp", "tabular"))
+    method: str = setting(one_of("twosome", "search", "memory", "memory_ppo", "mlp", "tabular"))
     baseline: BaselineSettings
 
 

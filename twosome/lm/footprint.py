@@ -29,7 +29,7 @@ from twosome.errors import ConfigError
 from twosome.types import LanguageModel
 
 GIB = 2**30
-LANGUAGE_MODELS = ("twosome", "search", "memory")  # methods that load one
+LANGUAGE_MODELS = ("twosome", "search", "memory", "memory_ppo")  # methods that load one
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 QUANTIZED_BYTES = {"int8": 1.01, "nf4": 0.52}  # per weight, scales included
 ADAPTER_BYTES = 20

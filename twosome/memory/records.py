@@ -3,9 +3,9 @@
 After an episode, backwards in time:
 
     G_t = sum_{i<n} D_i r_{t+i} + D_n max_a Q(o_{t+n}, a)       D_i: product of the first i discounts gamma^duration
-    N += 1;  Q(o_t, a_t) += alpha (G_t - Q(o_t, a_t))           alpha = 1/N, or a constant
-    U(o, a): the same of r + bonus / N(o')                      N(o'): how often the state was met; it explores by U
-                                                                and reports Q
+    N += 1;  Q(o_t, a_t) += alpha (G_t - Q(o_t, a_t))           alpha = N^-power (1/N at 1), or a constant
+    U(o, a): the same of r + bonus / N(o'), with an n and an    N(o'): how often the state was met; it explores by U
+             alpha of its own                                   and reports Q
 An episode that reached its end is followed by nothing, one that was cut off by what is known of where it was. Of a
 state that is not known nothing is assumed: it is worth 0. The bonus travels back by the same update, so that what
 leads to the unknown is worth trying too.
@@ -17,6 +17,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from twosome.errors import counter, number
 from twosome.types import Situation
@@ -69,7 +71,10 @@ class Records:
         self.begins: dict[str, str] = {}  # of every goal the scene in which it was first met
         self._records: OrderedDict[Situation, Record] = OrderedDict()
         self._told: tuple[Situation, ...] = ()
-        self._told_at = 0  # the version that `_told` is of
+        self._places: dict[Situation, int] = {}
+        self._tasks: tuple[str, ...] = ()
+        self._task_of = np.zeros(0, int)
+        self._told_at = 0  # the version that these are of
 
     def __len__(self) -> int:
         return len(self._records)
@@ -86,10 +91,32 @@ class Records:
 
     def told(self) -> tuple[Situation, ...]:
         """Those of which an action is known, in the same order: what can be recalled."""
+        self._look()
+        return self._told
+
+    def place(self, situation: Situation) -> int | None:
+        """Where `told` has a situation; None where it has not."""
+        self._look()
+        return self._places.get(situation)
+
+    def tasks(self) -> tuple[str, ...]:
+        """The goals of what can be recalled."""
+        self._look()
+        return self._tasks
+
+    def task_of(self) -> np.ndarray:
+        """Of everything that can be recalled, the place of its goal among the tasks: [N]."""
+        self._look()
+        return self._task_of
+
+    def _look(self) -> None:
         if self._told_at != self.version:
             self._told_at = self.version
             self._told = tuple(s for s, record in self._records.items() if record.actions)
-        return self._told
+            self._places = {s: place for place, s in enumerate(self._told)}
+            self._tasks = tuple(dict.fromkeys(s.goal for s in self._told))
+            task = {goal: place for place, goal in enumerate(self._tasks)}
+            self._task_of = np.array([task[s.goal] for s in self._told], int)
 
     def learn(self, steps: Sequence[Step], after: Situation | None) -> float:
         """Learn from an episode. `after`: where it was cut off, None where it reached its end.
@@ -103,18 +130,21 @@ class Records:
         bonuses = self._met(steps, after)
         errors = []
         for t in range(len(steps) - 1, -1, -1):
-            q, u = self._return(steps, t, after, "q", None), self._return(steps, t, after, "u", bonuses)
+            q = self._return(steps, t, after, "q", None)
+            u = self._return(steps, t, after, "u", bonuses)
             known = self._records[steps[t].situation].actions.setdefault(steps[t].action, Known())
             known.n += 1
-            rate = 1 / known.n if self.settings.alpha is None else self.settings.alpha
             error = q - known.q
-            known.q += rate * error
-            known.u += rate * (u - known.u)
+            known.q += self._rate(self.settings.alpha, known.n) * error
+            known.u += self._rate(self.settings.bonus_alpha, known.n) * (u - known.u)
             errors.append(0.5 * error * error)
         while len(self._records) > self.settings.capacity:
             self._records.popitem(last=False)
         self.version += 1
         return sum(errors) / len(errors)
+
+    def _rate(self, alpha: float | None, n: int) -> float:
+        return float(n**-self.settings.power) if alpha is None else alpha
 
     def _met(self, steps: Sequence[Step], after: Situation | None) -> list[float]:
         """Count the states of an episode, in the order of time. Returns the bonus of every step, of where it led."""
@@ -132,7 +162,8 @@ class Records:
         self, steps: Sequence[Step], t: int, after: Situation | None, which: str, bonuses: list[float] | None
     ) -> float:
         """The n-step return from step t."""
-        n = len(steps) - t if self.settings.n is None else min(self.settings.n, len(steps) - t)
+        n = self.settings.n if which == "q" else self.settings.bonus_n
+        n = len(steps) - t if n is None else min(n, len(steps) - t)
         total, discount = 0.0, 1.0
         for i in range(t, t + n):
             total += discount * (steps[i].reward + (0.0 if bonuses is None else bonuses[i]))

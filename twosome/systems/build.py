@@ -28,9 +28,12 @@ from twosome.rl.q_learning import QLearner
 from twosome.rollout.contract import close_env, make_env
 from twosome.systems.baselines.mlp import MLPPolicy
 from twosome.systems.baselines.tabular import QTable
+from twosome.systems.beside import PPOWithMemory
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings, MemorySettings
+
+REMEMBERING = ("memory", "memory_ppo")  # methods with an experience memory
 
 
 class System(NamedTuple):
@@ -55,8 +58,8 @@ def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBa
         return System(table, QLearner(table, cfg.baseline))
     if cfg.method == "search":
         return build_search(cfg, generator)
-    if cfg.method == "memory":
-        return build_memory(cfg)
+    if cfg.method in REMEMBERING:
+        return build_memory(cfg, generator, keep_bad_batch)
     policy = build_mlp(cfg) if cfg.method == "mlp" else build_policy(cfg)
     return System(policy, PPO(policy, cfg.ppo, generator, keep_bad_batch))
 
@@ -68,12 +71,16 @@ def build_search(cfg: TrainSettings, generator: torch.Generator) -> System:
     return System(policy, learner, Planner(policy, cfg.search, cfg.seed, is_training=True, bonus=learner.bonus))
 
 
-def build_memory(cfg: TrainSettings) -> System:
-    """Rememberer: a policy whose weights stay as they are, reminded of what its actions have led to."""
+def build_memory(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBadBatch | None) -> System:
+    """Rememberer: a policy that is reminded of what its actions have led to. Its weights stay, or PPO moves them."""
     policy, records = build_policy(cfg), Records(cfg.memory)
     remembering = Remembering(records, similarity_of(cfg.memory, policy), cfg.memory)
     policy.remind(remembering)
-    return System(policy, MemoryLearner(records, cfg.num_envs), remembering=remembering)
+    memory = MemoryLearner(records, cfg.num_envs)
+    if cfg.method == "memory":
+        return System(policy, memory, remembering=remembering)
+    ppo = PPO(policy, cfg.ppo, generator, keep_bad_batch)
+    return System(policy, PPOWithMemory(ppo, memory), remembering=remembering)
 
 
 def similarity_of(settings: MemorySettings, policy: LLMPolicy) -> Similarity:

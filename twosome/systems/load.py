@@ -20,7 +20,7 @@ from twosome.config.schema import TrainSettings
 from twosome.config.trust import must_be_trusted
 from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, ModelError, brief, counter, number
 from twosome.protocols import TrainedPolicy
-from twosome.systems.build import build, build_policy
+from twosome.systems.build import REMEMBERING, build, build_policy
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def build_found(found: Found) -> TrainedPolicy:
     """The policy that `find` has found, with its weights."""
     cfg = found.settings
     is_baseline = cfg.method in BASELINES and found.folder is not None
-    is_other = is_baseline or (cfg.method == "memory" and found.folder is not None)
+    is_other = is_baseline or (cfg.method in REMEMBERING and found.folder is not None)
     policy = build(cfg, torch.Generator()).policy if is_other else build_policy(cfg)
     if found.folder is not None:
         policy.load_weights(found.folder)
