@@ -11,14 +11,14 @@ Needs gymnasium and numpy only; drawing a picture needs Pillow.
 
 from gymnasium.envs.registration import register, registry
 
-from . import agent, game24, orders, overcooked, split, virtualhome, workshop, wrappers
+from . import agent, game24, orders, overcooked, pages, shop, split, virtualhome, workshop, wrappers
 
-IDS: tuple[str, ...] = tuple(
-    {**overcooked.SPECS, **virtualhome.SPECS, **game24.SPECS, **workshop.SPECS, **orders.SPECS, **split.SPECS}
-)
+_FAMILIES = (overcooked, virtualhome, game24, workshop, orders, split, shop, pages)
+
+IDS: tuple[str, ...] = tuple(id for family in _FAMILIES for id in family.SPECS)
 """Every id registered here."""
 
-for _family in (overcooked, virtualhome, game24, workshop, orders, split):
+for _family in _FAMILIES:
     for _id, _kwargs in _family.SPECS.items():
         if _id not in registry:
             register(_id, entry_point=_family.ENTRY_POINT, kwargs=_kwargs)

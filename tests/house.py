@@ -25,9 +25,9 @@ RANKS = {
         bench train evaluate play retention
     """,
     "twosome_envs": """
-        arguments parts render
-        base
-        game24 overcooked virtualhome workshop wrappers
+        arguments parts plans render
+        base window
+        game24 overcooked pages shop virtualhome workshop wrappers
         orders
         agent
         split

@@ -21,8 +21,9 @@ from twosome_envs.virtualhome import appliance, entertainment
 IDS = twosome_envs.IDS
 LONG = 400
 """More actions than any episode here has."""
-DRAWN = {"twosome/Game24-v0", "twosome/Workshop-v0"} & {*IDS}
-"""Worlds that draw the start of an episode by the seed, and that can be lost; the others start always alike."""
+DRAWN = {"twosome/Game24-v0", "twosome/Workshop-v0", "twosome/Shop-v0", "twosome/Pages-v0"} & {*IDS}
+"""Worlds that draw the start of an episode by the seed, and most of which can be lost; the others start always alike.
+"""
 
 
 @pytest.fixture(params=IDS)

@@ -1,16 +1,21 @@
 """Several worlds as one environment."""
 
 import doctest
+from pathlib import Path
 
 import gymnasium
 import pytest
 import twosome_envs  # registers the ids  # noqa: F401
+import yaml
 from gymnasium.error import ResetNeeded
 from twosome_envs.wrappers import mixture
+
+from tests.envs.exact import best_return, graph
 
 SALADS = [
     {"id": "twosome/Overcooked-v0", "kwargs": {"recipe": f"{food} salad"}} for food in ("tomato", "lettuce", "onion")
 ]
+CONF = Path(__file__).parents[2] / "conf" / "env"
 
 
 def test_the_docstring_runs():
@@ -90,3 +95,29 @@ def test_clear_cache_reaches_every_world(monkeypatch):
         monkeypatch.setattr(world, "clear_cache", lambda world=world: cleared.append(world))
     env.clear_cache()
     assert cleared == env.worlds
+
+
+@pytest.mark.parametrize(("name", "size"), [("households", 7), ("households_3", 3)])
+def test_households_have_one_optimum(name, size):
+    """Every world of the mixture can earn what `conf/env` says of the whole, by dynamic programming; goals differ."""
+    config = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    env = gymnasium.make(config["id"], **config["kwargs"]).unwrapped
+    assert len(env.worlds) == size
+    goals = set()
+    for world in env.worlds:
+        goals.add(world.reset()[0]["goal"])
+        assert world.gamma == config["gamma"]
+        start = world.snapshot().state
+        _, ways = graph(world)
+        assert best_return(ways, start, world.gamma, world.max_steps) == pytest.approx(config["optimum"], abs=1e-12)
+    assert len(goals) == size
+
+
+def test_some_households_stay_unseen():
+    """What one trains on is a part of the whole, and no world is drawn twice as often."""
+    few, all_of_them = (
+        [entry["id"] for entry in yaml.safe_load((CONF / f"{name}.yaml").read_text())["kwargs"]["worlds"]]
+        for name in ("households_3", "households")
+    )
+    assert set(few) < set(all_of_them)
+    assert len(all_of_them) == len(set(all_of_them))
