@@ -26,6 +26,8 @@ KINDS = {
     "kitchen": (lambda: of("tomato_salad"), None, True),
     "home": (lambda: of("food_preparation"), None, True),
     "mixture": (lambda: of("salads"), None, True),
+    "shop": (lambda: of("shop"), None, True),
+    "pages": (lambda: of("pages"), None, True),
     "agent": (agent, None, True),
     "split task": (lambda: of("orders_2_split"), None, True),
     "agent around a world with a time limit": (
