@@ -145,8 +145,8 @@ def test_what_was_met_in_another_task_is_known_in_the_words_of_this_one():
 
 
 def test_an_action_never_taken_is_worth_something_while_it_explores_and_else_nothing():
-    found = remembering({"wait": 0.5}, use="bias", tau=1.0)
+    found = remembering({"wait": 0.5}, use="bias", tau=1.0, bonus_tau=0.5)
     assert found(OBSERVATION, MENU).bias == (0.0, 0.0, 0.5)
     found.explores = True
-    assert found(OBSERVATION, MENU).bias == (0.7, 0.7, 0.5)
+    assert found(OBSERVATION, MENU).bias == (1.4, 1.4, 1.0)
     assert remembering({})(OBSERVATION, MENU).bias == (), "where nothing is known nothing is added"

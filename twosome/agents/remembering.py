@@ -47,7 +47,8 @@ class Remembering:
         text = ""
         if s.use in ("prompt", "both"):
             text = advice.own(self.lists(own)) if s.form == "own" else self._examples(recalled)
-        bias = tuple(own.get(a, 0.0) / s.tau for a in menu.phrases) if s.use in ("bias", "both") and own else ()
+        tau = s.bonus_tau if self.explores else s.tau
+        bias = tuple(own.get(a, 0.0) / tau for a in menu.phrases) if s.use in ("bias", "both") and own else ()
         return Advice(text, bias)
 
     def save(self, folder: Path) -> None:

@@ -172,6 +172,7 @@ class MemorySettings:
     bonus: float = setting(at_least(0), at_most(1e6))
     bonus_n: int | None = setting(above(0), at_most(2**20))
     bonus_alpha: float | None = setting(above(0), fraction())
+    bonus_tau: float = setting(at_least(1e-6), at_most(1e6))
     unknown: float = setting(finite())
     capacity: int = setting(above(0), at_most(2**24))
 
