@@ -113,3 +113,27 @@ def test_an_episode_that_a_fault_spoils_teaches_nothing():
         0.0,
     )
     assert records.situations() == (Situation("goal", "s2"), Situation("goal", "s3"))
+
+
+def test_ppo_with_a_memory_beside_it_moves_both_and_stops_and_goes_on(tmp_path):
+    folder = tmp_path / "run"
+    how = ["method=memory_ppo", "ppo.actor.warmup_updates=0", "log.eval_interval=0"]
+    run(folder, *how, "total_steps=512", "log.checkpoint_interval=2", "log.keep_checkpoints=9")
+    last = folder / "checkpoints" / "step-00000512"
+    assert json.loads((last / "memory.json").read_text())["records"]
+    now = twosome.load(last).lm.state_dict()
+    assert any(now[name].any() for name in now if "lora_B" in name), "its weights move"
+    state = json.loads((last / "state.json").read_text())["learner"]
+    assert state["memory"]["under_way"]
+    assert state["ppo"]["updates"] == 4
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / "summary.json").unlink()
+    train(open_run(compose([f"resume={copy / 'checkpoints' / 'step-00000256'}"])))
+    again = copy / "checkpoints" / "step-00000512"
+    for name in ("memory.json", "state.json"):
+        mine, theirs = (json.loads((place / name).read_text()) for place in (again, last))
+        for parts in (mine, theirs):
+            parts.get("progress", {}).pop("wall_seconds", None)
+        assert mine == theirs, name
+    before, after = (twosome.load(place).lm.state_dict() for place in (last, again))
+    assert all(torch.equal(before[name], after[name]) for name in before)
