@@ -92,6 +92,15 @@ def test_the_actions_of_the_present_menu_are_worth_what_like_states_say_by_how_l
     assert found.own_values(HERE, found.recall(HERE), MENU.phrases) == pytest.approx({"wait": 0.8})
 
 
+def test_an_action_is_not_good_because_it_is_known_of_a_good_state():
+    good, poor = Situation("Eat.", "You stand by the table, hungry."), Situation("Eat.", "You stand by the door.")
+    found = remembering({"wait": 1.0}, good, k=2, form="own")
+    for action, value in (("sit down", 0.5), ("wait", 0.2)):
+        found.records.learn([Step(poor, action, value, 0.0)], None)
+    found.similarity = lambda views, records: np.ones(len(records.told()))
+    assert found.own_values(HERE, found.recall(HERE), MENU.phrases) == pytest.approx({"sit down": 0.75, "wait": 0.6})
+
+
 def test_exploring_it_goes_by_the_values_with_bonuses():
     settings_of = dataclasses.replace(SETTINGS, form="own")
     records = Records(settings_of)

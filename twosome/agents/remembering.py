@@ -1,8 +1,8 @@
 """What an experience memory advises before a decision: what to do and what to leave, as text or as log-weights.
 
     example   every recalled state as it was met, the most similar last, with the best and the worst that was done there
-    own       the actions of the present menu alone, each worth the mean of the recalled ones of its phrase, in the
-              words of the task that they are of, weighted by similarity
+    own       the actions of the present menu alone, in the words of the tasks that the recalled states are of: how far
+              they fall short of the best there, and what those states are worth, means weighted by similarity
     bias      pi ~ exp(score / T + Q / tau): of all policies the one with the highest Q - tau KL(pi || the model's). It
               asks for no reading, and is the control of whether reading adds anything
 
@@ -86,19 +86,25 @@ class Remembering:
         return {action: k.u if self.explores else k.q for action, k in known.items()}
 
     def own_values(self, situation: Situation, recalled: list[Recalled], phrases: tuple[str, ...]) -> dict[str, float]:
-        """Of the actions of a menu that the recalled states know: the mean of what they are worth, by similarity."""
+        """Of the actions of a menu that the recalled states know: what they are worth here.
+
+        A plain mean of values would take for good what happens to be known of good states alone.
+        """
+        near = [(known, similarity, self.values(known)) for known, similarity in recalled if similarity > 0]
+        if not near:
+            return {}
+        best = {known: max(values.values()) for known, _, values in near}
+        mean = sum(similarity * best[known] for known, similarity, _ in near) / sum(s for _, s, _ in near)
         weights = dict.fromkeys(phrases, 0.0)
         totals = dict.fromkeys(phrases, 0.0)
-        for known, similarity in recalled:
-            if similarity <= 0:
-                continue
-            words, values = translation(situation.goal, known.goal, self.settings.alike), self.values(known)
+        for known, similarity, values in near:
+            words = translation(situation.goal, known.goal, self.settings.alike)
             for phrase in phrases:
                 value = values.get(words(phrase), self.settings.unknown if self.explores else None)
                 if value is not None:
                     weights[phrase] += similarity
-                    totals[phrase] += similarity * value
-        return {phrase: totals[phrase] / weight for phrase, weight in weights.items() if weight > 0}
+                    totals[phrase] += similarity * (value - best[known])
+        return {phrase: mean + totals[phrase] / weight for phrase, weight in weights.items() if weight > 0}
 
     def lists(self, values: Mapping[str, float]) -> Lists:
         """The best actions that are worth something, and the worst of the others; at most `lines` of each."""
