@@ -6,7 +6,7 @@
     learnt      begun with `initial`, then learnt on the training set
     placebo     the learnt one with its values handed out at random
 
-Each for two training sets and two initial memories, since what a memory begins with must not decide (Zhang et al. 2023).
+Each for two training sets and two initial memories: what a memory begins with must not decide (Zhang et al. 2023).
 """
 
 from __future__ import annotations
