@@ -59,3 +59,23 @@ def trained(run_dir):
     import twosome
 
     return twosome.load(run_dir)
+
+
+@pytest.fixture(scope="session")
+def memory_run(tmp_path_factory) -> Path:
+    """The folder of a finished run of `method=memory` on tomato salad, to be copied before it is changed."""
+    from twosome.cli.train import main
+
+    folder = tmp_path_factory.mktemp("memory_run") / "remembers"
+    sizes = ["num_envs=4", "rollout_steps=32", "total_steps=1024", "log.eval_interval=4", "log.eval_episodes=1"]
+    main(
+        [
+            "method=memory",
+            "memory.use=bias",
+            "env=tomato_salad",
+            *sizes,
+            "log.eval_episodes_final=2",
+            f"run_dir={folder}",
+        ]
+    )
+    return folder

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import twosome
+from twosome.cli.memory import OPTIONS, parse
 from twosome.config.compose import compose_command
 from twosome.config.schema import SCHEMAS, known_names
 from twosome.errors import ConfigError
@@ -21,6 +22,7 @@ PAIR = re.compile(rf"(?<![\w.'{OPEN}/-])([a-z_]+(?:\.[a-z_]+)*)=({VALUE})")
 DOTTED = re.compile(r"(?<![\w./'*])([a-z_]+(?:\.[a-z_]+)+)\b(?!\(|\.\w)")
 GROUPS = {name.split(".")[0] for command in SCHEMAS for name in known_names(command) if "." in name}
 PYTHON = {"gamma": twosome.Search.plan, "trusted": replay, "checkpoint": twosome.load}  # said to who calls a function
+OF_MEMORY = {name for names, _ in OPTIONS.values() for name in names}  # words of twosome-memory alone
 BENCHES = ("generalization", "learning", "search")
 
 EXAMPLES = {  # what a message leaves to its reader
@@ -38,6 +40,7 @@ NEEDS = {  # what else must be said with a setting, or with one value of it
     "ppo.advantage_normalization=minibatch": ["ppo.actor.minibatch=4"],
 }
 NO_SETTINGS = {  # of representations, of HTML, of gymnasium, of a base model, of a sentence about settings as such
+    "journal_mode",  # of SQLite
     *("before", "after", "value", "entropy", "colspan", "info", "max_episode_steps", "key", "tie_word_embeddings"),
 }
 NO_NAMES = {"model.safetensors"}
@@ -88,6 +91,10 @@ def must_work(key: str, value: str) -> None:
             problems[command] = str(error)
         else:
             return
+    if key in OF_MEMORY:
+        verb = next(verb for verb, (names, _) in OPTIONS.items() if key in names)
+        assert parse(["RUN", verb, said])[1].options == {key: value}
+        return
     pytest.fail(f"no command takes {said}: {problems or 'none has a setting of that name'}")
 
 
@@ -96,7 +103,7 @@ def test_a_setting_named_in_a_message_exists_and_takes_the_value(key, value):
     if not known(key) and key in PYTHON:
         assert key in inspect.signature(PYTHON[key]).parameters
     elif OPEN in value or value in ("", "PATH") or value.startswith("%"):
-        assert known(key), f"{key}={value}: no command has a setting of that name"
+        assert known(key) or key in OF_MEMORY, f"{key}={value}: no command has a setting of that name"
     else:
         must_work(key, value)
 

@@ -228,7 +228,8 @@ def _read(folder: Path, *, is_hostile: bool) -> str | None:
     from twosome.config.saved import saved_settings
     from twosome.config.trust import must_be_trusted
     from twosome.errors import TwosomeError
-    from twosome.systems.load import choose_checkpoint, find
+    from twosome.systems.checkpoints import choose_checkpoint
+    from twosome.systems.load import find
 
     def evaluated() -> None:
         chosen = choose_checkpoint(folder, "best")

@@ -21,7 +21,7 @@ from twosome import files
 from twosome.config.compose import compose
 from twosome.config.python import as_overrides, literal
 from twosome.errors import CheckpointError, ConfigError, EnvironmentFault, MenuError, TwosomeError
-from twosome.systems.load import choose_checkpoint
+from twosome.systems.checkpoints import choose_checkpoint
 
 QUICK = {"experiment": "debug", "log": {"tensorboard": False, "eval_interval": 1, "checkpoint_interval": 1}}
 

@@ -65,11 +65,16 @@ def run(config_name: str, job: Job, argv: list[str], after: After | None = None)
 
     `after`: is given the results of several runs (`-m`) in their order, each with its own part of the command line.
     """
+    guarded(lambda: _run(config_name, job, argv, after))
+
+
+def guarded(work: Callable[[], object]) -> None:
+    """Do a command's work, and end with one paragraph and an exit code where it cannot be done."""
     with protected():
         _tell_where_on_request()
         try:
             with Interrupt():
-                _run(config_name, job, argv, after)
+                work()
         except TwosomeError as error:
             leave(error, 1 if isinstance(error, FAILED_RUN) else 2)
         except Stopped as stopped:

@@ -95,7 +95,8 @@ def _sources(cfg: EvalSettings, *, trains_own: bool) -> list[Source]:
     """What is to be evaluated, each found and whole. `trains_own`: in the worlds that they were trained on."""
     from twosome.config.trust import must_be_trusted
     from twosome.lm.loading import read_config
-    from twosome.systems.load import choose_checkpoint, find
+    from twosome.systems.checkpoints import choose_checkpoint
+    from twosome.systems.load import find
 
     sources: list[Source] = []
     for name in map(str, listed(cfg.checkpoint)):

@@ -32,7 +32,8 @@ def job(cfg: InspectSettings) -> None:
     """One look at one state."""
     from twosome.rollout.first_look import first_look
     from twosome.systems.build import build_policy
-    from twosome.systems.load import choose_checkpoint, find, load
+    from twosome.systems.checkpoints import choose_checkpoint
+    from twosome.systems.load import find, load
 
     steps = parse_state(cfg.state)
     if cfg.env is not None:

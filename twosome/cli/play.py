@@ -245,7 +245,8 @@ def _thought(checkpoint: str) -> Thought:
 
 def _load(checkpoint: str) -> LLMPolicy:
     """The policy of a checkpoint, of a run that of its best one, as evaluation and inspection take it."""
-    from twosome.systems.load import choose_checkpoint, load
+    from twosome.systems.checkpoints import choose_checkpoint
+    from twosome.systems.load import load
 
     which, said = choose_checkpoint(checkpoint, "best")
     if said:

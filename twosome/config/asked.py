@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set as Keys
 
+from twosome.config.names import key_of
 from twosome.config.schema import EnvSettings, EvalSettings, InspectSettings, PlaySettings, TrainSettings
 from twosome.errors import ConfigError
 
@@ -14,6 +15,7 @@ def check_asked(cfg: TrainSettings | EvalSettings | InspectSettings | PlaySettin
     `asked`: its keys.
     """
     _check_asked_search(cfg, asked)
+    _check_asked_memory(cfg, asked)
     if isinstance(cfg, TrainSettings | PlaySettings):
         _check_asked_world(cfg.env, asked)
     if isinstance(cfg, TrainSettings):
@@ -32,6 +34,20 @@ def _check_asked_search(cfg: TrainSettings | EvalSettings | InspectSettings | Pl
     raise ConfigError(
         f"{of_search[0]} does nothing here, since search.simulations=0 is no search. Add {remedy}, or leave it out."
     )
+
+
+def _check_asked_memory(cfg: TrainSettings | EvalSettings | InspectSettings | PlaySettings, asked: Keys[str]) -> None:
+    """Settings of a memory where there is none. A checkpoint may bring one: that is seen when it is found."""
+    if isinstance(cfg, TrainSettings):
+        of_memory, remedy = sorted(key for key in asked if key.startswith("memory.")), "method=memory"
+        has_memory = cfg.method.startswith("memory")
+    else:
+        of_memory, remedy = [key for o in cfg.overrides if (key := key_of(o)).startswith("memory.")], "memory=PATH"
+        has_memory = bool(cfg.memory_from or cfg.checkpoint)
+        if "memory.init" in of_memory:
+            raise ConfigError("memory.init is what a run of training begins with. Here it is memory=PATH.")
+    if of_memory and not has_memory:
+        raise ConfigError(f"{of_memory[0]} does nothing here, since there is no memory. Add {remedy}, or leave it out.")
 
 
 def _check_asked_world(env: EnvSettings, asked: Keys[str]) -> None:

@@ -43,7 +43,8 @@ def check_train(cfg: TrainSettings) -> None:
     _check_model(cfg.model)
     _check_policy(cfg.policy)
     _check_env(cfg.env)
-    for key, value in (("run_dir", cfg.run_dir), ("resume", cfg.resume), ("init", cfg.init), ("name", cfg.name)):
+    paths = (("run_dir", cfg.run_dir), ("resume", cfg.resume), ("init", cfg.init), ("memory.init", cfg.memory.init))
+    for key, value in (*paths, ("name", cfg.name)):
         if value is not None and (not value.strip() or "\0" in value):
             refuse(key, value, "a name, or null")
     check_widths("baseline.widths", cfg.baseline.widths)

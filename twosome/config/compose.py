@@ -25,6 +25,11 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "inspect": check_inspect,
     "play": check_play,
 }
+PLAIN = {  # commands, and the groups whose settings are there changes of a checkpoint's saved ones
+    "eval": ("model.", "policy.", "memory.", "env."),
+    "inspect": ("model.", "policy.", "memory."),
+    "play": ("model.", "policy.", "memory."),
+}
 
 
 def compose(overrides: list[str]) -> TrainSettings:
@@ -90,8 +95,10 @@ def prepared(overrides: list[str], config_name: str, *, is_sweep: bool = False) 
     overrides = renamed_overrides([quoted_entries(o) if o.startswith("overrides=") else o for o in overrides])
     if config_name == "eval":  # any number of worlds; to Hydra `env=` would be the choice of one file
         overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
-    if config_name == "eval" or (config_name == "inspect" and any(key_of(o) == "checkpoint" for o in overrides)):
-        overrides = with_plain_overrides(overrides, ("model.", "policy.", *(["env."] if config_name == "eval" else [])))
+    if config_name in PLAIN:  # the memory's settings are its own; to Hydra `memory=` would be the choice of one file
+        overrides = [f"memory_from={o.removeprefix('memory=')}" if o.startswith("memory=") else o for o in overrides]
+        has_checkpoint = config_name == "eval" or any(key_of(o) == "checkpoint" for o in overrides)
+        overrides = with_plain_overrides(overrides, PLAIN[config_name] if has_checkpoint else ("memory.",))
     is_open = ("env.kwargs.", "env.kwargs={")  # a mapping to which any key may be added
     return [f"++{o}" if o.startswith(is_open) else o for o in overrides]
 

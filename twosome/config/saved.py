@@ -10,17 +10,18 @@ module named by an environment's id), it is refused until the user's own command
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from twosome import files
 from twosome.config.check import check_known, check_train
+from twosome.config.constraints import check_fields
 from twosome.config.hydra_errors import UNREADABLE, check_override, explain
 from twosome.config.names import flat, key_of, renamed_overrides, renamed_settings
 from twosome.config.plain import DEEPEST, check_plain
-from twosome.config.schema import TrainSettings, conf_dir
+from twosome.config.schema import MemorySettings, TrainSettings, conf_dir
 from twosome.config.trust import must_be_trusted
 from twosome.errors import CheckpointError, ConfigError
 
@@ -82,6 +83,33 @@ def saved_settings(path: Path, overrides: Sequence[str] = (), *, runs_environmen
         check_train(cfg)
     must_be_trusted(cfg, overrides, path, runs_environment=runs_environment)
     return cfg
+
+
+def memory_settings(saved: Mapping[str, Any], overrides: Sequence[str], where: str) -> MemorySettings:
+    """The settings that a memory was saved with, and where it has none the shipped ones.
+
+    `overrides`: of the user, such as `["memory.use=bias"]`. Raises `CheckpointError` naming `where` for saved ones that
+    cannot be used, `ConfigError` for overrides that cannot.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    node = OmegaConf.merge(OmegaConf.structured(MemorySettings), default_of("memory"))
+    try:
+        check_plain(dict(saved))
+        node = OmegaConf.merge(node, dict(saved))
+        check_fields(OmegaConf.to_object(node), "memory.")
+    except (OmegaConfBaseException, ConfigError, *UNREADABLE) as error:
+        raise CheckpointError(f"The settings of the memory in {where} cannot be used: {explain(error, [])}") from error
+    try:
+        asked = OmegaConf.to_container(OmegaConf.from_dotlist(list(overrides)))
+        check_plain(asked)
+        made = OmegaConf.to_object(OmegaConf.merge(node, asked.get("memory", {})))  # type: ignore[union-attr]
+    except (OmegaConfBaseException, *UNREADABLE) as error:
+        raise ConfigError(explain(error, list(overrides))) from None
+    assert isinstance(made, MemorySettings)
+    check_fields(made, "memory.")
+    return made
 
 
 def read_settings(path: Path) -> dict[str, Any]:

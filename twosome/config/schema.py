@@ -175,6 +175,7 @@ class MemorySettings:
     bonus_tau: float = setting(at_least(1e-6), at_most(1e6))
     unknown: float = setting(finite())
     capacity: int = setting(above(0), at_most(2**24))
+    init: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -226,6 +227,7 @@ class InspectSettings:
     normalization: str | None = setting(one_of(*NORMALIZATIONS))
     compare: bool
     json: bool
+    memory_from: str | None
     overrides: list[str]
     env: EnvSettings | None
     model: ModelSettings
@@ -244,6 +246,7 @@ class EvalSettings:
     out: str | None
     report: bool
     report_episodes: int = setting(above(0))
+    memory_from: str | None
     overrides: list[str]
     search: SearchSettings
 
@@ -256,6 +259,8 @@ class PlaySettings:
     replay: str | None
     hint: str | None = setting(one_of("search"))
     checkpoint: str | None
+    memory_from: str | None
+    overrides: list[str]
     search: SearchSettings
 
 

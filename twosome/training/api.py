@@ -77,7 +77,8 @@ class TrainedRun:
         One of `method=mlp` or `method=tabular` acts likewise; it reads the observation's numbers and has no words to
         inspect.
         """
-        from twosome.systems.load import choose_checkpoint, load_with_settings
+        from twosome.systems.checkpoints import choose_checkpoint
+        from twosome.systems.load import load_with_settings
 
         which = choose_checkpoint(self.folder, "best").which
         return cast("LLMPolicy | Baseline", load_with_settings(self.folder, checkpoint=which).policy)

@@ -35,9 +35,13 @@ def start(cfg: TrainSettings) -> Finished:
         log.warning(sentence)
     first_look(cfg.env, cfg.seed, play=cfg.log.max_failed_episodes == 0)
     from twosome.lm.footprint import must_fit
+    from twosome.systems.remembered import initial_memory, other_discount
     from twosome.training.loop import train
     from twosome.training.run_folder import open_run
 
+    if cfg.resume is None and cfg.memory.init is not None:
+        found = initial_memory(cfg)
+        print(printable(f"It begins with {found}. {other_discount(found, cfg.env.gamma)}".strip()))
     if cfg.resume is None and (made := must_fit(cfg)):
         print(printable(str(made)))
     run = open_run(cfg)

@@ -13,7 +13,8 @@ from twosome.rollout.collect import Worlds
 from twosome.rollout.driver import Tolerance
 from twosome.rollout.evaluate import evaluate
 from twosome.systems.build import build
-from twosome.systems.load import initial_checkpoint
+from twosome.systems.checkpoints import initial_checkpoint
+from twosome.systems.remembered import initial_memory
 from twosome.training import checkpoint
 from twosome.training.checkpoint import RandomStates
 from twosome.training.progress import Progress
@@ -62,6 +63,8 @@ class TrainingState:
             self._unproven = self.progress.steps
         elif self.cfg.init is not None:
             self.policy.load_weights(initial_checkpoint(self.cfg.init))
+        if self.run.checkpoint is None and self.cfg.memory.init is not None and self.remembering is not None:
+            self.remembering.records.load_state_dict(initial_memory(self.cfg).records.state_dict())
 
     def evaluate(self, episodes: int) -> dict[str, Any]:
         """Greedy and sampled episodes in worlds of their own; training goes on as if they had not been played."""
