@@ -61,10 +61,8 @@ def refused(capsys, *arguments):
 def test_what_is_known_is_shown_by_goal(run, capsys):
     rows = state_of(run)["records"]
     out = said(capsys, run, "show", "limit=all")
-    assert (
-        f"{len(rows)} records of run, step-00001024 (memory.use=bias memory.form=own memory.similarity=exact memory.k=2)"
-        in out
-    )
+    how = "memory.use=bias memory.form=own memory.similarity=exact memory.k=2"
+    assert f"{len(rows)} records of run, step-00001024 ({how})" in out
     assert out.count("Goal: Serve a bowl") == 1
     for row in rows:
         assert f" {row[2]:,} " in out

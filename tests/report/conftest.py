@@ -1,5 +1,7 @@
 """A page of four episodes, and two worlds that draw nothing: one that cannot, one that promises it."""
 
+import shutil
+
 import gymnasium
 import pytest
 from gymnasium.spaces import Dict, Discrete, Text
@@ -74,3 +76,20 @@ def written(untrained, tomato_salad, tmp_path_factory):
     """The page of four episodes, and their recordings."""
     path = tmp_path_factory.mktemp("report") / "page.html"
     return path, report.write(path, untrained, tomato_salad, episodes=4, seed=1)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (the extra `dev`)")
+    chrome, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chrome or not driver:
+        pytest.skip("needs Debian's packages chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chrome
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chromium = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield chromium
+    chromium.quit()

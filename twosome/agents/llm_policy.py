@@ -17,11 +17,13 @@ from torch import Tensor
 
 from twosome import tensor_files
 from twosome.agents.caches import Cache, WeightsVersion
+from twosome.agents.finite import finite_feature, finite_features, finite_log_probs
 from twosome.agents.prompts import Prompter
 from twosome.agents.recall import Recall
+from twosome.agents.recollect import numbered, recollect
 from twosome.agents.remembering import Remembering
 from twosome.config.check import line_ends
-from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, NumericsError, brief
+from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, brief
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
 from twosome.lm.chat import ChatTemplate
@@ -38,10 +40,6 @@ if TYPE_CHECKING:
 Asked = tuple[str, tuple[str, ...], tuple[float, ...]]  # `Decision.asked`
 
 VALUE_HEAD = "value_head.safetensors"
-NOT_FINITE = (
-    "Half precision overflowed or the adapter diverged: use model.dtype=bfloat16 or float32, or a lower "
-    "ppo.actor.learning_rate, and go on from an earlier checkpoint."
-)
 
 
 class LLMPolicy:
@@ -102,7 +100,7 @@ class LLMPolicy:
         self.counts["decisions_computed"] += len(missing)
         computed = self.engine.complete(missing, self.engine.menu_passes)
         pairs = zip(missing, computed, strict=True)
-        fresh = {d.asked: self._checked(d, row[: len(d.menu)].clone()) for d, row in pairs}
+        fresh = {d.asked: finite_log_probs(d, row[: len(d.menu)].clone()) for d, row in pairs}
         result = [(fresh[d.asked] if d.asked in fresh else known[d.asked]).clone() for d in decisions]
         if "distributions" in self.settings.reuse:
             for key, row in fresh.items():
@@ -123,10 +121,7 @@ class LLMPolicy:
         with adapter_off(self.lm) if missing else nullcontext():  # switching looks at every module
             fresh = dict(zip(missing, self.engine.complete(missing, self.engine.feature_passes), strict=True))
         for state, feature in fresh.items():
-            if not torch.isfinite(feature).all():
-                raise NumericsError(
-                    f"The frozen model's state after {state!r} holds a NaN or an infinity. {NOT_FINITE}"
-                )
+            finite_feature(state, feature)
         rows = [fresh[s] if s in fresh else self._features[s] for s in states]
         if "features" in self.settings.reuse:
             for state, feature in fresh.items():
@@ -201,23 +196,45 @@ class LLMPolicy:
     # Looking ----------------------------------------------------------------------------------------------------------
 
     def inspect(
-        self, prompt: str, menu: Sequence[str], *, normalization: str | None = None, adapter: bool = True
+        self,
+        prompt: str,
+        menu: Sequence[str],
+        *,
+        normalization: str | None = None,
+        adapter: bool = True,
+        recall: Observation | None = None,
     ) -> ActionDistribution:
         """One decision taken apart: probabilities, scores, log-probabilities of every word and token, value.
 
-        `adapter=False` shows the frozen model.
+        `adapter=False` shows the frozen model. `recall`: a state, `{"goal": ..., "scene": ...}`, about which the
+        policy's memory is asked: its advice goes before the prompt, and what it did is shown.
 
         >>> policy.inspect("You are hungry. Next action:", ["eat an apple", "sleep"])  # doctest: +SKIP
         """
         if isinstance(menu, str) or not all(isinstance(text, str) for text in (prompt, *menu)):
             raise MenuError(f"Expected a prompt and a list of phrases, got {prompt!r:.80} and {menu!r:.80}.")
         decision = Decision.plain(prompt, tuple(menu))
-        return self.inspect_decision(decision, normalization=normalization, adapter=adapter)
+        if recall is not None:
+            decision = self.prompter.reminded(prompt, recall, numbered(decision.menu))
+        return self.inspect_decision(decision, normalization=normalization, adapter=adapter, recall=recall)
 
     def inspect_decision(
-        self, decision: Decision, *, normalization: str | None = None, adapter: bool = True
+        self,
+        decision: Decision,
+        *,
+        normalization: str | None = None,
+        adapter: bool = True,
+        recall: Observation | None = None,
     ) -> ActionDistribution:
-        """The same for a decision whose prompt may hold more than its state."""
+        """The same for a decision whose prompt may hold more than its state; `recall`: that state."""
+        given = self._taken_apart(decision, normalization, adapter)
+        if recall is None or self.prompter.recall is None:
+            return given
+        plain = Decision.plain(decision.state, decision.menu)
+        found = recollect(self.prompter.recall, recall, numbered(decision.menu))
+        return given.with_memory(found, self._taken_apart(plain, normalization, adapter))
+
+    def _taken_apart(self, decision: Decision, normalization: str | None, adapter: bool) -> ActionDistribution:
         check_bias(decision)
         encoded = self.engine.encoder(decision.prompt, decision.menu)
         with nullcontext() if adapter else adapter_off(self.lm):
@@ -276,23 +293,8 @@ class LLMPolicy:
         self._features.clear()
         if features is None and not states:
             return
-        if features is None:
-            raise ValueError(f"no features for {len(states)} states")
-        is_text = isinstance(states, list) and all(isinstance(state, str) for state in states)
-        if not is_text or features.dim() != 2 or not torch.isfinite(features).all():
-            raise ValueError(f"features of shape {tuple(features.shape)}, expected finite [N, H], one per text")
+        features = finite_features(states, features)
         with torch.no_grad():
             self.value_head(features[:1].to(self.device))  # raises where they have another width
         for state, feature in zip(states, features, strict=True):
             self._features[state] = feature.to(self.device)
-
-    @staticmethod
-    def _checked(decision: Decision, log_probs: Tensor) -> Tensor:
-        is_finite = torch.isfinite(log_probs)
-        if not is_finite.all():
-            worst = int((~is_finite).nonzero()[0])
-            raise NumericsError(
-                f"The model gives the log-probability {log_probs[worst].item()} to action {decision.menu[worst]!r} "
-                f"after the prompt {decision.prompt!r}. {NOT_FINITE}"
-            )
-        return log_probs

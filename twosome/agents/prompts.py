@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twosome.agents.recall import Recall
+from twosome.agents.recall import Advice, Recall
 from twosome.config.check import check_template
 from twosome.types import Decision, Menu, Observation
 
@@ -37,3 +37,8 @@ class Prompter:
             return Decision.plain(state, menu.phrases)
         advice = self.recall(observation, menu)
         return Decision(state, self.tell(advice.text + text), menu.phrases, advice.bias)
+
+    def reminded(self, prompt: str, observation: Observation, menu: Menu) -> Decision:
+        """The decision of a prompt that is complete, with what is recalled for a state before it."""
+        advice = Advice() if self.recall is None else self.recall(observation, menu)
+        return Decision(prompt, advice.text + prompt, menu.phrases, advice.bias)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from twosome import advice, files
 from twosome.advice import Lists, Valued
 from twosome.agents.recall import Advice
+from twosome.agents.recall_tally import Tally
 from twosome.errors import INVALID_CONTENT, CheckpointError, brief
 from twosome.memory.records import Records
 from twosome.memory.similarity import Choice, Recalled, Similarity, recall
@@ -38,18 +39,25 @@ class Remembering:
     def __init__(self, records: Records, similarity: Similarity, settings: MemorySettings):
         self.records, self.similarity, self.settings = records, similarity, settings
         self.explores = False
+        self.tally = Tally()
 
     def __call__(self, observation: Observation, menu: Menu) -> Advice:
         """The advice for a state."""
-        s, situation = self.settings, Situation(observation["goal"], observation["scene"])
-        recalled = self.recall(situation)
-        own = self.own_values(situation, recalled, menu.phrases)
+        s = self.settings
+        recalled, own = self.look(observation, menu)
+        self.tally.add(recalled)
         text = ""
         if s.use in ("prompt", "both"):
             text = advice.own(self.lists(own)) if s.form == "own" else self._examples(recalled)
         tau = s.bonus_tau if self.explores else s.tau
         bias = tuple(own.get(a, 0.0) / tau for a in menu.phrases) if s.use in ("bias", "both") and own else ()
         return Advice(text, bias)
+
+    def look(self, observation: Observation, menu: Menu) -> tuple[list[Recalled], dict[str, float]]:
+        """The records that a state reminds of, the most similar last, and what they say of the actions of its menu."""
+        situation = Situation(observation["goal"], observation["scene"])
+        recalled = self.recall(situation)
+        return recalled, self.own_values(situation, recalled, menu.phrases)
 
     def save(self, folder: Path) -> None:
         """Write the records. Raises `CheckpointError`."""

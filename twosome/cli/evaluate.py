@@ -19,18 +19,21 @@ from twosome.terminal import printable, say
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings, EvalSettings
+    from twosome.protocols import TrainedPolicy
     from twosome.systems.load import Found
+    from twosome.systems.remembered import Memory
 
 OWN = "own"  # the name of a world that conf/env does not have
 
 
 class Source(NamedTuple):
-    """What is evaluated: as it was named, its part of a report's name, which checkpoint it is, and where that lies."""
+    """What is evaluated: as it was named, its part of a report's name, which checkpoint, where, and what advises it."""
 
     name: str
     label: str
     which: str
     found: Found
+    memory: Memory | None
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -70,9 +73,10 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
 
 
 def _page(cfg: EvalSettings, source: Source, name: str, env: EnvSettings) -> str:
-    """The file of a report: named after what is evaluated, where, and how far it thinks ahead."""
+    """The file of a report: named after what is evaluated, where, how far it thinks ahead, what advises it."""
     ahead = f"_{cfg.search.simulations}_simulations" if cfg.search.simulations else ""
-    return f"report_{source.label}_{_plain(_title(name, env))}{ahead}.html"
+    advised = f"_memory_{_plain(Path(cfg.memory_from).name)}" if cfg.memory_from else ""
+    return f"report_{source.label}_{_plain(_title(name, env))}{ahead}{advised}.html"
 
 
 def _title(name: str, env: EnvSettings) -> str:
@@ -97,7 +101,9 @@ def _sources(cfg: EvalSettings, *, trains_own: bool) -> list[Source]:
     from twosome.lm.loading import read_config
     from twosome.systems.checkpoints import choose_checkpoint
     from twosome.systems.load import find
+    from twosome.systems.remembered import advisor_of
 
+    given = _given_memory(cfg)
     sources: list[Source] = []
     for name in map(str, listed(cfg.checkpoint)):
         which, said = choose_checkpoint(name, cfg.which)
@@ -110,10 +116,24 @@ def _sources(cfg: EvalSettings, *, trains_own: bool) -> list[Source]:
             must_be_trusted(found.settings, cfg.overrides, files.user_path(name, "checkpoint"), runs_environment=True)
         path = Path(name)
         label = _plain(path.name if path.parent.name != "checkpoints" else f"{path.parts[-3]}_{path.name}")
+        memory = advisor_of(found.settings, found.folder, given, cfg.overrides, name)
+        if given is not None and found.settings.method.startswith("memory"):
+            print(printable(f"{name}: its own memory is set aside, the one that was given advises."))
         known = [s.label for s in sources]
         again = next(f"{label}_{k}" for k in itertools.count(2) if f"{label}_{k}" not in known)
-        sources.append(Source(name, label if label not in known else again, which, found))
+        sources.append(Source(name, label if label not in known else again, which, found, memory))
     return sources
+
+
+def _given_memory(cfg: EvalSettings) -> Memory | None:
+    """The memory of `memory=PATH`, told in a line; None where none is given."""
+    from twosome.systems.remembered import find_memory
+
+    if cfg.memory_from is None:
+        return None
+    memory = find_memory(cfg.memory_from, which=cfg.which, overrides=cfg.overrides)
+    print(printable(f"Memory: {memory}. {memory.said}".strip()))
+    return memory
 
 
 def _evaluate_one(
@@ -128,12 +148,15 @@ def _evaluate_one(
     from twosome.agents.planner import Planner
     from twosome.rollout.evaluate import evaluate, run_episodes, summarize
     from twosome.systems.baselines.random import RandomPolicy
-    from twosome.systems.load import build_found
+    from twosome.systems.load import advise, build_found
 
     settings, (name, env) = source.found.settings, world
     policy = build_found(source.found)
+    if cfg.memory_from is not None and source.memory is not None:
+        advise(policy, source.memory)
     planner = Planner(policy, cfg.search, cfg.seed) if cfg.search.simulations else None
     evaluation = evaluate(policy, env, cfg.episodes, cfg.seed, deliberate=planner)
+    recalled = {} if source.memory is None else _recalled(policy, source.memory)
     if repr(env) not in chance:
         played = run_episodes(RandomPolicy(), env, cfg.episodes, greedy=False, seed=cfg.seed)
         chance[repr(env)] = summarize(played, cfg.seed)
@@ -161,8 +184,20 @@ def _evaluate_one(
         "eval_after": evaluation,
         **evaluation,
         "random": chance[repr(env)],
+        "memory": None if source.memory is None else source.memory.facts() | {"recall": recalled},
         "search": None if planner is None else dataclasses.asdict(cfg.search) | dataclasses.asdict(planner.cost),
     }
+
+
+def _recalled(policy: TrainedPolicy, memory: Memory) -> dict[str, float]:
+    """How often the memory that advises a policy knew something; said where it never did."""
+    from twosome.systems.load import tally_of
+
+    found = {key.removeprefix("recall/"): value for key, value in tally_of(policy).metrics().items()}
+    if not found.get("hits"):
+        why = "memory.use=none asks for none" if memory.settings.use == "none" else "try memory.similarity=features"
+        print(printable(f"Nothing was recalled from {memory}: {why}."))
+    return found
 
 
 def _told(source: Source) -> str:

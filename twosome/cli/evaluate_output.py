@@ -84,6 +84,7 @@ def _row(result: dict[str, Any], how: str) -> dict[str, Any]:
         "environment": result["environment"],
         "policy": how,
         "search": "" if how == "random" else _ahead(result["search"]),
+        "memory": "" if how == "random" else _advised(result["memory"]),
         "episodes": e["episodes"],
         "return": round(e["return_mean"], 6),
         "return_low": round(e["return_interval"][0], 6),
@@ -105,12 +106,21 @@ def _ahead(search: dict[str, Any] | None) -> str:
     return f"{search['algorithm']}, {search['simulations']} simulations{playouts}"
 
 
+def _advised(memory: dict[str, Any] | None) -> str:
+    """What advises a policy, in words; empty where nothing does."""
+    if memory is None:
+        return ""
+    return f"memory of {memory['records']:,} records, {memory['use']}, {memory['sha256'][:8]}"
+
+
 def _of(results: list[dict[str, Any]]) -> str:
     """What a table or picture is of: the checkpoint, where it is one alone, and how far it thinks ahead."""
     checkpoints = {(r["checkpoint"], r["which"], r["folder"]) for r in results}
     (_, which, folder), *others = checkpoints
     told = [] if others or folder is None else [f"{folder} ({which})"]
-    return "; ".join([*told, *filter(None, [_ahead(results[0]["search"])])])
+    memories = {_advised(r["memory"]) for r in results}
+    advised = memories.pop() if len(memories) == 1 else ""
+    return "; ".join([*told, *filter(None, [_ahead(results[0]["search"]), advised])])
 
 
 def _print(rows: list[dict[str, Any]], out: Path, of: str) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from twosome.inspection.plan import Plan
     from twosome.rollout.checked_env import World
 
+UNTRAINED = 1e-6  # nats by which an adapter that changes nothing may seem to
+
 
 def main(argv: list[str] | None = None) -> None:
     """The command `twosome-inspect`."""
@@ -33,15 +35,17 @@ def job(cfg: InspectSettings) -> None:
     from twosome.rollout.first_look import first_look
     from twosome.systems.build import build_policy
     from twosome.systems.checkpoints import choose_checkpoint
-    from twosome.systems.load import find, load
+    from twosome.systems.load import advise, find, load
+    from twosome.systems.remembered import advisor_of, find_memory
 
     steps = parse_state(cfg.state)
+    given = None if cfg.memory_from is None else find_memory(cfg.memory_from, which=cfg.which, overrides=cfg.overrides)
     if cfg.env is not None:
         first_look(cfg.env, cfg.seed)
     if cfg.checkpoint is None:
         if cfg.env is None:
             raise ConfigError("env=... is missing: a name of conf/env such as env=tomato_salad, or checkpoint=RUN.")
-        policy, env = build_policy(cfg, adapter=False), cfg.env
+        policy, env, memory = build_policy(cfg, adapter=False), cfg.env, given
     else:
         which, said = choose_checkpoint(cfg.checkpoint, cfg.which)
         found = find(cfg.checkpoint, checkpoint=which, overrides=cfg.overrides)
@@ -51,8 +55,13 @@ def job(cfg: InspectSettings) -> None:
         if cfg.env is None:
             place = files.user_path(cfg.checkpoint, "checkpoint")
             must_be_trusted(found.settings, cfg.overrides, place, runs_environment=True)
+        memory = advisor_of(found.settings, found.folder, given, cfg.overrides, cfg.checkpoint)
         env = cfg.env or found.settings.env
         policy = load(cfg.checkpoint, checkpoint=which, overrides=cfg.overrides)
+    if memory is not None and not cfg.json:
+        print(printable(f"Memory: {memory}. {memory.said}".strip()))
+    if given is not None:
+        advise(policy, given)
     show(policy, reach(env, policy, cfg.seed, steps), cfg)
 
 
@@ -94,9 +103,10 @@ def reach(env: EnvSettings, policy: LLMPolicy, seed: int, steps: list[int]) -> W
 
 def show(policy: LLMPolicy, world: World, cfg: InspectSettings) -> None:
     """Scene, table and, of a trained policy, what its adapter changed."""
+    import numpy as np
     from rich.text import Text
 
-    from twosome.inspection.comparison import compare_adapter, inspect_state
+    from twosome.inspection.comparison import compare, inspect_state
     from twosome.terminal import Console
 
     d = inspect_state(policy, world.observation, world.info, normalization=cfg.normalization)
@@ -114,8 +124,15 @@ def show(policy: LLMPolicy, world: World, cfg: InspectSettings) -> None:
         console.print(Text("\nWhat a search would do", style="bold"))
         console.print(plan)
     if cfg.checkpoint is not None and cfg.compare:
+        parts = {
+            f"adapter {name}": policy.inspect_decision(world.decision, normalization=cfg.normalization, adapter=is_on)
+            for name, is_on in (("off", False), ("on", True))
+        }
+        if np.allclose(parts["adapter off"].scores, parts["adapter on"].scores, atol=UNTRAINED, rtol=0):
+            console.print(Text("\nThe adapter changes nothing: it was not trained.", style="bold"))
+            return
         console.print(Text("\nWhat the adapter changed", style="bold"))
-        console.print(compare_adapter(policy, d.prompt, d.actions, normalization=cfg.normalization))
+        console.print(compare(parts))
 
 
 def _plan(policy: LLMPolicy, world: World, cfg: InspectSettings) -> Plan:

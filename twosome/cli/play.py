@@ -38,7 +38,7 @@ USAGE = """Play an environment in the terminal.
   twosome-play env=NAME [seed=0] [transcript=PATH]
   twosome-play env=own env.id=MODULE:ID ['env.kwargs={name: value}']
   twosome-play env=NAME hint=search [checkpoint=RUN] [search.simulations=32]     h asks what a tree search would do
-  twosome-play env=NAME checkpoint=RUN          every action with the probability that the policy gives it
+  twosome-play env=NAME checkpoint=RUN [memory=RUN]       every action with the probability that the policy gives it
   twosome-play replay=PATH     play a transcript again and say where the environment answers otherwise; where it needs
                                a module of others: twosome-play replay=PATH env=own env.id=MODULE:ID
 """
@@ -192,7 +192,7 @@ def job(cfg: PlaySettings) -> None:
         raise ConfigError(f"transcript={cfg.transcript} exists, and nothing is written over it. Choose another name.")
     session = Session(make_drawing_env(cfg.env), cfg.env, cfg.seed)
     try:
-        thought = _thought(cfg.checkpoint) if cfg.checkpoint and not cfg.hint else None
+        thought = _thought(cfg) if (cfg.checkpoint or cfg.memory_from) and not cfg.hint else None
         Table(session, _hint(cfg) if cfg.hint else None, thought).play()
     except BaseException:  # of whatever kind: nothing that was played is lost
         if session.turns or session.has_failed:
@@ -229,11 +229,11 @@ def _shares(probabilities: list[float]) -> list[str]:
     return [f"{percent(p):>7}  {bar(p, 10)}" for p in probabilities]
 
 
-def _thought(checkpoint: str) -> Thought:
+def _thought(cfg: PlaySettings) -> Thought:
     """What the policy of a run or checkpoint would do; the model is loaded here and not before."""
     from twosome.types import Menu
 
-    policy = _load(checkpoint)
+    policy = _load(cfg)
 
     def thought(session: Session) -> list[float]:
         menu = Menu(tuple(session.menu.values()), tuple(session.menu))
@@ -243,15 +243,27 @@ def _thought(checkpoint: str) -> Thought:
     return thought
 
 
-def _load(checkpoint: str) -> LLMPolicy:
-    """The policy of a checkpoint, of a run that of its best one, as evaluation and inspection take it."""
-    from twosome.systems.checkpoints import choose_checkpoint
-    from twosome.systems.load import load
+def _load(cfg: PlaySettings) -> LLMPolicy:
+    """The policy of a checkpoint, of a run that of its best one, as evaluation and inspection take it.
 
-    which, said = choose_checkpoint(checkpoint, "best")
+    Without a checkpoint `tiny`. What advises it is told in a line.
+    """
+    from twosome.systems.checkpoints import choose_checkpoint
+    from twosome.systems.load import advise, find, load
+    from twosome.systems.remembered import advisor_of, find_memory
+
+    source = cfg.checkpoint or "tiny"
+    which, said = choose_checkpoint(source, "best")
     if said:
         print(printable(said))
-    return load(checkpoint, checkpoint=which)
+    given = None if cfg.memory_from is None else find_memory(cfg.memory_from, which="best", overrides=cfg.overrides)
+    found = find(source, checkpoint=which, overrides=cfg.overrides)
+    if memory := advisor_of(found.settings, found.folder, given, cfg.overrides, source):
+        print(printable(f"Memory: {memory}. {memory.said}".strip()))
+    policy = load(source, checkpoint=which, overrides=cfg.overrides)
+    if given is not None:
+        advise(policy, given)
+    return policy
 
 
 def _hint(cfg: PlaySettings) -> Hint:
@@ -259,7 +271,7 @@ def _hint(cfg: PlaySettings) -> Hint:
     from twosome.agents.planning import Search
 
     settings = dataclasses.asdict(cfg.search) | {"simulations": cfg.search.simulations or HINT_SIMULATIONS}
-    search = Search(_load(cfg.checkpoint or "tiny"), seed=cfg.seed, **settings)
+    search = Search(_load(cfg), seed=cfg.seed, **settings)
     return lambda env: search.plan(env, gamma=cfg.env.gamma)
 
 

@@ -26,7 +26,12 @@ class Inspectable(Protocol):
     ) -> ActionDistribution: ...
 
     def inspect_decision(
-        self, decision: Decision, *, normalization: str | None = None, adapter: bool = True
+        self,
+        decision: Decision,
+        *,
+        normalization: str | None = None,
+        adapter: bool = True,
+        recall: Observation | None = None,
     ) -> ActionDistribution: ...
 
 
@@ -92,9 +97,13 @@ def inspect_state(
     *,
     normalization: str | None = None,
 ) -> ActionDistribution:
-    """A state as an environment gives it, illegal actions shown: `inspect_state(policy, *env.reset())`."""
+    """A state as an environment gives it, illegal actions shown: `inspect_state(policy, *env.reset())`.
+
+    Of a policy with a memory also what it recalls here, and how that moves the probabilities.
+    """
     actions = tuple(info["actions"])
     is_legal = [bool(x) for x in info.get("action_mask", [True] * len(actions))]
     indices = tuple(i for i, legal in enumerate(is_legal) if legal)
     decision = policy.decide(observation, Menu(tuple(actions[i] for i in indices), indices))
-    return policy.inspect_decision(decision, normalization=normalization).with_illegal(actions, is_legal)
+    d = policy.inspect_decision(decision, normalization=normalization, recall=observation)
+    return d.with_illegal(actions, is_legal)

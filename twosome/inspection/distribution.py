@@ -22,8 +22,9 @@ import numpy as np
 
 from twosome.config.names import near
 from twosome.errors import ConfigError, MenuError
-from twosome.inspection import views
+from twosome.inspection import recollection_views, views
 from twosome.inspection.parts import Token, Word, optional
+from twosome.inspection.recollection import Recollection
 from twosome.types import NORMALIZATIONS, Decision, EncodedAction, Tokenizer
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ActionDistribution:
     `value`: the critic's estimate of the discounted return from here on.
     `normalization`: how sums become `scores`, see `twosome.lm.normalize`; `log_probs` and `probs` follow.
     `illegal`: phrases that the environment names here but does not allow; they have no probability.
+    `recollection`: what a memory recalled here, and `without`: the same decision without it; None where none was asked.
     """
 
     prompt: str
@@ -52,6 +54,8 @@ class ActionDistribution:
     illegal: tuple[str, ...] = ()
     temperature: float = 1.0
     bias: tuple[float, ...] = ()
+    recollection: Recollection | None = None
+    without: ActionDistribution | None = None
 
     @classmethod
     def of(
@@ -147,7 +151,12 @@ class ActionDistribution:
 
     def with_normalization(self, normalization: str) -> ActionDistribution:
         """The same decision scored otherwise; no model is asked again."""
-        return replace(self, normalization=_known(normalization))
+        without = self.without and self.without.with_normalization(normalization)
+        return replace(self, normalization=_known(normalization), without=without)
+
+    def with_memory(self, recollection: Recollection, without: ActionDistribution) -> ActionDistribution:
+        """The same decision with what a memory recalled for it, and beside what it would be `without`."""
+        return replace(self, recollection=recollection, without=without)
 
     def with_illegal(self, actions: Sequence[str], is_legal: Sequence[bool] | None = None) -> ActionDistribution:
         """Also show what is not allowed: `info["actions"]` and `info["action_mask"]`, or just the phrases."""
@@ -159,6 +168,10 @@ class ActionDistribution:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain lists, strings and numbers, ready for JSON."""
+        memory: dict[str, Any] = {}
+        if self.recollection is not None and self.without is not None:
+            without = {"probs": self.without.probs.tolist(), "log_probs": self.without.log_probs.tolist()}
+            memory = {"memory": self.recollection.to_dict(), "without_memory": without}
         return {
             "prompt": self.prompt,
             "normalization": self.normalization,
@@ -176,6 +189,7 @@ class ActionDistribution:
                 [{"word": w.word, "log_prob": w.log_prob, "tokens": list(map(list, w.tokens))} for w in words]
                 for words in self.words
             ],
+            **memory,
         }
 
     def to_frame(self) -> Any:
@@ -207,10 +221,16 @@ class ActionDistribution:
         return views.plot(self, ax)
 
     def _repr_html_(self) -> str:
-        return views.html(self)
+        if self.recollection is None or self.without is None:
+            return views.html(self)
+        return views.html(self) + recollection_views.html(self.recollection, self.without, self)
 
     def __rich__(self) -> RenderableType:
-        return views.rich_table(self)
+        if self.recollection is None or self.without is None:
+            return views.rich_table(self)
+        from rich.console import Group
+
+        return Group(views.rich_table(self), recollection_views.rich_group(self.recollection, self.without, self))
 
     def __str__(self) -> str:
         return views.plain(self)

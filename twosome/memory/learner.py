@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 METRICS = {
     "recall/records": "states that the memory knows",
     "recall/actions": "actions that it knows, in all of them",
+    "recall/start_value": "best Q of the scene in which the first episode began, mean over goals; env.optimum is exact",
 }
 
 
@@ -53,7 +54,10 @@ class MemoryLearner:
     def _metrics(self) -> dict[str, float]:
         known = [self.records[s] for s in self.records.situations()]
         actions = sum(len(record.actions) for record in known)
-        return {"recall/records": float(len(known)), "recall/actions": float(actions)}
+        starts = [s for begin in self.records.begins.items() if (s := Situation(*begin)) in self.records]
+        values = [self.records[s].best("q") for s in starts]
+        start = {"recall/start_value": sum(values) / len(values)} if values else {}
+        return {"recall/records": float(len(known)), "recall/actions": float(actions), **start}
 
     def state_dict(self) -> dict[str, Any]:
         """The steps of the episodes under way; the records are the policy's."""

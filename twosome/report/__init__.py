@@ -14,6 +14,10 @@ from typing import Any
 
 from twosome import files
 from twosome.config.schema import EnvSettings
+from twosome.errors import brief
+from twosome.inspection.recollection import Recollection
+from twosome.inspection.recollection_views import listed
+from twosome.inspection.recollection_views import title as title_of
 from twosome.protocols import Policy
 from twosome.report.gif import write_gif
 from twosome.report.record import Recording, Step, record
@@ -63,7 +67,7 @@ def render(recordings: list[Recording], title: dict[str, Any], max_pictures: int
 
 
 def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int) -> dict[str, Any]:
-    """What the page's script reads. Equal pictures are stored once and named by number; -1 is none."""
+    """What the page's script reads. Equal pictures and memories are stored once and named by number; -1 is none."""
     numbers: dict[bytes, int] = {}
     pictures: list[str] = []
     left_out = 0
@@ -79,6 +83,11 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
             numbers[png] = len(pictures)
             pictures.append(b64encode(png).decode())
         return numbers[png]
+
+    recalled: dict[str, int] = {}
+
+    def memory(r: Recollection | None) -> int:
+        return -1 if r is None else recalled.setdefault(json.dumps(_told(r)), len(recalled))
 
     episodes = []
     for r in recordings:
@@ -97,6 +106,8 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
                 "advantage": _rounded(s.advantage, 4),
                 "entropy": _rounded(s.entropy, 4),
                 "picture": number(s.picture),
+                "memory": memory(s.memory),
+                "without": s.without and [_rounded(p, 6) for p in s.without],
             }
             for s in r.steps
         ]
@@ -113,7 +124,23 @@ def _data(recordings: list[Recording], title: dict[str, Any], max_pictures: int)
                 "end": {"scene": r.last_scene, "goal": r.last_goal, "picture": number(r.last_picture)},
             }
         )
-    return {**title, "episodes": episodes, "pictures": pictures, "left_out": left_out}
+    memories = [json.loads(text) for text in recalled]
+    return {**title, "episodes": episodes, "pictures": pictures, "left_out": left_out, "memories": memories}
+
+
+def _told(r: Recollection) -> dict[str, Any]:
+    """A recollection as the page's script reads it."""
+    records = [
+        {
+            "similarity": _rounded(entry.similarity, 3),
+            "visits": entry.visits,
+            "where": f"{brief(entry.goal)} {brief(entry.scene)}",
+            "known": [[mark, brief(action), _rounded(value, 3)] for mark, action, value in listed(entry)],
+        }
+        for entry in r.recalled
+    ]
+    values = {action: _rounded(value, 3) for action, value in r.values.items()}
+    return {"title": title_of(r), "records": records, "advice": r.text, "values": values}
 
 
 def _rounded(x: float, digits: int) -> float | None:

@@ -104,6 +104,7 @@ function show() {
   }
   $("where").textContent = `episode ${here.e + 1}, ` + (atEnd ? "the end" : `decision ${here.t + 1} of ${episode.steps.length}`);
   menu(atEnd ? null : step);
+  memory(atEnd ? null : step);
   numbers(atEnd ? { outcome: outcome(episode), "discounted return": fixed(episode.return, 4), steps: episode.length }
     : { reward: signed(step.reward, 3), value: fixed(step.value, 3), advantage: signed(step.advantage, 3), entropy: `${fixed(step.entropy, 2)} nats`, takes: `${step.duration} step${step.duration === 1 ? "" : "s"}` });
   mark();
@@ -121,12 +122,44 @@ function menu(step) {
       "tr",
       chosen ? { class: "chosen", "aria-current": "true" } : {},
       element("td", {}, phrase),
-      element("td", { class: "track" }, bar),
+      element("td", { class: "track" }, track(bar, step, i)),
+      ...(step.without ? [element("td", { class: "share before", title: "without the memory" }, `${percent(step.without[i])} \u2192`)] : []),
       element("td", { class: "share" }, percent(step.probs[i])),
       ...(step.search ? [element("td", { class: "share", title: "what the search makes of it" }, `\u2192 ${percent(step.search[i])}`)] : []),
     );
   });
   $("menu").tBodies[0].replaceChildren(...rows);
+}
+
+// A bar, and where a memory advised a mark on it: how long it would be without.
+function track(bar, step, i) {
+  const whole = element("div", { class: "bar" }, bar);
+  if (step.without) {
+    const before = element("b", { title: `without the memory ${percent(step.without[i])}` });
+    before.style.left = `${100 * step.without[i]}%`;
+    whole.append(before);
+  }
+  return whole;
+}
+
+// What a memory recalled for the decision: the records, the most similar first, and the text that was read.
+function memory(step) {
+  const m = step && step.memory >= 0 ? data.memories[step.memory] : null;
+  $("memory").hidden = !m;
+  if (!m) return;
+  const records = m.records.map((r) => {
+    const known = r.known.map(([mark, action, value]) => element("li", {}, `${mark} ${action} ${fixed(value, 3)}`));
+    const head = element("p", {}, element("b", {}, fixed(r.similarity, 3)), ` similar, met ${r.visits}\u00d7: ${r.where}`);
+    return element("div", { class: "record" }, head, element("ul", {}, ...known));
+  });
+  const worth = step.menu.filter((a) => a in m.values).map((a) => element("li", {}, `${a}: ${fixed(m.values[a], 3)}`));
+  $("memory").replaceChildren(
+    element("h2", {}, m.title),
+    ...(step.without ? [element("p", {}, "A dashed mark in a bar: the probability without it.")] : []),
+    ...records,
+    ...(worth.length ? [element("p", {}, "So the actions here are worth (Q):"), element("ul", {}, ...worth)] : []),
+    ...(m.advice ? [element("p", {}, "Read before the state:"), element("pre", {}, m.advice.trimEnd())] : []),
+  );
 }
 
 // A phrase that opens into its words, each with its log-probability: what the policy adds up.

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Hashable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -17,12 +17,13 @@ from PIL import Image
 from twosome.config.schema import EnvSettings
 from twosome.errors import brief
 from twosome.inspection.distribution import ActionDistribution
+from twosome.inspection.recollection import Recollection
 from twosome.protocols import Policy, Restorable
 from twosome.rl.advantages import gae
 from twosome.rollout.checked_env import World
 from twosome.rollout.contract import Violation, close_env, make_env, told
 from twosome.rollout.driver import Deliberation, Tolerance, drive
-from twosome.types import Decision
+from twosome.types import Decision, Observation
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ class Step:
 
     `probs`: of the policy; `search`: what a search made of them, None where none decided; `goal`: where it
     is another than the episode's; `words`: of every action its words with their log-probabilities, None of a policy
-    that has no words.
+    that has no words; `memory`: what a memory recalled, and `without`: the probabilities without it, None where none
+    was asked.
     """
 
     scene: str
@@ -51,6 +53,8 @@ class Step:
     search: tuple[float, ...] | None = None
     goal: str | None = None
     words: tuple[tuple[tuple[str, float], ...], ...] | None = None
+    memory: Recollection | None = None
+    without: tuple[float, ...] | None = None
 
     @property
     def entropy(self) -> float:
@@ -117,7 +121,8 @@ def _play(
     result = Recording(goal=world.observation["goal"], greedy=generator is None, legend=legend)
     states, discounts, terminated = [world.state], [], False
     while len(result.steps) < max_steps:
-        seen, picture, words = world.observation, camera.take(), reader.words(world.decision)
+        seen, picture = world.observation, camera.take()
+        read = reader.read(world.decision, seen)
         [own] = policy.log_probs([world.decision])
         [transition] = drive([world], policy, generator, Tolerance(), deliberate)
         step = transition.step
@@ -128,7 +133,7 @@ def _play(
         menu, chosen = transition.decision.menu, transition.action
         goal = None if seen["goal"] == result.goal else seen["goal"]
         played = seen["scene"], menu, probs, chosen, step.reward, step.duration
-        result.steps.append(Step(*played, 0.0, 0.0, picture, search, goal, words))
+        result.steps.append(Step(*played, 0.0, 0.0, picture, search, goal, *read))
         states.append(step.state)
         discounts.append(world.settings.gamma**step.duration)
         if step.episode is not None:
@@ -163,26 +168,36 @@ def _add_values(
 class Inspected(Protocol):
     """A policy that can take a decision apart."""
 
-    def inspect_decision(self, decision: Decision) -> ActionDistribution:
-        """The distribution over its menu, with the log-probability of every word."""
+    def inspect_decision(self, decision: Decision, *, recall: Observation | None = None) -> ActionDistribution:
+        """The distribution over its menu, with the log-probability of every word; `recall`: its state."""
         ...
 
 
+class Read(NamedTuple):
+    """What is seen of a decision when it is taken apart: the last parts of a `Step`."""
+
+    words: tuple[tuple[tuple[str, float], ...], ...] | None = None
+    memory: Recollection | None = None
+    without: tuple[float, ...] | None = None
+
+
 class Reader:
-    """The words of menus; the same decision is taken apart once."""
+    """Decisions taken apart, each of them once."""
 
     def __init__(self, policy: Policy):
         self.policy = policy
-        self.read: dict[Hashable, tuple[tuple[tuple[str, float], ...], ...]] = {}
+        self.known: dict[Hashable, Read] = {}
 
-    def words(self, decision: Decision) -> tuple[tuple[tuple[str, float], ...], ...] | None:
-        """Of every action its words with their log-probabilities; None where the policy has no words."""
+    def read(self, decision: Decision, observation: Observation) -> Read:
+        """Its words, and what a memory made of it; nothing of a policy that has no words."""
         if not isinstance(self.policy, Inspected):
-            return None
-        if decision.asked not in self.read:
-            taken = self.policy.inspect_decision(decision)
-            self.read[decision.asked] = tuple(tuple((w.word, w.log_prob) for w in words) for words in taken.words)
-        return self.read[decision.asked]
+            return Read()
+        if decision.asked not in self.known:
+            taken = self.policy.inspect_decision(decision, recall=observation)
+            words = tuple(tuple((w.word, w.log_prob) for w in words) for words in taken.words)
+            without = None if taken.without is None else tuple(taken.without.probs.tolist())
+            self.known[decision.asked] = Read(words, taken.recollection, without)
+        return self.known[decision.asked]
 
 
 def with_pictures(env: EnvSettings) -> EnvSettings:

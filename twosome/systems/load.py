@@ -10,19 +10,20 @@ import torch
 
 from twosome import files, tiny
 from twosome.agents.llm_policy import LLMPolicy
+from twosome.agents.recall_tally import Tally
+from twosome.agents.remembering import Remembering
 from twosome.checkpoint_folder import MANIFEST, verify
 from twosome.config.compose import compose
-from twosome.config.names import near
+from twosome.config.names import key_of, near
 from twosome.config.python import as_texts, quoted
 from twosome.config.saved import saved_settings
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import must_be_trusted
 from twosome.errors import CheckpointError, ConfigError, ModelError
 from twosome.protocols import TrainedPolicy
-from twosome.systems.build import REMEMBERING, build, build_policy
+from twosome.systems.build import REMEMBERING, build, build_policy, similarity_of
 from twosome.systems.checkpoints import checkpoint_of
-
-BASELINES = ("mlp", "tabular")  # methods without a language model
+from twosome.systems.remembered import BASELINES, Memory
 
 
 class Found(NamedTuple):
@@ -80,7 +81,8 @@ def find(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Seq
     if not is_embedded:
         _must_be_a_model(path, str(path_or_name))
     model = [f"model={path_or_name}"] if is_embedded else ["model=hf", f"model.name={quoted(str(path_or_name))}"]
-    return Found(compose([*model, *overrides]), None)
+    of_model = [o for o in overrides if not key_of(o).startswith("memory.")]  # those are of the memory that is given
+    return Found(compose([*model, *of_model]), None)
 
 
 def _must_be_a_model(path: Path, name: str) -> None:
@@ -112,6 +114,19 @@ def build_found(found: Found) -> TrainedPolicy:
     if found.folder is not None:
         policy.load_weights(found.folder)
     return policy
+
+
+def advise(policy: TrainedPolicy, memory: Memory) -> None:
+    """Let a memory that was found advise a policy, in the place of its own if it has one; it learns nothing there."""
+    assert isinstance(policy, LLMPolicy)
+    policy.remind(Remembering(memory.records, similarity_of(memory.settings, policy), memory.settings))
+    policy.clear_cache()
+
+
+def tally_of(policy: TrainedPolicy) -> Tally:
+    """How often the memory that advises a policy was asked and knew something."""
+    recall = policy.prompter.recall if isinstance(policy, LLMPolicy) else None
+    return recall.tally if isinstance(recall, Remembering) else Tally()
 
 
 def must_be_text(cfg: TrainSettings, source: str) -> None:

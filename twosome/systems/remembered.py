@@ -24,6 +24,7 @@ from twosome.memory.store import Stored
 from twosome.systems.checkpoints import checkpoint_of, choose_checkpoint
 
 SUFFIXES = (".sqlite", ".json")
+BASELINES = ("mlp", "tabular")  # methods without a language model
 
 
 class Memory(NamedTuple):
@@ -148,14 +149,28 @@ def other_discount(memory: Memory, gamma: float) -> str:
     return f"The values of this memory were learnt with the discount {brief(theirs, 20)}; here it is {gamma}."
 
 
-def must_have_memory(cfg: TrainSettings, overrides: Sequence[str], source: str) -> None:
-    """Refuse settings of a memory for a checkpoint without one. Raises `ConfigError`."""
+def advisor_of(
+    cfg: TrainSettings, folder: Path | None, given: Memory | None, overrides: Sequence[str], source: str
+) -> Memory | None:
+    """Which memory advises a policy that was found: the one that was given, else its own, or none.
+
+    Raises `ConfigError` where the policy cannot read one, or settings of a memory would do nothing.
+    """
+    if given is not None:
+        if cfg.method in BASELINES:
+            raise ConfigError(
+                f"memory=PATH advises a policy of texts, and {source} is a run of method={cfg.method}, which reads "
+                "numbers. Leave memory out."
+            )
+        return given
+    has_own = cfg.method.startswith("memory") and folder is not None
     asked = next((o for o in overrides if key_of(o).startswith("memory.")), None)
-    if asked is not None and not cfg.method.startswith("memory"):
+    if asked is not None and not has_own:
         raise ConfigError(
             f"{asked} does nothing here: {source} is of method={cfg.method}, which has no memory. Add memory=PATH, or "
             "leave it out."
         )
+    return find_memory(str(folder), overrides=overrides, key="checkpoint") if has_own else None
 
 
 @contextmanager

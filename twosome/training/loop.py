@@ -77,6 +77,8 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
     policy.clear_cache()
     if state.planner is not None:
         state.planner.clear_cache()
+    if state.remembering is not None:
+        state.remembering.tally.clear()
     started, worked = time.perf_counter(), time.process_time()
     rollout = collect(state.worlds, state.cfg.rollout_steps, state.generators["act"], state.planner)
     monitor.before_update(rollout, progress.updates)
@@ -85,6 +87,7 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
     if learner.bad_updates == bad_before:
         state.note_sound()
     if state.remembering is not None:
+        update |= state.remembering.tally.metrics()
         state.worlds.decide_again()
     if state.planner is not None:
         update |= state.planner.metrics()

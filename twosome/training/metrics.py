@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twosome import files
-from twosome.agents import planner
+from twosome.agents import planner, recall_tally
 from twosome.errors import CheckpointError
 from twosome.memory import learner
 from twosome.rl import expert_iteration, ppo
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 KEYS: dict[str, str] = {
     **progress.METRICS,
     **learner.METRICS,
+    **recall_tally.METRICS,
     **expert_iteration.METRICS,
     **planner.METRICS,
     **ppo.METRICS,
