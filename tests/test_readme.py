@@ -31,7 +31,18 @@ def run_folder(tmp_path_factory):
     return folder
 
 
-def filled(text, run_folder):
+@pytest.fixture
+def memory_folder(memory_run, tmp_path):
+    """A run with a memory, and an export of that beside it; its commands change it."""
+    from twosome.cli.memory import main
+
+    folder = shutil.copytree(memory_run, tmp_path / "memory")
+    main([str(folder), "export"])
+    return folder
+
+
+def filled(text, run_folder, memory_folder="outputs/memory/<run>"):
+    text = text.replace("outputs/memory/<run>", str(memory_folder))
     step = sorted((run_folder / "checkpoints").iterdir())[-1].name
     text = text.replace("outputs/quickstart/<run>/checkpoints/<step>", f"{run_folder}/checkpoints/{step}")
     return text.replace("outputs/quickstart/<run>", str(run_folder))
@@ -76,9 +87,9 @@ def test_the_map_shows_every_folder():
 
 
 @pytest.mark.parametrize("command", commands())
-def test_command(command, run_folder, tmp_path, monkeypatch, capsys):
+def test_command(command, run_folder, memory_folder, tmp_path, monkeypatch, capsys):
     theirs = r"\S*<[^>]*>\S*"  # what is left in <> is the reader's own
-    words = shlex.split(re.sub(theirs, "", filled(command, run_folder)))
+    words = shlex.split(re.sub(theirs, "", filled(command, run_folder, memory_folder)))
     monkeypatch.chdir(tmp_path)
     if words[0] == "make":
         if shutil.which("make") is None:
@@ -111,6 +122,10 @@ def _run(name, arguments, tmp_path):
         assert (tmp_path / "eval.json").is_file()
     elif name == "twosome-inspect":
         from twosome.cli.inspect import main
+
+        main(arguments)
+    elif name == "twosome-memory":
+        from twosome.cli.memory import main
 
         main(arguments)
     elif name == "twosome.retention":

@@ -8,7 +8,8 @@ from twosome.training.loop import train
 from twosome.training.run_folder import open_run
 
 SHORT = "total_steps=128"
-METHODS = (["method=mlp_full"], ["method=search", "search.simulations=2", SHORT], ["method=memory", SHORT])
+LONGER = "total_steps=1024"  # an episode ends, and the memory knows something
+METHODS = (["method=mlp_full"], ["method=search", "search.simulations=2", SHORT], ["method=memory", LONGER])
 
 
 def test_runs_log_every_key_of_the_table_and_no_other(tmp_path):
