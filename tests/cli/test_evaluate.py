@@ -284,7 +284,13 @@ def test_cells_that_a_spreadsheet_would_compute_are_texts(tmp_path):
     result = {how: {"episodes": 1, "return_mean": 0.5, "success_rate": 1.0, "length_mean": 3.0} for how in HOW}
     for e in result.values():
         e |= {"return_interval": (0.4, 0.6), "success_interval": (0.9, 1.0)}
-    result |= {"checkpoint": '=HYPERLINK("http://x")', "environment": "@SUM(1)", "optimum": None, "search": None}
+    result |= {
+        "checkpoint": '=HYPERLINK("http://x")',
+        "environment": "@SUM(1)",
+        "optimum": None,
+        "search": None,
+        "memory": None,
+    }
     write_results(tmp_path, [result])
     row = rows_of(tmp_path)[0]
     assert (row["checkpoint"], row["environment"]) == ('\'=HYPERLINK("http://x")', "'@SUM(1)")

@@ -37,6 +37,8 @@ NEEDS = {  # what else must be said with a setting, or with one value of it
     "model.name": ["model=hf"],
     "method=search": ["method=gumbel"],
     "search.prune": ["method=search"],
+    "memory.use": ["method=memory"],
+    "memory.similarity": ["method=memory"],
     "ppo.advantage_normalization=minibatch": ["ppo.actor.minibatch=4"],
 }
 NO_SETTINGS = {  # of representations, of HTML, of gymnasium, of a base model, of a sentence about settings as such

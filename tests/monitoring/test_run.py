@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from twosome.agents.llm_policy import LLMPolicy
+from twosome.agents import llm_policy
 from twosome.cli.train import main
 from twosome.files import read_lines
 from twosome.monitoring import tensorboard
@@ -121,13 +121,13 @@ def test_a_drawing_that_fails_costs_no_run(tmp_path, run_arguments, how, monkeyp
 
 def test_a_decision_without_numbers_ends_no_run(tmp_path, run_arguments, monkeypatch):
     """The updates skip it (`max_bad_updates`); what only watches must not be stricter."""
-    honest = LLMPolicy._checked
+    honest = llm_policy.finite_log_probs
 
     def sometimes(decision, log_probs):
         is_bad = zlib.crc32(decision.prompt.encode()) % 3 == 1
         return honest(decision, torch.full_like(log_probs, torch.nan) if is_bad else log_probs)
 
-    monkeypatch.setattr(LLMPolicy, "_checked", staticmethod(sometimes))
+    monkeypatch.setattr(llm_policy, "finite_log_probs", sometimes)
     folder = tmp_path / "run"
     main([*run_arguments, "total_steps=256", "log.eval_interval=1", "ppo.max_bad_updates=99", f"run_dir={folder}"])
     assert (folder / "summary.json").exists()

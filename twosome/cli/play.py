@@ -38,7 +38,7 @@ USAGE = """Play an environment in the terminal.
   twosome-play env=NAME [seed=0] [transcript=PATH]
   twosome-play env=own env.id=MODULE:ID ['env.kwargs={name: value}']
   twosome-play env=NAME hint=search [checkpoint=RUN] [search.simulations=32]     h asks what a tree search would do
-  twosome-play env=NAME checkpoint=RUN [memory=RUN]       every action with the probability that the policy gives it
+  twosome-play env=NAME checkpoint=RUN [memory=PATH]      every action with the probability that the policy gives it
   twosome-play replay=PATH     play a transcript again and say where the environment answers otherwise; where it needs
                                a module of others: twosome-play replay=PATH env=own env.id=MODULE:ID
 """
