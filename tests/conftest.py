@@ -67,7 +67,7 @@ def memory_run(tmp_path_factory) -> Path:
     from twosome.cli.train import main
 
     folder = tmp_path_factory.mktemp("memory_run") / "remembers"
-    sizes = ["num_envs=4", "rollout_steps=32", "total_steps=1024", "log.eval_interval=4", "log.eval_episodes=1"]
+    sizes = ["num_envs=4", "rollout_steps=32", "total_steps=3072", "log.eval_interval=12", "log.eval_episodes=1"]
     main(
         [
             "method=memory",

@@ -62,7 +62,7 @@ def test_what_is_known_is_shown_by_goal(run, capsys):
     rows = state_of(run)["records"]
     out = said(capsys, run, "show", "limit=all")
     how = "memory.use=bias memory.form=own memory.similarity=exact memory.k=2"
-    assert f"{len(rows)} records of run, step-00001024 ({how})" in out
+    assert f"{len(rows)} records of run, step-00003072 ({how})" in out
     assert out.count("Goal: Serve a bowl") == 1
     for row in rows:
         assert f" {row[2]:,} " in out
@@ -125,13 +125,13 @@ def test_an_import_is_in_the_checkpoint_and_the_run_goes_on_from_it(run, strange
     assert "1 records taken in: 1 new, 0 put together" in out
     after = state_of(run)
     assert after["records"] == [*state_of(stranger)["records"], *before["records"]]
-    assert state_of(run / "memory-step-00001024.json") == before, "the old one is kept"
+    assert state_of(run / "memory-step-00003072.json") == before, "the old one is kept"
     newest = checkpoint_of(run, "newest")
     verify(newest)
     assert twosome.load(newest).prompter.recall.records.state_dict() == after
     from twosome.cli.train import main as train
 
-    train([f"resume={run}", "total_steps=1152"])
+    train([f"resume={run}", "total_steps=3200"])
     assert "Rest." in {row[0] for row in state_of(run)["records"]}
 
 
@@ -149,7 +149,7 @@ def test_what_is_forgotten_comes_back_from_the_file_that_was_kept(run, capsys):
     out = said(capsys, run, "forget", "fewer_than=30", "yes=true")
     assert f"{len(few)} records are forgotten" in out
     assert [row for row in before["records"] if row not in few] == state_of(run)["records"]
-    said(capsys, run, "import", run / "memory-step-00001024.json")
+    said(capsys, run, "import", run / "memory-step-00003072.json")
     assert sorted(state_of(run)["records"]) == sorted(before["records"])
     assert len(list(run.glob("memory-step-*.json"))) == 2
     assert "No record matches" in said(capsys, run, "forget", "scene=nowhere", "yes=true")

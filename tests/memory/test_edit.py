@@ -12,7 +12,7 @@ from twosome.memory.edit import chosen, merged, without
 from twosome.memory.records import Records, Step
 from twosome.types import Situation
 
-MONTE_CARLO = dataclasses.replace(compose([]).memory, n=None, alpha=None, bonus=0.0, capacity=1000)
+MONTE_CARLO = dataclasses.replace(compose([]).memory, n=None, alpha=None, power=1.0, bonus=0.0, capacity=1000)
 
 steps = st.builds(
     lambda s, a, r: Step(Situation("goal", f"s{s}"), a, r, 0.9),

@@ -264,12 +264,8 @@ class PlaySettings:
     search: SearchSettings
 
 
-SCHEMAS: dict[str, type] = {
-    "train": TrainSettings,
-    "eval": EvalSettings,
-    "inspect": InspectSettings,
-    "play": PlaySettings,
-}
+_COMMANDS = (TrainSettings, EvalSettings, InspectSettings, PlaySettings)
+SCHEMAS: dict[str, type] = {schema.__name__.removesuffix("Settings").lower(): schema for schema in _COMMANDS}
 
 
 def conf_dir() -> Path:
