@@ -67,15 +67,7 @@ def memory_run(tmp_path_factory) -> Path:
     from twosome.cli.train import main
 
     folder = tmp_path_factory.mktemp("memory_run") / "remembers"
-    sizes = ["num_envs=4", "rollout_steps=32", "total_steps=3072", "log.eval_interval=12", "log.eval_episodes=1"]
-    main(
-        [
-            "method=memory",
-            "memory.use=bias",
-            "env=tomato_salad",
-            *sizes,
-            "log.eval_episodes_final=2",
-            f"run_dir={folder}",
-        ]
-    )
+    sizes = ["num_envs=4", "rollout_steps=32", "total_steps=3072", "log.stop_at=null"]
+    looks = ["log.eval_interval=24", "log.eval_episodes=1", "log.eval_episodes_final=2"]
+    main(["method=memory", "env=tomato_salad", *sizes, *looks, f"run_dir={folder}"])
     return folder

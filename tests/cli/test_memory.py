@@ -131,7 +131,7 @@ def test_an_import_is_in_the_checkpoint_and_the_run_goes_on_from_it(run, strange
     assert twosome.load(newest).prompter.recall.records.state_dict() == after
     from twosome.cli.train import main as train
 
-    train([f"resume={run}", "total_steps=3200"])
+    train([f"resume={run}", "total_steps=3200", "log.stop_at=null"])
     assert "Rest." in {row[0] for row in state_of(run)["records"]}
 
 
