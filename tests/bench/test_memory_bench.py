@@ -8,6 +8,7 @@ from tests.rollout.example_worlds import Corridor
 from tests.rollout.example_worlds import settings as example
 from twosome.bench import memory
 from twosome.bench.exact_values import action_values, error, exact_memory, permuted, values_as_told, ways
+from twosome.bench.instructed import of_plans
 from twosome.config.compose import compose, compose_command
 from twosome.errors import ConfigError
 
@@ -15,6 +16,7 @@ SETTINGS = compose([]).memory
 QUICK = ["seeds=1", "envs=[food_preparation]", "episodes=2", "budget.food_preparation=256", "eval_every=64"]
 QUICK += ["known.episodes=2", "known.targets=[cheese]", "carried.steps=64", "carried.targets=[cheese]"]
 QUICK += ["carried.eval_episodes=2", 'overrides=["num_envs=4","rollout_steps=16","log.eval_episodes_final=1"]']
+QUICK += ["instructed.worlds=[pages]", "instructed.steps=128", "instructed.instances=2", "instructed.episodes=1"]
 QUICK += ["variants.known=[tiny_own,bias,placebo_bias]", "known.variants.bias=[]", "known.variants.placebo_bias=[]"]
 
 
@@ -92,6 +94,11 @@ def test_every_part_is_measured_and_its_table_written(done):
     for said in ("| bias | 1.000 / 1.000 (1.000) | 1.000 / 1.000 (1.000) |", "| food_preparation | tabular |"):
         assert said in text, said
     assert "| memory_ppo | " in text
+    [first, *_] = (entry["found"] for entry in report["results"]["instructed"])
+    assert [*first["rows"]] == ["alone", "initial", "annotated", "learnt", "placebo"]
+    rows = {name: row["records"] for name, row in first["rows"].items()}
+    assert rows["alone"] == 0 < rows["initial"] < rows["annotated"]
+    assert rows["learnt"] == rows["placebo"] > rows["initial"]
     [tabular, bias] = (entry["found"] for entry in report["results"]["learnt"])
     assert "error" not in tabular
     assert bias["error"] > 0
@@ -115,3 +122,17 @@ def test_what_cannot_work_is_refused_before_anything_runs(wrong, said, tmp_path)
     with pytest.raises(ConfigError, match=said):
         memory.bench(compose_command([*QUICK, f"out={tmp_path}", *wrong], "memory"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_memory_of_the_best_plan_plays_it():
+    from twosome.agents.remembering import Remembering
+    from twosome.bench.episodes import instances, optimum_of
+    from twosome.memory.similarity import exact
+    from twosome.rollout.evaluate import run_episodes
+    from twosome.systems.build import build_policy
+
+    [env, *_] = instances(env_of("pages"))
+    policy = build_policy(compose(["env=pages"]), adapter=False)
+    policy.remind(Remembering(of_plans([env], SETTINGS), exact, SETTINGS))
+    [episode] = run_episodes(policy, env, 1, greedy=True, seed=0)
+    assert episode.discounted_return == pytest.approx(optimum_of(env))

@@ -43,22 +43,21 @@ def jobs(cfg: DictConfig) -> list[Job]:
 
 def asked(cfg: DictConfig, world: str, variant: str, which: str, initial: int) -> dict[str, Any]:
     """What a job depends on. Raises `ConfigError` for a world or override that does not exist."""
-    settings = settings_of(cfg, world, variant, which, initial, Path("run"))
-    how, c = list(cfg.instructed.variants[variant]), cfg.instructed
+    c = cfg.instructed
+    settings = settings_of(cfg, world, which, initial, Path("run"), *c.learn)
+    settings_of(cfg, world, which, initial, Path("run"), *c.variants[variant])
     sizes = {"instances": c.instances, "episodes": c.episodes, "steps": settings.total_steps}
-    return {"variant": how, **sizes, "overrides": list(cfg.overrides)}
+    return {"variant": list(c.variants[variant]), "learn": list(c.learn), **sizes, "overrides": list(cfg.overrides)}
 
 
-def settings_of(
-    cfg: DictConfig, world: str, variant: str, which: str, initial: int, folder: Path, *more: str
-) -> TrainSettings:
+def settings_of(cfg: DictConfig, world: str, which: str, initial: int, folder: Path, *more: str) -> TrainSettings:
     """The settings of one run. Raises `ConfigError` for a world or override that does not exist."""
     from twosome.config.compose import compose
 
     return compose([
         f"env={world}", f"env.kwargs.split=train_{which[-1]}", "method=memory", f"seed={initial}", run_dir(folder),
         f"total_steps={cfg.instructed.steps}", "log.tensorboard=false", "log.eval_interval=0", "log.stop_at=null",
-        "log.eval_episodes_final=1", *cfg.instructed.variants[variant], *cfg.overrides, *more,
+        "log.eval_episodes_final=1", *cfg.overrides, *more,
     ])  # fmt: skip
 
 
@@ -70,15 +69,15 @@ def measure(cfg: DictConfig, folder: Path, world: str, variant: str, which: str,
     from twosome.systems.build import build_policy, similarity_of
     from twosome.systems.load import load
 
-    run, job = folder / "run", (world, variant, which, initial)
-    settings = settings_of(cfg, *job, run)
+    run, job = folder / "run", (world, which, initial)
+    settings = settings_of(cfg, *job, run, *cfg.instructed.variants[variant])
     own, other = (instances(compose([f"env={world}", f"env.kwargs.split=train_{k}"]).env) for k in _sets(which))
     memories = {"alone": Records(settings.memory)}
     memories["initial"] = of_plans(other[PLANS * initial : PLANS * (initial + 1)], settings.memory)
     memories["annotated"] = of_plans(own, settings.memory)
     files.write_json(folder / "initial.json", memories["initial"].state_dict())
     begin = str(folder / "initial.json").replace("'", "\\'")
-    summary = trained(settings_of(cfg, *job, run, f"memory.init='{begin}'"))
+    summary = trained(settings_of(cfg, *job, run, *cfg.instructed.learn, f"memory.init='{begin}'"))
     learnt = load(run).prompter.recall
     assert isinstance(learnt, Remembering)
     memories["learnt"] = learnt.records

@@ -5,6 +5,7 @@
     known      the exact values of one world as a memory, in worlds that were never met
     learnt     memories that learn while a frozen model plays, beside a table of Q-values
     carried    PPO with and without a memory beside it, on several tasks at once, then on others
+    instructed memories of a few instructions of a shop, tried on a hundred others
 
 Every table has the memory that does not read (`bias`), and the placebo: the same memory with its values handed out at
 random.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twosome.bench import carried, known, learnt
+from twosome.bench import carried, instructed, known, learnt
 from twosome.bench.parts import Part, check_parts, measure_all
 from twosome.bench.runs import check_listed, check_numbers, leave
 from twosome.config.names import near
@@ -27,6 +28,7 @@ PARTS = {
     "known": Part(known.jobs, known.asked, known.measure, known.table),
     "learnt": Part(learnt.jobs, learnt.asked, learnt.measure, learnt.table),
     "carried": Part(carried.jobs, carried.asked, carried.measure, carried.table),
+    "instructed": Part(instructed.jobs, instructed.asked, instructed.measure, instructed.table),
 }
 
 
