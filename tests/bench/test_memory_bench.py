@@ -16,7 +16,14 @@ SETTINGS = compose([]).memory
 QUICK = ["seeds=1", "envs=[food_preparation]", "episodes=2", "budget.food_preparation=256", "eval_every=64"]
 QUICK += ["known.episodes=2", "known.targets=[cheese]", "carried.steps=64", "carried.targets=[cheese]"]
 QUICK += ["carried.eval_episodes=2", 'overrides=["num_envs=4","rollout_steps=16","log.eval_episodes_final=1"]']
-QUICK += ["instructed.worlds=[pages]", "instructed.steps=128", "instructed.instances=2", "instructed.episodes=1"]
+QUICK += [
+    "instructed.worlds=[pages]",
+    "instructed.sets=[0]",
+    "instructed.initial=[0]",
+    "instructed.steps=128",
+    "instructed.instances=2",
+    "instructed.episodes=1",
+]
 QUICK += ["variants.known=[tiny_own,bias,placebo_bias]", "known.variants.bias=[]", "known.variants.placebo_bias=[]"]
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from twosome.agents.llm_policy import LLMPolicy
     from twosome.config.schema import EnvSettings, MemorySettings, TrainSettings
 
-SETS, INITIAL = (0, 1), (0, 1)
 PLANS = 2  # in an initial memory
 
 
@@ -36,8 +35,8 @@ def jobs(cfg: DictConfig) -> list[Job]:
         (world, variant, f"set{k}", initial)
         for world in cfg.instructed.worlds
         for variant in cfg.variants.instructed
-        for k in SETS
-        for initial in INITIAL
+        for k in cfg.instructed.sets
+        for initial in cfg.instructed.initial
     ]
 
 
