@@ -1,6 +1,7 @@
 """Whom a situation is like: itself most, whatever the scenes of a task have in common; the twin, not the neighbour."""
 
 import dataclasses
+import itertools
 import math
 import time
 from collections import Counter
@@ -139,13 +140,26 @@ def test_words_agree_with_counting_them():
     asked = Situation("x", "a b b")
 
     def counts(s):
-        return Counter(f"{s.goal} {s.scene}".split())
+        words = f"{s.goal} {s.scene}".split()
+        return Counter([*words, *itertools.pairwise(words)])
 
-    expected = []
-    for s in known:
-        both = sum(n * counts(s)[w] for w, n in counts(asked).items())
-        expected.append(both / math.dist((0,) * 9, [*counts(s).values()] + [0] * (9 - len(counts(s)))) / math.sqrt(6))
+    def product(a, b):
+        return sum(n * b[word] for word, n in a.items())
+
+    expected = [
+        product(counts(s), counts(asked))
+        / math.sqrt(product(counts(s), counts(s)) * product(counts(asked), counts(asked)))
+        for s in known
+    ]
     assert similar(Words(), asked, records) == pytest.approx(expected)
+
+
+def test_the_order_of_words_counts():
+    on, under = (
+        Situation("g", "the cup is on the table, the lid is under it"),
+        Situation("g", "the lid is on the table, the cup is under it"),
+    )
+    assert similar(Words(), on, records_of(under))[0] < 1 - 1e-6
 
 
 def test_of_what_is_similar_the_valuable_is_recalled():

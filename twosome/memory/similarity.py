@@ -1,7 +1,7 @@
 """Which records a situation is like: the door from a state that may never have been met to what is known. Pure.
 
     exact       1 for the situation itself, 0 for any other
-    words       cosine of the counts of words, of goal and scene together
+    words       cosine of the counts of words and of pairs of neighbours, of goal and scene together
     features    lambda cos(psi(g), psi(g')) + (1 - lambda) cos(phi(o) - mean_g, phi(o') - mean_g')
 
 phi and psi are vectors of texts, say the frozen model's states at their ends. Scenes of one task are much alike, so
@@ -15,6 +15,7 @@ scene in which it begins is: it is taken to lie from the mean as that of the oth
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ def exact(views: Views, records: Records) -> np.ndarray:
 
 
 class Words:
-    """Cosine of word counts; the words of a text are counted once."""
+    """Cosine of counts of words, and of pairs, without which what is where would not count. A text is counted once."""
 
     def __init__(self) -> None:
         self._version = -1
@@ -107,7 +108,8 @@ class Words:
     def _count(self, situation: Situation) -> tuple[np.ndarray, np.ndarray]:
         """The words of a situation by their numbers, and how often each occurs."""
         if situation not in self._counted:
-            counts = Counter(re.findall(r"\w+", f"{situation.goal} {situation.scene}".lower()))
+            words = re.findall(r"\w+", f"{situation.goal} {situation.scene}".lower())
+            counts = Counter([*words, *(" ".join(pair) for pair in itertools.pairwise(words))])
             numbers = [self._number.setdefault(word, len(self._number)) for word in counts]
             self._counted[situation] = np.array(numbers, int), np.array(list(counts.values()), float)
         return self._counted[situation]
