@@ -155,11 +155,8 @@ def test_words_agree_with_counting_them():
 
 
 def test_the_order_of_words_counts():
-    on, under = (
-        Situation("g", "the cup is on the table, the lid is under it"),
-        Situation("g", "the lid is on the table, the cup is under it"),
-    )
-    assert similar(Words(), on, records_of(under))[0] < 1 - 1e-6
+    asked, other = Situation("g", "a red cup, a blue lid"), Situation("g", "a blue cup, a red lid")
+    assert similar(Words(), asked, records_of(other))[0] < 0.95
 
 
 def test_of_what_is_similar_the_valuable_is_recalled():
