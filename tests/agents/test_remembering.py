@@ -139,6 +139,11 @@ def test_biased_the_policy_is_the_best_trade_of_value_against_distance(weights, 
     assert trade(biased) >= trade((other / other.sum()).log()) - 1e-5
 
 
+def test_what_has_nothing_in_common_is_no_example():
+    found = remembering({"wait": 1.0}, Situation("Sleep.", "You lie in bed."), form="example")
+    assert found(OBSERVATION, MENU) == Advice()
+
+
 def test_none_recalls_nothing():
     for changes in ({"use": "none"}, {"k": 0}):
         assert remembering({"wait": 1.0}, **changes)(OBSERVATION, MENU) == Advice()

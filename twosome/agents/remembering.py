@@ -123,5 +123,5 @@ class Remembering:
 
     def _examples(self, recalled: list[Recalled]) -> str:
         """The recalled states of which there is something to say."""
-        told = [(r.situation, self.lists(self.values(r.situation))) for r in recalled]
+        told = [(r.situation, self.lists(self.values(r.situation))) for r in recalled if r.similarity > 0]
         return "".join(advice.example(s.goal, s.scene, lists) for s, lists in told if lists.good or lists.bad)

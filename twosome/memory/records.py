@@ -189,6 +189,8 @@ class Records:
         if len(found) != len(state["records"]):
             raise ValueError("a state of the memory stands there twice")
         begins = {_text(goal): _text(scene) for goal, scene in state["begins"].items()}
+        if unknown := sorted({situation.goal for situation in found} - begins.keys()):
+            raise ValueError(f"it does not say where {unknown[0]!r:.80} begins")
         self._records, self.begins = found, begins
         self.version += 1
 
