@@ -11,7 +11,7 @@ help:
 	@echo "make test         install into .venv, then lint, types and all tests (minutes)"
 	@echo "make test-long    the long form of the tests too"
 	@echo "make faults       the long fault-injection suite"
-	@echo "make weights      make the embedded model again"
+	@echo "make weights      make the embedded models again"
 	@echo "make docs         API pages from the docstrings, into docs/"
 
 quickstart: .venv/.installed
@@ -33,7 +33,10 @@ faults: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
 weights: .venv/.installed
-	$(BIN)/python -m twosome.tiny.train
+	$(BIN)/python -m twosome.tiny.train --out twosome/tiny/weights
+	$(BIN)/python -m twosome.tiny.prior --write
+	$(BIN)/python -m twosome.tiny.train --reads --out twosome/tiny/weights_reader
+	$(BIN)/python -m twosome.tiny.reading --model twosome/tiny/weights_reader --write
 
 docs: .venv/.installed-dev
 	$(BIN)/python -c "import pdoc, pathlib, twosome; all(map(twosome.__getattr__, twosome.__all__)); pdoc.pdoc('twosome', 'twosome_envs', output_directory=pathlib.Path('docs'))"

@@ -133,10 +133,10 @@ def test_dropout_of_the_base_is_off(tmp_path):
     assert torch.equal(policy.log_probs(some)[0], first[0])
 
 
-@pytest.mark.parametrize("preset", ["tiny", "qwen_0_6b", "qwen_1_5b", "llama_1b", "llama_7b"])
+@pytest.mark.parametrize("preset", ["tiny", "reader", "qwen_0_6b", "qwen_1_5b", "llama_1b", "llama_7b"])
 def test_presets_compose(preset):
     settings = compose([f"model={preset}"]).model
-    assert settings.name == "tiny" or settings.name.count("/") == 1
+    assert settings.name in ("tiny", "reader") or settings.name.count("/") == 1
     assert not settings.trust_remote_code
 
 

@@ -6,16 +6,16 @@ import math
 import re
 import subprocess
 import sys
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from itertools import chain, islice
 from random import Random
-from typing import Any
 
 import gymnasium
 import pytest
 
 from twosome import tiny
 from twosome.tiny import corpus, play, prose
+from twosome.tiny.plans import log_ratios, shortest_plan
 from twosome.tiny.prior import ENVIRONMENTS, Prior
 from twosome.tiny.situations import Situation
 
@@ -152,14 +152,15 @@ def test_a_row_of_branches_is_the_separate_texts(prior):
     import torch
     from torch.nn import functional as F
 
-    from twosome.tiny.batches import branching, collate, plain
+    from twosome.tiny.batches import Action, branching, collate, plain
 
     def encode(text, special):
         return prior.tokenizer(text, add_special_tokens=special)["input_ids"]
 
     prompt, menu = "Scene: You hold a cup.\nNext action:", ["put down the cup", "sit on the chair", "wash the cup"]
     head, branches = encode(prompt, True), [encode(f" {a}", False) for a in menu]
-    batch = collate([branching(head, branches, 1.0), plain(encode("One day it was raining.", True))])
+    actions = [Action(ids, len(a.split()), True, []) for ids, a in zip(branches, menu, strict=True)]
+    batch = collate([branching(head, actions, 1.0), plain(encode("One day it was raining.", True))])
     with torch.no_grad():
         hidden = prior.model(batch.ids, attention_mask=batch.sees, position_ids=batch.positions).logits
         each = F.cross_entropy(hidden.flatten(0, 1)[batch.sources], batch.targets, reduction="none")
@@ -175,48 +176,12 @@ def test_a_row_of_branches_is_the_separate_texts(prior):
 # What the model knows -------------------------------------------------------------------------------------------------
 
 
-def shortest_plan(env: gymnasium.Env) -> list[tuple[dict, dict, int]]:
-    """(observation, info, action) along a shortest plan of legal actions, by breadth-first search."""
-    world: Any = env.unwrapped
-    env.reset()
-    start = world.snapshot()
-    parents: dict[Any, Any] = {start.state: None}
-    queue = deque([start])
-    while queue:
-        here = queue.popleft()
-        observation, info = world.restore(here)
-        for action in [i for i, ok in enumerate(info["action_mask"]) if ok]:
-            world.restore(here)
-            terminated = world.step(action)[2]
-            after = world.snapshot()
-            if terminated:
-                plan, state = [(observation, info, action)], here.state
-                while parents[state]:
-                    plan.append(parents[state])
-                    state = parents[state][3]
-                return [step[:3] for step in reversed(plan)]
-            if after.state not in parents:
-                parents[after.state] = (observation, info, action, here.state)
-                queue.append(after._replace(steps=0, over=False))
-    raise AssertionError("no plan")
-
-
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_model_does_not_know_the_plan(prior, name):
-    """Along a shortest plan the right action is as probable, on average, as if all were alike.
-
-    That model has log p(a) = -log A, so per word longer phrases score higher: this is the chance level here.
-    """
-    env, log_ratios = make(name), []
-    for observation, info, action in shortest_plan(env):
-        legal = [i for i, ok in enumerate(info["action_mask"]) if ok]
-        menu = tuple(info["actions"][i] for i in legal)
-        p = prior.probabilities(observation["goal"], observation["scene"], menu)
-        chance = [math.exp(-math.log(len(menu)) / len(a.split())) for a in menu]
-        at = legal.index(action)
-        log_ratios.append(math.log(p[at]) - math.log(chance[at] / sum(chance)))
-    assert len(log_ratios) >= 6
-    assert abs(sum(log_ratios) / len(log_ratios)) < 0.25, log_ratios
+    """Along a shortest plan the right action is as probable, on average, as if all were alike."""
+    found = log_ratios(prior, shortest_plan(make(name)))
+    assert len(found) >= 6
+    assert abs(sum(found) / len(found)) < 0.25, found
 
 
 @pytest.mark.parametrize("name", ["TomatoSalad", "Entertainment"])

@@ -145,7 +145,7 @@ def _check_env(env: EnvSettings) -> None:
 
 def _check_model(model: ModelSettings) -> None:
     if not model.name.strip():
-        refuse("model.name", model.name, "`tiny`, a folder or a hub name")
+        refuse("model.name", model.name, "`tiny`, `reader`, a folder or a hub name")
     if not DEVICE.fullmatch(model.device):
         hint = near(model.device, ["auto", "cpu", "mps", "cuda"])
         raise ConfigError(f"model.device={model.device} is unknown.{hint} Known: auto, cpu, mps, cuda, cuda:1.")

@@ -41,7 +41,7 @@ class Loaded(NamedTuple):
 
 
 def load(path_or_name: str | Path, *, checkpoint: str = "newest", overrides: Sequence[str] = ()) -> LLMPolicy:
-    """A policy from a run folder, a checkpoint folder, a model folder, a hub name, or `tiny`.
+    """A policy from a run folder, a checkpoint folder, a model folder, a hub name, `tiny` or `reader`.
 
     A run or checkpoint brings its own settings, adapter and value head; a bare model gets a fresh adapter (which
     changes nothing until it is trained). `checkpoint`: of a run folder, `newest` or `best`. `overrides`: Hydra
@@ -97,7 +97,7 @@ def _must_be_a_model(path: Path, name: str) -> None:
     if not path.exists() and (beside or _is_path(name)):
         raise ModelError(
             f"There is no {path}.{near(path.name, beside)} Expected a run folder, a checkpoint folder in one, a model "
-            "folder, a hub name such as Qwen/Qwen3-0.6B-Base, or tiny."
+            "folder, a hub name such as Qwen/Qwen3-0.6B-Base, tiny or reader."
         )
 
 

@@ -7,7 +7,7 @@ reproduces the weights. Importing this package loads neither torch nor transform
 from importlib.resources import files
 from pathlib import Path
 
-FOLDERS = {"tiny": "weights"}
+FOLDERS = {"tiny": "weights", "reader": "weights_reader"}
 
 
 def path(name: str = "tiny") -> Path:

@@ -2,6 +2,7 @@
 
     own        what is encouraged and discouraged of the present menu
     example    the same of another scene, alike but for its nouns; sometimes one that is not, which says nothing
+    pair       two scenes that are alike but for their nouns: what an action of the one is in the other
     warning    only what is discouraged: any other action
     repeated   a text, and the same again: what stands above can be said once more
     note       something remembered, and a question about it
@@ -11,62 +12,106 @@ Encouraged and discouraged actions and their values are drawn uniformly: no text
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import cache
 from random import Random
 
 from twosome import advice
 from twosome.advice import Lists, Valued
 from twosome.tiny import prose, rooms, worktops
 from twosome.tiny import words as w
+from twosome.tiny.renaming import nouns, renamed, together
 from twosome.tiny.situations import Situation, is_are
 from twosome.tiny.text import PROMPT, Text
 
-KINDS = {"own": 0.40, "example": 0.30, "warning": 0.08, "repeated": 0.12, "note": 0.10}
-ACTION, CONTEXT = 10.0, 0.1  # weight of a token of the action, and of one before it
+FIRST = {"own": 0.25, "example": 0.0, "pair": 0.25, "warning": 0.0, "repeated": 0.5, "note": 0.0}
+THEN = {"own": 0.18, "example": 0.20, "pair": 0.48, "warning": 0.04, "repeated": 0.06, "note": 0.04}
+KINDS = {"own": 0.18, "example": 0.40, "pair": 0.20, "warning": 0.10, "repeated": 0.05, "note": 0.07}
+EARLY, LATE = 12_000, 26_000  # advised texts from which on THEN and KINDS hold: first to find, then to move, then to do
+ACTION = 10.0  # weight of a token of an action; what stands before it is not predicted
+COPY = 0.5  # of a token of the second of two scenes that are alike
 UNLIKE = 0.15  # share of the examples that are of another scene altogether
 TWO = 0.4  # share of the others before which such a one stands
-HELD_OUT = frozenset({  # nouns of the worlds that the reader has not met: no other noun becomes one of them
-    "cheese", "hamburger", "apple pie", "pizza", "dishes", "clothes", "dishwasher", "washing machine", "onion",
-})  # fmt: skip
-POOLS = (w.CONTAINERS, w.VESSELS, w.BOARDS, w.SURFACES, w.DEVICES, w.SEATS, w.DISHES, w.FOODS, w.THINGS)
+SAME_WORLD = 0.5  # share of these that are of the same world, with the nouns of the example
+SHARES = (0.0, 0.5, 1.0, 1.0, 1.0)  # how many of the nouns of an example are others
+SHORT = 0.5  # share of the pairs of which only some sentences are told
 
 
-def advised(rng: Random, worlds: Sequence[Sequence[Situation]]) -> Text:
-    """One text. `worlds`: situations met in random play, as for `corpus.texts`."""
-    kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+def advised(rng: Random, worlds: Sequence[Sequence[Situation]], number: int = LATE) -> Text:
+    """One text, the `number`-th. `worlds`: situations met in random play, as for `corpus.texts`."""
+    kinds = FIRST if number < EARLY else THEN if number < LATE else KINDS
+    kind = rng.choices(list(kinds), list(kinds.values()))[0]
     if kind == "repeated":
         return _repeated(rng, worlds)
     if kind == "note":
         return _note(rng)
+    s, kin = _situation(rng, worlds)
+    share = rng.choice(SHARES) if number >= EARLY else 0.5 * (number >= EARLY // 2)
+    if kind == "pair":
+        return _pair(rng, s, share)
+    other = _situation(rng, worlds)[0]
     is_unlike = rng.random() < UNLIKE
-    return text_of(rng, kind, _situation(rng, worlds), _situation(rng, worlds), is_unlike=is_unlike)
+    return text_of(
+        rng, kind, s, other, is_unlike=is_unlike, kin=kin if rng.random() < SAME_WORLD else None, share=share
+    )
 
 
-def text_of(rng: Random, kind: str, s: Situation, other: Situation, *, is_unlike: bool) -> Text:
+def text_of(
+    rng: Random,
+    kind: str,
+    s: Situation,
+    other: Situation,
+    *,
+    is_unlike: bool,
+    kin: Situation | None = None,
+    share: float = 1.0,
+) -> Text:
     """A situation with random advice of a kind: `own`, `example` or `warning`.
 
     `other`: a situation for an example that is not alike, which stands first; `is_unlike`: it is the only one.
+    `kin`: another situation of the world of `s`; with the nouns of the example it takes the place of `other`.
+    `share`: how probable it is for each noun of the example to be another than here.
     """
     best, lists = _lists(rng, s.menu, is_warning=kind == "warning")
     bad = {entry.action for entry in lists.bad}
     targets = tuple(a for a in s.menu if a not in bad) if best is None else (best,)
     text = advice.own(lists)
-    if kind == "example":
-        first = advice.example(other.goal, other.scene, _lists(rng, other.menu)[1])
-        text = first if is_unlike else (first if rng.random() < TWO else "") + _alike(rng, s, lists)
-        targets = s.menu if is_unlike else targets
+    if kind == "example" and is_unlike:
+        text, targets = advice.example(other.goal, other.scene, _lists(rng, other.menu)[1]), s.menu
+    elif kind == "example":
+        like, *rest = together(rng, (s, kin) if kin else (s,), share)
+        to = dict(zip(s.menu, like.menu, strict=True))
+        moved = Lists(*(tuple(Valued(to[e.action], e.value) for e in part) for part in lists))
+        text = advice.example(like.goal, like.scene, moved)
+        if rng.random() < TWO:
+            first = rest[0] if rest else other
+            text = advice.example(first.goal, first.scene, _lists(rng, first.menu)[1]) + text
     prompt = text + PROMPT.format(goal=s.goal, scene=s.scene)
-    return Text(f"{prompt} {rng.choice(targets)}", len(prompt), kind, targets, ACTION, CONTEXT)
+    others = tuple(a for a in s.menu if a not in targets)
+    return Text(f"{prompt} {rng.choice(targets)}", len(prompt), kind, targets, ACTION, told=len(prompt), others=others)
 
 
-def _alike(rng: Random, s: Situation, lists: Lists) -> str:
-    """The same advice as that of a situation with other nouns."""
-    like = renamed(rng, s)
-    to = dict(zip(s.menu, like.menu, strict=True))
-    moved = Lists(*(tuple(Valued(to[e.action], e.value) for e in part) for part in lists))
-    return advice.example(like.goal, like.scene, moved)
+def _pair(rng: Random, s: Situation, share: float) -> Text:
+    """Two scenes that are alike but for their nouns, and each action of the one as it is in the other.
+
+    Only actions whose nouns goal and scene hold: of the others nobody can tell.
+    """
+    like = renamed(rng, s, share)
+    there, here = f"Goal: {like.goal}\nScene: {like.scene}\n\n", f"Goal: {s.goal}\nScene: {s.scene}\n"
+    if rng.random() < SHORT:
+        told = [like.scene.split(". "), s.scene.split(". ")]
+        if len(told[0]) == len(told[1]):
+            kept = sorted(rng.sample(range(len(told[0])), rng.randint(1, min(3, len(told[0])))))
+            there, here = ("Scene: " + ". ".join(scene[i] for i in kept).rstrip(".") + ".\n" for scene in told)
+            there += "\n"
+    known = nouns(there)
+    pairs = [(a, b) for a, b in zip(like.menu, s.menu, strict=True) if nouns(a) <= known]
+    pairs = pairs or list(zip(like.menu, s.menu, strict=True))
+    given = tuple(f"There: {a}\nNext action:" for a, _ in pairs)
+    asked = rng.randrange(len(pairs))
+    prompt = there + here
+    menu = tuple(b for _, b in pairs)
+    text = f"{prompt}{given[asked]} {menu[asked]}"
+    return Text(text, len(prompt), "pair", menu, ACTION * len(pairs) / 2, COPY, len(there), given)
 
 
 def _lists(rng: Random, menu: tuple[str, ...], *, is_warning: bool = False) -> tuple[str | None, Lists]:
@@ -83,65 +128,31 @@ def _lists(rng: Random, menu: tuple[str, ...], *, is_warning: bool = False) -> t
     return (order[0] if n_good else None), Lists(tuple(named[:n_good]), tuple(named[n_good:]))
 
 
-def _situation(rng: Random, worlds: Sequence[Sequence[Situation]]) -> Situation:
-    """A situation with a choice, of the worlds or arranged at random; its nouns are replaced half of the time."""
+def _situation(rng: Random, worlds: Sequence[Sequence[Situation]]) -> tuple[Situation, Situation | None]:
+    """A situation with a choice, of the worlds or arranged at random; its nouns are replaced half of the time.
+
+    And another one of the same world, with the same nouns.
+    """
     while True:
         kind = rng.choice(("play", "play", "worktop", "home")) if worlds else rng.choice(("worktop", "home"))
+        kin: Situation | None = None
         if kind == "play":
-            s = rng.choice(rng.choice(worlds))
-            s = renamed(rng, s) if rng.random() < 0.5 else s
+            world = rng.choice(worlds)
+            s, kin = rng.choice(world), rng.choice(world)
+            s, kin = together(rng, (s, kin)) if rng.random() < 0.5 else (s, kin)
         else:
             s = worktops.worktop(rng) if kind == "worktop" else rooms.home(rng)
         if len(set(s.menu)) == len(s.menu) > 1:
-            return s
-
-
-def renamed(rng: Random, s: Situation) -> Situation:
-    """The situation with other nouns, one for one, throughout goal, scene and menu. The order of the menu stays."""
-    texts = [s.goal, s.scene, *s.menu]
-    found = sorted({m.group(1).lower() for text in texts for m in _any_noun().finditer(text)})
-    to: dict[str, str] = {}
-    for noun in found:
-        taken = HELD_OUT.union(to.values())
-        alike = [x for x in _pool(noun) if x not in taken and (x in w.PLURALS) == (noun in w.PLURALS)]
-        to[noun] = rng.choice(alike or [noun])
-
-    def swap(text: str) -> str:
-        return articles(_any_noun().sub(lambda m: _cased(m.group(1), to[m.group(1).lower()]), text))
-
-    new = Situation(swap(s.goal), swap(s.scene), tuple(swap(a) for a in s.menu))
-    return new if len(set(new.menu)) == len(new.menu) else s
-
-
-def articles(text: str) -> str:
-    """`a` before a consonant, `an` before a vowel (by letter: good enough for the nouns used here)."""
-    text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
-    return re.sub(r"\b([Aa])n (?=[^aeiouAEIOU\W])", r"\1 ", text)
-
-
-@cache
-def _any_noun() -> re.Pattern[str]:
-    nouns = sorted({noun for pool in POOLS for noun in pool}, key=lambda noun: -len(noun))
-    return re.compile(r"\b(" + "|".join(map(re.escape, nouns)) + r")(?=s?\b)", re.IGNORECASE)
-
-
-@cache
-def _pool(noun: str) -> tuple[str, ...]:
-    """The first list that holds a noun."""
-    return next(tuple(pool) for pool in POOLS if noun in {x.lower() for x in pool})
-
-
-def _cased(old: str, new: str) -> str:
-    return new.capitalize() if old[0].isupper() and not old.isupper() else new
+            return s, kin if kin and len(set(kin.menu)) == len(kin.menu) > 1 else None
 
 
 def _repeated(rng: Random, worlds: Sequence[Sequence[Situation]]) -> Text:
-    """Two to five phrases or sentences, and the same again."""
-    if rng.random() < 0.5:
-        said = "; ".join(rng.choice(_situation(rng, worlds).menu) for _ in range(rng.randint(2, 5)))
+    """Two to six phrases, or sentences, and the same again."""
+    if rng.random() < 0.7:
+        said = "; ".join(rng.choice(_situation(rng, worlds)[0].menu) for _ in range(rng.randint(2, 6)))
     else:
         said = prose.paragraph(rng).split("\n")[0][:200]
-    return Text(f"{said}\n{said}", 0, "repeated")
+    return Text(f"{said}\n{said}", 0, "repeated", told=len(said) + 1)
 
 
 def _note(rng: Random) -> Text:
@@ -151,4 +162,4 @@ def _note(rng: Random) -> Text:
     notes = " ".join(f"You remember: the {thing} {is_are(thing)} made of {made[thing]}." for thing in things)
     asked = rng.choice(things)
     prompt = f"{notes}\nQuestion: What {is_are(asked)} the {asked} made of?\nAnswer:"
-    return Text(f"{prompt} {made[asked]}", len(prompt), "note", (made[asked],), ACTION, CONTEXT)
+    return Text(f"{prompt} {made[asked]}", len(prompt), "note", (made[asked],), ACTION, told=len(prompt))

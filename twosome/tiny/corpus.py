@@ -22,12 +22,13 @@ from itertools import islice
 from random import Random
 
 from twosome.tiny import prose, rooms, worktops
-from twosome.tiny.advised import HELD_OUT, advised
+from twosome.tiny.advised import advised
+from twosome.tiny.renaming import is_held_out
 from twosome.tiny.situations import Situation
 from twosome.tiny.text import PROMPT, Text
 
 MIX = {"play": 0.44, "worktop": 0.14, "home": 0.16, "prose": 0.24, "long": 0.02}
-ADVISED = 0.55  # share of the reader's texts that hold advice (`advised`); the rest is as above
+ADVISED = 0.65  # share of the reader's texts that hold advice (`advised`); the rest is as above
 QUESTIONS = 0.35  # share of situations that ask about the scene, where something is known about it
 HELDOUT_SEED, HELDOUT_CHARS = 987_654_321, 48_000
 
@@ -41,13 +42,18 @@ def texts(seed: int, worlds: Worlds, *, reads: bool = False) -> Iterator[Text]:
     `reads`: with the texts of `advised` among the others, for a model that reads advice.
     """
     if not reads:
-        yield from _texts(seed, worlds, frozenset())
-    rng, others = Random(seed), _texts(seed, worlds, HELD_OUT)
+        yield from _texts(seed, worlds)
+    rng, others = Random(seed), _texts(seed, worlds, reads=True)
+    number = 0
     while True:
-        yield advised(rng, worlds) if rng.random() < ADVISED else next(others)
+        if rng.random() < ADVISED:
+            yield advised(rng, worlds, number)
+            number += 1
+        else:
+            yield next(others)
 
 
-def _texts(seed: int, worlds: Worlds, without: frozenset[str]) -> Iterator[Text]:
+def _texts(seed: int, worlds: Worlds, *, reads: bool = False) -> Iterator[Text]:
     rng = Random(seed)
     mix = dict(MIX)
     if not worlds:
@@ -59,16 +65,18 @@ def _texts(seed: int, worlds: Worlds, without: frozenset[str]) -> Iterator[Text]
         elif source == "long":
             yield Text("\n\n".join(prose.paragraph(rng) for _ in range(rng.randint(3, 6))), 0, source)
         else:
-            yield _situation(rng, source, worlds, without)
+            text = _situation(rng, source, worlds)
+            if not (reads and is_held_out(text.text.removeprefix("Goal: ").partition("\n")[0])):
+                yield text
 
 
-def _situation(rng: Random, source: str, worlds: Worlds, without: frozenset[str]) -> Text:
+def _situation(rng: Random, source: str, worlds: Worlds) -> Text:
     if source == "play":
         # imported here: without worlds the generator needs nothing but the standard library
         from twosome.tiny.play import reskin
 
         s, other = rng.choice(rng.choice(worlds)), rng.choice(rng.choice(worlds))
-        s = reskin(rng, s, without) if rng.random() < 0.5 else s
+        s = reskin(rng, s) if rng.random() < 0.5 else s
         s = Situation(s.goal, s.scene, s.menu, _cloze(rng, s, other))
     else:
         s = worktops.worktop(rng) if source == "worktop" else rooms.home(rng)

@@ -15,7 +15,7 @@ from typing import Any
 import gymnasium
 
 from twosome.tiny import words as w
-from twosome.tiny.advised import articles
+from twosome.tiny.renaming import articles
 from twosome.tiny.situations import Situation
 
 STEPS = 12_000  # random steps in each world
@@ -118,16 +118,13 @@ def _nouns(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(here, key=lambda pair: -len(pair[0])))
 
 
-def reskin(rng: Random, s: Situation, without: frozenset[str] = frozenset()) -> Situation:
-    """The situation with its nouns replaced at random, one for one, throughout goal, scene and menu.
-
-    `without`: nouns that none is replaced by.
-    """
+def reskin(rng: Random, s: Situation) -> Situation:
+    """The situation with its nouns replaced at random, one for one, throughout goal, scene and menu."""
     nouns = _nouns(" ".join([s.goal, s.scene, *s.menu]))
     to: dict[str, str] = {}
     for noun, kind in nouns:
         plural = noun in w.PLURALS
-        pool = [x for x in KINDS[kind][1] if x not in to.values() and (x in w.PLURALS) == plural and x not in without]
+        pool = [x for x in KINDS[kind][1] if x not in to.values() and (x in w.PLURALS) == plural]
         to[noun] = rng.choice(pool or [noun])
     if not to:
         return s

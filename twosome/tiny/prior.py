@@ -60,10 +60,15 @@ class Prior:
         logp = self.model(ids).logits.log_softmax(-1)
         return [sum(float(logp[n, t - 1, r[t]]) for t in range(len(head), len(r))) for n, r in enumerate(rows)]
 
+    def policy(self, prompt: str, actions: tuple[str, ...], temperature: float = 1.0) -> list[float]:
+        """Softmax of the log-probabilities per word, sharpened."""
+        sums = self.log_probs(prompt, actions)
+        scores = torch.tensor([s / len(a.split()) / temperature for s, a in zip(sums, actions, strict=True)])
+        found: list[float] = scores.softmax(0).tolist()
+        return found
+
     def _probabilities(self, goal: str, scene: str, actions: tuple[str, ...]) -> tuple[float, ...]:
-        sums = self.log_probs(PROMPT.format(goal=goal, scene=scene), actions)
-        scores = torch.tensor([s / len(a.split()) for s, a in zip(sums, actions, strict=True)])
-        return tuple(scores.softmax(0).tolist())
+        return tuple(self.policy(PROMPT.format(goal=goal, scene=scene), actions))
 
     def act(self, observation: Observation, info: Info, rng: Random | None) -> int:
         """An index of the menu: sampled, or with no `rng` the most probable."""

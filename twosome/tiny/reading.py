@@ -13,15 +13,15 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-import torch
+import gymnasium
 
 from twosome.tiny import play
 from twosome.tiny.advised import text_of
-from twosome.tiny.prior import MARK, Prior
+from twosome.tiny.plans import log_ratios, shortest_plan, under_any_advice
+from twosome.tiny.prior import ENVIRONMENTS, MARK, Prior
 from twosome.tiny.situations import Situation
-from twosome.tiny.text import PROMPT
+from twosome.tiny.text import PROMPT, TEMPERATURE
 
-TEMPERATURE = 0.25  # of the policy; word normalisation makes it flat at 1
 SCENES = 300  # of each kind
 
 
@@ -46,7 +46,7 @@ def read(prior: Prior, kind: str, worlds: Sequence[Sequence[Situation]], n: int 
         if not len(set(s.menu)) == len(s.menu) > 1 < len(other.menu):
             continue
         text = text_of(rng, kind, s, other, is_unlike=False)
-        p = probabilities(prior, text.text[: text.prompt], s.menu)
+        p = prior.policy(text.text[: text.prompt], s.menu, TEMPERATURE)
         right = [a in text.menu for a in s.menu]
         found.append((right[p.index(max(p))], sum(q for q, is_right in zip(p, right, strict=True) if is_right),
                       sum(right) / len(right)))  # fmt: skip
@@ -60,17 +60,10 @@ def unlike(prior: Prior, worlds: Sequence[Sequence[Situation]], n: int = SCENES,
         s, other = (rng.choice(rng.choice(worlds)) for _ in range(2))
         if len(s.menu) > 1 < len(other.menu):
             text = text_of(rng, "example", s, other, is_unlike=True)
-            advised = probabilities(prior, text.text[: text.prompt], s.menu)
-            alone = probabilities(prior, PROMPT.format(goal=s.goal, scene=s.scene), s.menu)
+            advised = prior.policy(text.text[: text.prompt], s.menu, TEMPERATURE)
+            alone = prior.policy(PROMPT.format(goal=s.goal, scene=s.scene), s.menu, TEMPERATURE)
             moved.append(sum(abs(a - b) for a, b in zip(advised, alone, strict=True)) / 2)
     return sum(moved) / len(moved)
-
-
-def probabilities(prior: Prior, prompt: str, menu: tuple[str, ...], temperature: float = TEMPERATURE) -> list[float]:
-    """The policy over a menu: softmax of log-probabilities per word, sharpened."""
-    scores = [lp / len(a.split()) / temperature for lp, a in zip(prior.log_probs(prompt, menu), menu, strict=True)]
-    found: list[float] = torch.tensor(scores).softmax(0).tolist()
-    return found
 
 
 def table(prior: Prior, n: int = SCENES) -> str:
@@ -90,7 +83,18 @@ def table(prior: Prior, n: int = SCENES) -> str:
             r = read(prior, kind, worlds, n)
             lines.append(f"| {name}, worlds {where} | {r.greedy:.3f} | {r.probability:.3f} | {r.chance:.3f} |")
         lines.append(f"| an example that is not alike, worlds {where}: moves | | {unlike(prior, worlds, n):.3f} | |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_plans(prior)])
+
+
+def _plans(prior: Prior) -> list[str]:
+    """Markdown: that it knows no plan."""
+    lines = ["| right action of a shortest plan | without advice | whatever is encouraged |", "|---|---|---|"]
+    for name in ENVIRONMENTS:
+        plan = shortest_plan(gymnasium.make(f"twosome_envs:twosome/{name}-v0", disable_env_checker=True))
+        alone = log_ratios(prior, plan)
+        where = " (never seen)" if f"{name}-v0" in play.HELD_OUT else ""
+        lines.append(f"| {name}{where} | {sum(alone) / len(alone):+.2f} | {under_any_advice(prior, plan):+.2f} |")
+    return lines
 
 
 def main() -> None:

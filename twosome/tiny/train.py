@@ -2,7 +2,7 @@
 
     python -m twosome.tiny.train --out my_tiny          # about 12 minutes on one free core
     python -m twosome.tiny.train --out /tmp/t --steps 300
-    python -m twosome.tiny.train --reads --steps 2700 --out my_reader
+    python -m twosome.tiny.train --reads --out my_reader        # about half an hour
 
 A Llama-architecture language model is trained on `corpus.texts` with the ordinary next-token loss. One
 thing is added: while training, a linear head reads the hidden state at the last token of every prompt and
@@ -31,8 +31,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from twosome.tiny import corpus, play
 from twosome.tiny.batches import Batch, batches
 from twosome.tiny.card import card
+from twosome.tiny.renaming import POOLS
+from twosome.tiny.text import TEMPERATURE
 
 VOCABULARY, BUCKETS = 1280, 2048
+NOUNS = [f" {word}" for pool in POOLS for noun in pool for word in noun.split()] * 200  # a token for each word of them
+READER = {"layers": 6, "inner": 224, "vocabulary": 1408, "tokens": 2048, "steps": 4400, "lr": 3e-3}  # its own defaults
 SPECIAL = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
 
 
@@ -56,12 +60,12 @@ def make_tokenizer(texts: Sequence[str], size: int = VOCABULARY) -> PreTrainedTo
     )
 
 
-def make_model(vocabulary: int, width: int, layers: int) -> LlamaForCausalLM:
-    """A Llama of the given width: heads of 32, feed-forward of 8/3 the width, untied embeddings."""
+def make_model(vocabulary: int, width: int, layers: int, inner: int | None = None) -> LlamaForCausalLM:
+    """A Llama of the given width: heads of 32, feed-forward of `inner` or 8/3 the width, untied embeddings."""
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=width,
-        intermediate_size=math.ceil(width * 8 / 3 / 32) * 32,
+        intermediate_size=inner or math.ceil(width * 8 / 3 / 32) * 32,
         num_hidden_layers=layers,
         num_attention_heads=width // 32,
         num_key_value_heads=width // 32,
@@ -74,19 +78,33 @@ def make_model(vocabulary: int, width: int, layers: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def losses(model: LlamaForCausalLM, summary: nn.Linear, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Next-token loss (weighted mean) and the summary loss at the prompts' ends."""
+def losses(model: LlamaForCausalLM, summary: nn.Linear, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Next-token loss (weighted mean), the summary loss at the prompts' ends, and the loss of the choices."""
     hidden = model.model(
         batch.ids, attention_mask=batch.sees, position_ids=batch.positions, use_cache=False
     ).last_hidden_state  # [N, L, H]
     logits = model.lm_head(hidden.flatten(0, 1)[batch.sources])  # [P, V]
     each = F.cross_entropy(logits, batch.targets, reduction="none")
     next_token = (each * batch.weights).sum() / batch.weights.sum()
+    chosen = choice_loss(each, batch) if len(batch.words) else next_token.new_zeros(())
     rows = (batch.ends >= 0).nonzero().squeeze(1)
     if not len(rows):
-        return next_token, next_token.new_zeros(())
+        return next_token, next_token.new_zeros(()), chosen
     read = summary(hidden[rows, batch.ends[rows]])
-    return next_token, F.binary_cross_entropy_with_logits(read, trigrams(batch.ids[rows], batch.ends[rows]))
+    summed = F.binary_cross_entropy_with_logits(read, trigrams(batch.ids[rows], batch.ends[rows]))
+    return next_token, summed, chosen
+
+
+def choice_loss(each: Tensor, batch: Batch) -> Tensor:
+    """-log of how probable the right actions are together, of the policy at `TEMPERATURE`, over the menus' mean.
+
+    `each`: [P] minus the log-probability of every predicted token.
+    """
+    inside = batch.branches >= 0
+    sums = each.new_zeros(batch.words.numel()).index_add(0, batch.branches[inside], -each[inside])
+    scores = sums.view_as(batch.words) / batch.words.clamp(min=1) / TEMPERATURE  # [C, A]
+    scores = scores.masked_fill(batch.words == 0, -torch.inf)
+    return (scores.logsumexp(1) - scores.masked_fill(~batch.is_right, -torch.inf).logsumexp(1)).mean()
 
 
 def trigrams(ids: Tensor, ends: Tensor) -> Tensor:
@@ -107,25 +125,28 @@ def fit(model: LlamaForCausalLM, data: Iterator[Batch], args: argparse.Namespace
     decay, plain = [p for p in params if p.ndim > 1], [p for p in params if p.ndim <= 1]
     groups = [{"params": decay, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
-    start, seen, curve, sums = time.time(), 0, [], [0.0, 0.0, 0]
+    start, seen, curve, sums = time.time(), 0, [], [0.0, 0.0, 0.0, 0]
     for step in range(1, args.steps + 1):
         rate = args.lr * min(step / 100, 0.1 + 0.45 * (1 + math.cos(math.pi * step / args.steps)))
         for g in optimizer.param_groups:
             g["lr"] = rate
         batch = next(data)
-        next_token, summed = losses(model, summary, batch)
-        (next_token + args.summary * summed).backward()
+        next_token, summed, chosen = losses(model, summary, batch)
+        (next_token + args.summary * summed + args.choice * min(step / 2000, 1) * chosen).backward()
         nn.utils.clip_grad_norm_(params, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         seen += len(batch.targets)
-        sums = [sums[0] + next_token.item(), sums[1] + summed.item(), sums[2] + 1]
+        sums = [sums[0] + next_token.item(), sums[1] + summed.item(), sums[2] + chosen.item(), sums[3] + 1]
         if step % 50 == 0 or step == args.steps:
-            row = {"step": step, "tokens": seen, "loss": sums[0] / sums[2], "summary": sums[1] / sums[2],
-                   "minutes": (time.time() - start) / 60, "cpu_minutes": time.process_time() / 60}  # fmt: skip
+            row = {"step": step, "tokens": seen, "loss": sums[0] / sums[3], "summary": sums[1] / sums[3],
+                   "choice": sums[2] / sums[3], "minutes": (time.time() - start) / 60,
+                   "cpu_minutes": time.process_time() / 60}  # fmt: skip
             curve.append({k: round(v, 4) for k, v in row.items()})
             print(json.dumps(curve[-1]), flush=True)
-            sums = [0.0, 0.0, 0]
+            sums = [0.0, 0.0, 0.0, 0]
+        if args.keep and step % args.keep == 0:
+            model.save_pretrained(args.out / f"step-{step}")
     return curve
 
 
@@ -139,7 +160,7 @@ def held_out(
     held = {"general English (heldout.txt), a token": float(model(rows, labels=rows).loss)}
     logp: dict[str, list[float]] = {}
     for t in islice(corpus.texts(seed, worlds, reads=reads), 3_000):
-        if t.prompt:
+        if t.prompt and not t.given:
             full, head = tokenizer(t.text)["input_ids"], len(tokenizer(t.text[: t.prompt])["input_ids"])
             row = torch.tensor([full])
             logits = model(row).logits[0, head - 1 : -1]
@@ -165,14 +186,23 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--weight", type=float, default=3.0, help="weight of a token of an action")
     parser.add_argument("--summary", type=float, default=4.0, help="weight of the summary loss")
+    parser.add_argument("--inner", type=int, default=None, help="width of the feed-forward layers, 8/3 of the other")
+    parser.add_argument("--vocabulary", type=int, default=VOCABULARY)
+    parser.add_argument("--choice", type=float, default=1.0, help="weight of the loss of the choices, where advised")
+    parser.add_argument("--keep", type=int, default=0, help="also save the weights every so many steps")
     parser.add_argument("--reads", action="store_true", help="make the reader: a model that follows advice")
     args = parser.parse_args()
+    if args.reads:
+        parser.set_defaults(**READER)
+        args = parser.parse_args()
     torch.manual_seed(args.seed)
     worlds = play.situations(args.seed, held_out=False if args.reads else None)
     stream = corpus.texts(args.seed, worlds, reads=args.reads)
     sample = islice(corpus.texts(args.seed + 1, worlds, reads=args.reads), 20_000)
-    tokenizer = make_tokenizer([t.text for t in sample])
-    model = make_model(len(tokenizer), args.width, args.layers)
+    tokenizer = make_tokenizer([*(t.text for t in sample), *(NOUNS if args.reads else ())], args.vocabulary)
+    model = make_model(len(tokenizer), args.width, args.layers, args.inner)
+    if args.keep:
+        tokenizer.save_pretrained(args.out)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
     curve = fit(model, batches(stream, tokenizer, args.tokens, args.weight, Random(args.seed)), args)
     held = held_out(model.eval(), tokenizer, args.seed + 2, worlds, reads=args.reads)
@@ -192,7 +222,8 @@ def save(
     model.save_pretrained(args.out)
     (args.out / "generation_config.json").unlink()
     tokenizer.save_pretrained(args.out)
-    (args.out / "heldout.txt").write_text(corpus.heldout())
+    if not args.reads:
+        (args.out / "heldout.txt").write_text(corpus.heldout())
     weights = args.out / "model.safetensors"
     weights.chmod(0o644)
     scenes = {(s.goal, s.scene) for world in worlds for s in world}
@@ -200,7 +231,7 @@ def save(
         vars(args),
         parameters=sum(p.numel() for p in model.parameters()),
         heads=args.width // 32,
-        vocabulary=len(tokenizer),
+        narrow=f" ({args.inner} in the feed-forward layers)" if args.inner else "",
         megabytes=weights.stat().st_size / 1e6,
         batch=args.tokens,
         tokens=curve[-1]["tokens"],
