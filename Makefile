@@ -35,7 +35,11 @@ faults: .venv/.installed-dev
 weights: .venv/.installed
 	$(BIN)/python -m twosome.tiny.train --out twosome/tiny/weights
 	$(BIN)/python -m twosome.tiny.prior --write
-	$(BIN)/python -m twosome.tiny.train --reads --out twosome/tiny/weights_reader
+	$(BIN)/python -m twosome.tiny.train --reads --steps 4400 --stop 1600 --out build/reader_1
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_1 --begin 18000 --seed 1 --lr 1.2e-3 --choice 0.5 --steps 2400 --stop 1500 --out build/reader_2
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_2 --begin 26000 --seed 2 --lr 8e-4 --steps 1700 --stop 400 --out build/reader_3
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_3 --begin 60000 --seed 3 --lr 8e-4 --steps 1600 --stop 1200 --out build/reader_4
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_4 --begin 100000 --seed 4 --lr 5e-4 --steps 800 --out twosome/tiny/weights_reader
 	$(BIN)/python -m twosome.tiny.reading --model twosome/tiny/weights_reader --write
 
 docs: .venv/.installed-dev

@@ -3,6 +3,7 @@
     own        what is encouraged and discouraged of the present menu
     example    the same of another scene, alike but for its nouns; sometimes one that is not, which says nothing
     pair       two scenes that are alike but for their nouns: what an action of the one is in the other
+    alone      no advice: all actions of the menu
     warning    only what is discouraged: any other action
     repeated   a text, and the same again: what stands above can be said once more
     note       something remembered, and a question about it
@@ -23,10 +24,16 @@ from twosome.tiny.renaming import nouns, renamed, together
 from twosome.tiny.situations import Situation, is_are
 from twosome.tiny.text import PROMPT, Text
 
-FIRST = {"own": 0.25, "example": 0.0, "pair": 0.25, "warning": 0.0, "repeated": 0.5, "note": 0.0}
-THEN = {"own": 0.18, "example": 0.20, "pair": 0.48, "warning": 0.04, "repeated": 0.06, "note": 0.04}
-KINDS = {"own": 0.18, "example": 0.40, "pair": 0.20, "warning": 0.10, "repeated": 0.05, "note": 0.07}
-EARLY, LATE = 12_000, 26_000  # advised texts from which on THEN and KINDS hold: first to find, then to move, then to do
+STAGES = {  # shares, from which advised text on: first to find what stands above, then to move it, then to do it
+    0: {"own": 0.25, "example": 0.0, "pair": 0.25, "warning": 0.0, "repeated": 0.5, "note": 0.0},
+    12_000: {"own": 0.18, "example": 0.20, "pair": 0.48, "warning": 0.04, "repeated": 0.06, "note": 0.04},
+    26_000: {"own": 0.18, "example": 0.40, "pair": 0.20, "warning": 0.10, "repeated": 0.05, "note": 0.07},
+    60_000: {"own": 0.36, "example": 0.40, "pair": 0.06, "warning": 0.10, "repeated": 0.04, "note": 0.04},
+    100_000: {
+        "own": 0.28, "example": 0.34, "pair": 0.04, "warning": 0.08, "repeated": 0.02, "note": 0.04, "alone": 0.20
+    },
+}  # fmt: skip
+EARLY, END = 12_000, 60_000
 ACTION = 10.0  # weight of a token of an action; what stands before it is not predicted
 COPY = 0.5  # of a token of the second of two scenes that are alike
 UNLIKE = 0.15  # share of the examples that are of another scene altogether
@@ -36,9 +43,9 @@ SHARES = (0.0, 0.5, 1.0, 1.0, 1.0)  # how many of the nouns of an example are ot
 SHORT = 0.5  # share of the pairs of which only some sentences are told
 
 
-def advised(rng: Random, worlds: Sequence[Sequence[Situation]], number: int = LATE) -> Text:
+def advised(rng: Random, worlds: Sequence[Sequence[Situation]], number: int = 100_000) -> Text:
     """One text, the `number`-th. `worlds`: situations met in random play, as for `corpus.texts`."""
-    kinds = FIRST if number < EARLY else THEN if number < LATE else KINDS
+    kinds = next(shares for begin, shares in reversed(STAGES.items()) if begin <= number)
     kind = rng.choices(list(kinds), list(kinds.values()))[0]
     if kind == "repeated":
         return _repeated(rng, worlds)
@@ -48,6 +55,8 @@ def advised(rng: Random, worlds: Sequence[Sequence[Situation]], number: int = LA
     share = rng.choice(SHARES) if number >= EARLY else 0.5 * (number >= EARLY // 2)
     if kind == "pair":
         return _pair(rng, s, share)
+    if kind == "alone":
+        return _alone(rng, renamed(rng, s))
     other = _situation(rng, worlds)[0]
     is_unlike = rng.random() < UNLIKE
     return text_of(
@@ -112,6 +121,12 @@ def _pair(rng: Random, s: Situation, share: float) -> Text:
     menu = tuple(b for _, b in pairs)
     text = f"{prompt}{given[asked]} {menu[asked]}"
     return Text(text, len(prompt), "pair", menu, ACTION * len(pairs) / 2, COPY, len(there), given)
+
+
+def _alone(rng: Random, s: Situation) -> Text:
+    """A situation without advice, in which all actions are alike."""
+    prompt = PROMPT.format(goal=s.goal, scene=s.scene)
+    return Text(f"{prompt} {rng.choice(s.menu)}", len(prompt), "alone", s.menu, ACTION, told=len(prompt))
 
 
 def _lists(rng: Random, menu: tuple[str, ...], *, is_warning: bool = False) -> tuple[str | None, Lists]:

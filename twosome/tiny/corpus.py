@@ -22,13 +22,16 @@ from itertools import islice
 from random import Random
 
 from twosome.tiny import prose, rooms, worktops
-from twosome.tiny.advised import advised
+from twosome.tiny.advised import END, advised
 from twosome.tiny.renaming import is_held_out
 from twosome.tiny.situations import Situation
 from twosome.tiny.text import PROMPT, Text
 
 MIX = {"play": 0.44, "worktop": 0.14, "home": 0.16, "prose": 0.24, "long": 0.02}
-ADVISED = 0.65  # share of the reader's texts that hold advice (`advised`); the rest is as above
+ADVISED, ADVISED_AT_THE_END = (
+    0.65,
+    0.8,
+)  # share of the reader's texts that hold advice (`advised`); the rest is as above
 QUESTIONS = 0.35  # share of situations that ask about the scene, where something is known about it
 HELDOUT_SEED, HELDOUT_CHARS = 987_654_321, 48_000
 
@@ -36,17 +39,18 @@ HELDOUT_SEED, HELDOUT_CHARS = 987_654_321, 48_000
 Worlds = Sequence[Sequence[Situation]]  # of each world, the situations met in random play
 
 
-def texts(seed: int, worlds: Worlds, *, reads: bool = False) -> Iterator[Text]:
+def texts(seed: int, worlds: Worlds, *, reads: bool = False, begin: int = 0) -> Iterator[Text]:
     """An endless stream. `worlds`: situations met in random play (`play.situations`), empty for none.
 
-    `reads`: with the texts of `advised` among the others, for a model that reads advice.
+    `reads`: with the texts of `advised` among the others, for a model that reads advice,
+    from the `begin`-th on.
     """
     if not reads:
         yield from _texts(seed, worlds)
     rng, others = Random(seed), _texts(seed, worlds, reads=True)
-    number = 0
+    number = begin
     while True:
-        if rng.random() < ADVISED:
+        if rng.random() < (ADVISED if number < END else ADVISED_AT_THE_END):
             yield advised(rng, worlds, number)
             number += 1
         else:

@@ -2,7 +2,9 @@
 
     python -m twosome.tiny.train --out my_tiny          # about 12 minutes on one free core
     python -m twosome.tiny.train --out /tmp/t --steps 300
-    python -m twosome.tiny.train --reads --out my_reader        # about half an hour
+    python -m twosome.tiny.train --reads --steps 4400 --stop 1600 --out my_reader   # the first of five stages
+
+The reader's other stages, each from the weights of the one before at a lower rate, stand in the Makefile.
 
 A Llama-architecture language model is trained on `corpus.texts` with the ordinary next-token loss. One
 thing is added: while training, a linear head reads the hidden state at the last token of every prompt and
@@ -29,6 +31,7 @@ from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from twosome.tiny import corpus, play
+from twosome.tiny.advised import END
 from twosome.tiny.batches import Batch, batches
 from twosome.tiny.card import card
 from twosome.tiny.renaming import POOLS
@@ -36,7 +39,7 @@ from twosome.tiny.text import TEMPERATURE
 
 VOCABULARY, BUCKETS = 1280, 2048
 NOUNS = [f" {word}" for pool in POOLS for noun in pool for word in noun.split()] * 200  # a token for each word of them
-READER = {"layers": 6, "inner": 224, "vocabulary": 1408, "tokens": 2048, "steps": 4400, "lr": 3e-3}  # its own defaults
+READER = {"layers": 6, "inner": 224, "vocabulary": 1408, "tokens": 2048}  # its own defaults
 SPECIAL = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>"}
 
 
@@ -126,19 +129,22 @@ def fit(model: LlamaForCausalLM, data: Iterator[Batch], args: argparse.Namespace
     groups = [{"params": decay, "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
     start, seen, curve, sums = time.time(), 0, [], [0.0, 0.0, 0.0, 0]
-    for step in range(1, args.steps + 1):
+    last = args.stop or args.steps
+    for step in range(1, last + 1):
         rate = args.lr * min(step / 100, 0.1 + 0.45 * (1 + math.cos(math.pi * step / args.steps)))
         for g in optimizer.param_groups:
             g["lr"] = rate
         batch = next(data)
         next_token, summed, chosen = losses(model, summary, batch)
-        (next_token + args.summary * summed + args.choice * min(step / 2000, 1) * chosen).backward()
+        (
+            next_token + args.summary * summed + args.choice * (1 if args.init else min(step / 2000, 1)) * chosen
+        ).backward()
         nn.utils.clip_grad_norm_(params, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         seen += len(batch.targets)
         sums = [sums[0] + next_token.item(), sums[1] + summed.item(), sums[2] + chosen.item(), sums[3] + 1]
-        if step % 50 == 0 or step == args.steps:
+        if step % 50 == 0 or step == last:
             row = {"step": step, "tokens": seen, "loss": sums[0] / sums[3], "summary": sums[1] / sums[3],
                    "choice": sums[2] / sums[3], "minutes": (time.time() - start) / 60,
                    "cpu_minutes": time.process_time() / 60}  # fmt: skip
@@ -159,7 +165,7 @@ def held_out(
     rows = torch.tensor([[1, *ids[i : i + 255]] for i in range(0, len(ids) - 255, 255)])
     held = {"general English (heldout.txt), a token": float(model(rows, labels=rows).loss)}
     logp: dict[str, list[float]] = {}
-    for t in islice(corpus.texts(seed, worlds, reads=reads), 3_000):
+    for t in islice(corpus.texts(seed, worlds, reads=reads, begin=END), 3_000):
         if t.prompt and not t.given:
             full, head = tokenizer(t.text)["input_ids"], len(tokenizer(t.text[: t.prompt])["input_ids"])
             row = torch.tensor([full])
@@ -189,6 +195,9 @@ def main() -> None:
     parser.add_argument("--inner", type=int, default=None, help="width of the feed-forward layers, 8/3 of the other")
     parser.add_argument("--vocabulary", type=int, default=VOCABULARY)
     parser.add_argument("--choice", type=float, default=1.0, help="weight of the loss of the choices, where advised")
+    parser.add_argument("--stop", type=int, default=None, help="end after so many steps of a schedule of --steps")
+    parser.add_argument("--init", type=Path, default=None, help="go on from the weights and tokenizer of a folder")
+    parser.add_argument("--begin", type=int, default=0, help="advised texts that count as read before")
     parser.add_argument("--keep", type=int, default=0, help="also save the weights every so many steps")
     parser.add_argument("--reads", action="store_true", help="make the reader: a model that follows advice")
     args = parser.parse_args()
@@ -197,10 +206,14 @@ def main() -> None:
         args = parser.parse_args()
     torch.manual_seed(args.seed)
     worlds = play.situations(args.seed, held_out=False if args.reads else None)
-    stream = corpus.texts(args.seed, worlds, reads=args.reads)
-    sample = islice(corpus.texts(args.seed + 1, worlds, reads=args.reads), 20_000)
-    tokenizer = make_tokenizer([*(t.text for t in sample), *(NOUNS if args.reads else ())], args.vocabulary)
-    model = make_model(len(tokenizer), args.width, args.layers, args.inner)
+    stream = corpus.texts(args.seed, worlds, reads=args.reads, begin=args.begin)
+    if args.init:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.init)
+        model = LlamaForCausalLM.from_pretrained(args.init).train()
+    else:
+        sample = islice(corpus.texts(args.seed + 1, worlds, reads=args.reads), 20_000)
+        tokenizer = make_tokenizer([*(t.text for t in sample), *(NOUNS if args.reads else ())], args.vocabulary)
+        model = make_model(len(tokenizer), args.width, args.layers, args.inner)
     if args.keep:
         tokenizer.save_pretrained(args.out)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
@@ -222,6 +235,7 @@ def save(
     model.save_pretrained(args.out)
     (args.out / "generation_config.json").unlink()
     tokenizer.save_pretrained(args.out)
+    _without_origin(args.out / "tokenizer_config.json")
     if not args.reads:
         (args.out / "heldout.txt").write_text(corpus.heldout())
     weights = args.out / "model.safetensors"
@@ -237,7 +251,7 @@ def save(
         tokens=curve[-1]["tokens"],
         minutes=curve[-1]["cpu_minutes"],
         mix=corpus.MIX,
-        advised=corpus.ADVISED,
+        advised=corpus.ADVISED_AT_THE_END,
         held_out=len(play.HELD_OUT),
         scenes=len(scenes),
         worlds=len(worlds),
@@ -245,6 +259,12 @@ def save(
         held=held,
     )
     (args.out / "README.md").write_text(card(facts))
+
+
+def _without_origin(config: Path) -> None:
+    """A tokenizer that was loaded says so in its settings; this one's should not depend on how it was made."""
+    kept = {k: v for k, v in json.loads(config.read_text()).items() if k not in ("is_local", "local_files_only")}
+    config.write_text(json.dumps(kept, indent=2) + "\n")
 
 
 if __name__ == "__main__":
