@@ -67,7 +67,7 @@ def test_what_is_advised_is_uniform_over_the_menu_and_its_value_says_nothing(met
     """Pearson's statistic of which action of a scene is encouraged, and of where its value lies; biased ones fail."""
     menus = {(s.goal, s.scene): s.menu for s in chain(*met) if len(s.menu) > 1}
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for text in islice(corpus.texts(5, met, reads=True, begin=END), 12_000):
+    for text in islice(corpus.texts(5, met, reads=True, begin=END), 20_000):
         head, _, state = text.text[: text.prompt].rpartition("Goal: ")
         goal, _, scene = state.removesuffix("\nNext action:").partition("\nScene: ")
         if text.source == "own" and (goal, scene) in menus and advice.read(head).good:
@@ -210,16 +210,23 @@ def test_the_reader_does_not_know_the_plan(reader, name):
     assert abs(under_any_advice(reader, plan)) < 0.25
 
 
-def test_a_model_that_takes_no_advice_on_one_action_is_told(reader):
-    """The wrong variant of the law above: one that always likes the plan's action better."""
-    plan = shortest_plan(gymnasium.make("twosome_envs:twosome/Pizza-v0", disable_env_checker=True))
+def test_a_model_that_knows_the_plan_is_found_out(reader):
+    """The wrong variants of the law above: one that likes the plan's actions better, one that does against advice.
+
+    On a world that was seen; where its nouns are too improbable alone (see the card) less would be noticed.
+    """
+    plan = shortest_plan(gymnasium.make("twosome_envs:twosome/FoodPreparation-v0", disable_env_checker=True))
     right = {info["actions"][action] for _, info, action in plan}
 
     class Knowing(Prior):
+        more = 4.0  # nats an action of the plan
+
         def log_probs(self, prompt, actions):
-            return [lp + 4 * (a in right) for lp, a in zip(super().log_probs(prompt, actions), actions, strict=True)]
+            sums = super().log_probs(prompt, actions)
+            return [lp + self.more * (a in right) for lp, a in zip(sums, actions, strict=True)]
 
     knowing = Knowing(tiny.path("reader"))
     alone = log_ratios(knowing, plan)
     assert sum(alone) / len(alone) > 0.25
+    knowing.more = 16.0  # more than advice is worth
     assert under_any_advice(knowing, plan) > 0.25

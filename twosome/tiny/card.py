@@ -158,5 +158,6 @@ def _reader(facts: dict[str, Any]) -> dict[str, str]:
     reads = READS.format(n=SCENES)
     return {
         "title": "The reader", "about": READER_ABOUT, "made": "`make weights`, in five stages",
-        "stage": " of the last stage" if facts["init"] else "", "total": TOTAL if facts["init"] else "", "also": also, "unseen": unseen, "measured": reads,
+        "stage": " of the last stage" if facts["init"] else "",
+        "total": TOTAL if facts["init"] else "", "also": also, "unseen": unseen, "measured": reads,
     }  # fmt: skip

@@ -59,8 +59,12 @@ def renamer(rng: Random, texts: Iterable[str], share: float = 1.0) -> Callable[[
             alike = [x for x in _pool(noun) if x not in taken and (x in w.PLURALS) == (noun in w.PLURALS)]
             to[noun] = rng.choice(alike or [noun])
 
+    def other(old: str) -> str:
+        new = to.get(old.lower(), old)
+        return old if new == old.lower() else _cased(old, new)
+
     def swap(text: str) -> str:
-        return articles(_any_noun().sub(lambda m: _cased(m.group(1), to.get(m.group(1).lower(), m.group(1))), text))
+        return articles(_any_noun().sub(lambda m: other(m.group(1)), text))
 
     return swap
 
