@@ -30,8 +30,9 @@ from typing import Any
 from .agent import Agent, SealedError
 from .internal_actions import AgentState, InternalAction
 from .state import AgentSnapshot
+from .tools import FunctionTool
 
-__all__ = ["Agent", "AgentSnapshot", "AgentState", "InternalAction", "SealedError"]
+__all__ = ["Agent", "AgentSnapshot", "AgentState", "FunctionTool", "InternalAction", "SealedError"]
 
 # gymnasium id -> (entry point, default keyword arguments)
 SPECS: dict[str, tuple[str, dict[str, Any]]] = {"twosome/Agent-v0": ("twosome_envs.agent.agent:Agent", {})}

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from ..base import LastStep
+from ..base import LastStep, Menu
 from .around import Around
 from .events import split
 from .inner import spaces_around, whole
@@ -21,6 +21,8 @@ from .state import Event, Progress
 
 NOTE = "Note: "
 """How the line of a note begins."""
+READ = 100
+"""Of a result so many times the longest note is read, which leaves room for white space."""
 
 
 class SealedError(RuntimeError):
@@ -117,7 +119,9 @@ class Agent(Around[Progress]):
         action inside a simulation, and `RuntimeError` where actions and the events handed to `reset` do not fit.
         """
         index = self._index(action)
-        return self._step_world(index) if index < self._n_here else self._step_inside(index)
+        if index < self._n_here and (self._menu.is_legal[index] or not self._world_menu.is_legal[index]):
+            return self._step_world(index)
+        return self._step_inside(index)
 
     def render(self):
         """As the world does, with the notes below and the last action if it was internal."""
@@ -133,7 +137,7 @@ class Agent(Around[Progress]):
         self._see(observation, info)
         last = LastStep(phrase, float(reward), int(info["duration"]), bool(info["success"]))
         over, left_over = bool(terminated or truncated), self._now.events
-        self._now = self._after(last)._replace(over=over, was_internal=False)
+        self._now = self._turned(self._after(last))._replace(over=over, was_internal=False)
         if over and left_over:
             raise RuntimeError(
                 f"The episode has ended and {len(left_over)} of the events handed to reset() are left over, the next "
@@ -143,17 +147,16 @@ class Agent(Around[Progress]):
         return observation, reward, terminated, truncated, info
 
     def _step_inside(self, index: int):
-        k = index - self._n_here
-        which, slot = self._slots[k]
         phrase, reward = self._menu.actions[index], 0.0
         events: tuple[dict[str, Any], ...] = ()
-        notes, counts, rest = self._now.notes, self._now.counts, self._now.events
         if self._menu.is_legal[index]:
+            k = index - self._n_here
+            which, slot = self._slots[k]
             note, events, rest = self._run(which, slot, phrase)
-            notes, counts = (*notes, note), (*counts[:k], counts[k] + 1, *counts[k + 1 :])
-            reward = 0.0 - float(self.actions[which].cost)
-        now = self._after(LastStep(phrase, reward, 1, False))
-        self._now = now._replace(notes=notes, counts=counts, was_internal=True, events=rest)
+            now, cost = self._learnt(which, note)
+            counts = (*now.counts[:k], now.counts[k] + 1, *now.counts[k + 1 :])
+            self._now, reward = now._replace(counts=counts, events=rest), 0.0 - cost
+        self._now = self._after(LastStep(phrase, reward, 1, False))._replace(was_internal=True)
         observation, info = self._shown({"duration": 1, "success": False, "events": events})
         return observation, reward, False, False, info
 
@@ -178,13 +181,43 @@ class Agent(Around[Progress]):
             try:
                 note = self._note(action.run(slot, state), phrase)
             except Exception as error:  # what is outside may fail in any way; the policy sees that it did
-                note = one_line(f"{phrase} failed: {type(error).__name__}: {error}", self._max_note)
+                said = f"{phrase} failed: {type(error).__name__}: {error}"
+                note = one_line(said[: READ * self._max_note], self._max_note)
         return note, (Event(action.name, slot, note)._asdict(),), rest
 
     def _note(self, result: str, phrase: str) -> str:
         if not isinstance(result, str):
             raise TypeError(f"run() returned {result!r} ({type(result).__name__}), expected the note as str")
-        return one_line(result, self._max_note) or one_line(f"{phrase}: nothing", self._max_note)
+        return one_line(result[: READ * self._max_note], self._max_note) or one_line(
+            f"{phrase}: nothing", self._max_note
+        )
+
+    # What a subclass may change ---------------------------------------------------------------------------------------
+
+    def _learnt(self, which: int, note: str) -> tuple[Progress, float]:
+        """What the agent keeps of the note of an internal action, and what that cost; here the note, and its cost."""
+        return self._now._replace(notes=(*self._now.notes, note)), float(self.actions[which].cost)
+
+    def _turned(self, now: Progress) -> Progress:
+        """What the agent keeps after the world has moved; here everything."""
+        return now
+
+    def _numbers(self) -> tuple[float, ...]:
+        """What is appended to the world's vector; here how often every internal slot was taken."""
+        return self._now.counts
+
+    def _scene(self) -> str:
+        return "\n".join([self._seen["scene"], *(NOTE + note for note in self._now.notes)])
+
+    def _state_of(self, which: int) -> AgentState:
+        """What an internal action sees of this moment."""
+        notes, counts = self._now.notes, self._now.counts
+        own = tuple(n for (owner, _), n in zip(self._slots, counts, strict=True) if owner == which)
+        return AgentState(self._seen["scene"], self._seen["goal"], notes, own, self.max_internal - sum(counts))
+
+    def _open_menu(self) -> Menu:
+        """The world's part of the menu; here as it is."""
+        return self._world_menu
 
     # Helpers ----------------------------------------------------------------------------------------------------------
 
@@ -203,20 +236,11 @@ class Agent(Around[Progress]):
         """Observation and info of this moment; `info` holds what is known of the last action."""
         now = self._now
         inside = ((action, self._state_of(which)) for which, action in enumerate(self.actions))
-        self._menu = joined(self._world_menu, inside, is_open=sum(now.counts) < self.max_internal)
+        self._menu = joined(self._open_menu(), inside, is_open=sum(now.counts) < self.max_internal)
         if not self.actions:
             return self._seen, info
-        vector = np.append(self._seen["vector"], np.array(now.counts, np.float32))
+        vector = np.append(self._seen["vector"], np.array(self._numbers(), np.float32))
         info = {"events": (), **info, "actions": self._menu.actions, "action_mask": np.array(self._menu.is_legal, bool)}
         if now.over:
             info["episode"] = {**info.get("episode", {}), "r": now.discounted_return, "l": now.steps}
         return {**self._seen, "scene": self._scene(), "vector": vector}, info
-
-    def _scene(self) -> str:
-        return "\n".join([self._seen["scene"], *(NOTE + note for note in self._now.notes)])
-
-    def _state_of(self, which: int) -> AgentState:
-        """What an internal action sees of this moment."""
-        notes, counts = self._now.notes, self._now.counts
-        own = tuple(n for (owner, _), n in zip(self._slots, counts, strict=True) if owner == which)
-        return AgentState(self._seen["scene"], self._seen["goal"], notes, own, self.max_internal - sum(counts))

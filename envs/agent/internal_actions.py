@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from ..base import Menu
 
@@ -21,6 +21,8 @@ class AgentState(NamedTuple):
     notes: what internal actions have noted in this episode, oldest first.
     counts: how often each slot of *this* action was taken in this episode, [slots].
     left: internal actions that may still be taken in this episode, all kinds together.
+    world: what the world lets its tools see beside its texts; None where a kind of agent shows nothing.
+    kept: what the agent keeps beside its notes.
     """
 
     scene: str
@@ -28,6 +30,8 @@ class AgentState(NamedTuple):
     notes: tuple[str, ...]
     counts: tuple[int, ...]
     left: int
+    world: Any = None
+    kept: Hashable = None
 
 
 class InternalAction(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Iterable
 
@@ -47,7 +48,7 @@ def padded(action: InternalAction, state: AgentState, first: int) -> Menu:
             f"most its {action.slots} slots."
         )
     for phrase in phrases:
-        if not isinstance(phrase, str) or not phrase or phrase != one_line(phrase):
+        if not isinstance(phrase, str) or not phrase or not _is_plain(phrase):
             raise ValueError(
                 f"{what} the phrase {phrase!r}, expected printable text on one line without white space at its ends."
             )
@@ -64,6 +65,12 @@ def one_line(text: str, longest: int | None = None) -> str:
     words = "".join(c if c.isprintable() else " " for c in text).split()
     line = " ".join(words)
     return line if longest is None or len(line) <= longest else f"{line[: longest - 4].rstrip()} ..."
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _is_plain(phrase: str) -> bool:
+    """Whether a phrase is one line already; most are met again and again."""
+    return phrase == one_line(phrase)
 
 
 def index_of(action: object, menu: Menu) -> int:

@@ -44,6 +44,7 @@ class Progress(NamedTuple):
     steps, discounted_return: primitive steps and return so far.
     last, was_internal: the last action, and whether it was an internal one.
     events: those handed to `reset` and not used yet.
+    kept: what a kind of agent keeps beside its notes; None where it keeps nothing.
     """
 
     notes: tuple[str, ...]
@@ -54,11 +55,12 @@ class Progress(NamedTuple):
     last: LastStep = NO_STEP
     was_internal: bool = False
     events: tuple[Event, ...] = ()
+    kept: Hashable = None
 
     @property
     def state(self) -> Hashable:
-        """Notes and counts."""
-        return self.notes, self.counts
+        """Notes, counts and what is kept."""
+        return self.notes, self.counts, self.kept
 
 
 OwnT = TypeVar("OwnT", bound=Own)
