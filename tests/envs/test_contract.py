@@ -14,14 +14,14 @@ import twosome_envs
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from PIL import Image
+from twosome_envs.agent.around import Around
 from twosome_envs.render import LINES, MARGIN, pillow, wrapped
-from twosome_envs.split.env import Split
 from twosome_envs.virtualhome import appliance, entertainment
 
 IDS = twosome_envs.IDS
 LONG = 400
 """More actions than any episode here has."""
-DRAWN = {"twosome/Game24-v0", "twosome/Workshop-v0", "twosome/Shop-v0", "twosome/Pages-v0"} & {*IDS}
+DRAWN = {f"twosome/{name}-v0" for name in ("Game24", "Workshop", "Shop", "Pages", "Desk")} & {*IDS}
 """Worlds that draw the start of an episode by the seed, and most of which can be lost; the others start always alike.
 """
 
@@ -184,7 +184,7 @@ def test_cleared_caches_change_nothing(env):
 def test_everything_is_computed_again_after_the_caches_are_cleared(env, monkeypatch):
     """A step taken twice is computed once, and once more after `clear_cache`."""
     world, calls = env.unwrapped, []
-    computes = world.inner if isinstance(world, Split) else world
+    computes = world.inner if isinstance(world, Around) else world
     functions = [(computes, name) for name in ("_transition", "_scene", "_menu", "_vector")]
     if "virtualhome" in type(world).__module__:  # its functions are cached once more, for all environments alike
         functions += [(type(world.world), "advance"), (entertainment, "observe"), (appliance, "observe")]
@@ -195,7 +195,7 @@ def test_everything_is_computed_again_after_the_caches_are_cleared(env, monkeypa
     def calls_of_a_step():
         calls.clear()
         _, info = env.reset(seed=0)
-        if computes is not world:  # the world's actions are masked until a part is worked on
+        if computes is not world:  # the world's actions may be masked until a part is worked on
             env.step(int(np.flatnonzero(info["action_mask"])[0]))
         env.step(0)
         return set(calls)

@@ -11,6 +11,8 @@ import gymnasium
 import numpy as np
 import pytest
 import twosome_envs
+from twosome_envs.desk import player
+from twosome_envs.desk.env import DeskEnv
 from twosome_envs.split.env import Split
 
 FOLDER = Path(__file__).parents[1] / "transcripts"
@@ -48,6 +50,19 @@ def split_plan(env):
         mask = env.restore(env.snapshot())[1]["action_mask"]
 
 
+def desk_plan(env):
+    """The best play, which is no shortest way: nobody could find one without knowing the answers."""
+    while True:
+        yield player.action(env, env.restore(env.snapshot())[1])
+
+
+def plan_of(env):
+    """How the second playthrough is played."""
+    if isinstance(env, DeskEnv):
+        return desk_plan(env)
+    return split_plan(env) if isinstance(env, Split) else shortest_plan(env)
+
+
 def random_plan(env):
     """Legal actions at random, chosen while the episode is played."""
     rng = np.random.default_rng(SEED)
@@ -80,7 +95,7 @@ def playthrough(env, plan) -> list[str]:
 
 
 def transcript(id: str) -> str:
-    """The text of one file: random play, then a shortest way to the goal."""
+    """The text of one file: random play, then a shortest way to the goal, or the best play."""
     env = gymnasium.make(id).unwrapped
     observation, _ = env.reset(seed=SEED)
     head = [
@@ -91,8 +106,8 @@ def transcript(id: str) -> str:
     head += [f"Goal: {observation['goal']}"]
     play = itertools.islice(random_plan(env), RANDOM_ACTIONS)
     lines = [*head, "", f"== {RANDOM_ACTIONS} legal actions at random ==", *playthrough(env, play)]
-    plan = split_plan(env) if isinstance(env, Split) else shortest_plan(env)
-    lines += ["", "== A shortest way to the goal ==", *playthrough(env, plan)]
+    title = "The best play" if isinstance(env, DeskEnv) else "A shortest way to the goal"
+    lines += ["", f"== {title} ==", *playthrough(env, plan_of(env))]
     return "\n".join(lines) + "\n"
 
 

@@ -28,6 +28,7 @@ KINDS = {
     "mixture": (lambda: of("salads"), None, True),
     "shop": (lambda: of("shop"), None, True),
     "pages": (lambda: of("pages"), None, True),
+    "desk": (lambda: of("desk"), None, True),
     "agent": (agent, None, True),
     "split task": (lambda: of("orders_2_split"), None, True),
     "agent around a world with a time limit": (

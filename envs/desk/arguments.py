@@ -1,0 +1,44 @@
+"""Checks of the desk's arguments."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+
+from ..agent.advisers import Adviser, Function, Person, named
+from ..arguments import unknown
+
+ADVISERS = ("oracle", "human")
+MOST_COSTS = 100
+
+
+def adviser_of(adviser: object, patience: float | None) -> Adviser | None:
+    """Whom to ask; None for the oracle. Raises `ValueError`."""
+    if callable(adviser):
+        return Function(adviser, patience)
+    if isinstance(adviser, str) and ":" in adviser:
+        return Function(named(adviser), patience)
+    if not isinstance(adviser, str) or adviser not in ADVISERS:
+        raise ValueError(unknown("adviser", adviser, ADVISERS) + " Or module:function, or a function.")
+    return Person(patience) if adviser == "human" else None
+
+
+def costs(cost: object) -> tuple[float, ...]:
+    """The prices of asking. Raises `TypeError`, `ValueError`."""
+    if isinstance(cost, Sequence) and not isinstance(cost, (str, bytes)):
+        if not 1 <= len(cost) <= MOST_COSTS:
+            raise ValueError(f"cost holds {len(cost)} prices, expected 1 to {MOST_COSTS}.")
+        return tuple(number("cost", one) for one in cost)
+    return (number("cost", cost),)
+
+
+def number(name: str, value: object, most: float = math.inf) -> float:
+    """The value, if it is a finite number from 0 to `most`. Raises `TypeError`, `ValueError`."""
+    what = "a finite number of 0 or more" if most == math.inf else f"a number from 0 to {most:g}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}={value!r}, expected {what}.")
+    number = float(value)
+    if not math.isfinite(number) or not 0 <= number <= most:
+        raise ValueError(f"{name}={value}, expected {what}.")
+    return number

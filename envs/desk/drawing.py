@@ -1,0 +1,35 @@
+"""The desk as a window: the question, the answers on offer, and the cards of the products. Knows no rules."""
+
+from __future__ import annotations
+
+from .. import window
+from ..window import Row
+from . import text
+from .questions import Question, Session
+
+PAINT = ("#b9c3cc", "#c79a5b", "#8fb3a1")
+"""How the three materials of a session look."""
+
+
+def page(session: Session, question: Question | None, left: int) -> tuple[str, list[Row]]:
+    """The title of the window and its rows."""
+    group = session.group
+    rows = [Row("All questions are answered." if question is None else text.asked(session, question), is_task=True)]
+    if question is not None:
+        rows.append(Row("", chips=tuple((answer, False) for answer in question.answers)))
+    for material, name in enumerate(group.materials):
+        products = [it for it, own in zip(group.names, group.material_of, strict=True) if own == material]
+        named = {group.names[product] for product in question.products} if question and question.topic >= 0 else set()
+        chips = tuple((product, product in named) for product in products)
+        rows.append(Row(name, dots=(PAINT[material],), chips=chips))
+    return f"Desk: {text.questions_left(left)[:-1]}", rows
+
+
+def picture(session: Session, question: Question | None, left: int):
+    """The window as uint8 [330, 660, 3]."""
+    return window.picture(*page(session, question, left))
+
+
+def characters(session: Session, question: Question | None, left: int) -> str:
+    """The window in characters."""
+    return window.characters(*page(session, question, left))

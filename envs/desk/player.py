@@ -1,0 +1,50 @@
+"""A player who does everything right but perhaps the asking: the best play, and demonstrations to learn from.
+
+It goes by what the scene shows: the question, what was found, advised and noted, the price, the questions left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import optimum, text
+from .env import DeskEnv
+from .questions import Kind, Question
+
+
+def action(env: DeskEnv, info: Mapping[str, Any], *, asks: bool | None = None) -> int:
+    """The index of the action to take in the present state, which `info` is of.
+
+    asks: whether to ask where the answer to a care question is not known; None: as the best play at this price does.
+    Advice is noted where that pays for the best play.
+    """
+    question = env.desk.question
+    assert question is not None, "the session is over"
+    legal = {phrase: k for k, phrase in enumerate(info["actions"]) if info["action_mask"][k]}
+    best = optimum.choice(env.rules, env.desk.plan.n, env.session.cost, env.desk.left, len(env.kept.memory))
+    known = env.remembered if env.kept.advice is None else env.kept.advice
+    if question.kind == Kind.CARE:
+        if env.kept.advice is not None and best.note and text.NOTE in legal:
+            return legal[text.NOTE]
+        wants = [text.ASK] if known is None and (best.ask if asks is None else asks) else []
+    else:
+        wants = _wanted(env, question) if known is None else []
+    for phrase in wants:
+        if phrase in legal:
+            return legal[phrase]
+    if known in question.answers:
+        return question.answers.index(known)
+    return env.left_by_the_table.index(True)
+
+
+def _wanted(env: DeskEnv, question: Question) -> list[str]:
+    """What to do before the answer to a question that the table holds, in order."""
+    if optimum.asks_instead(env.rules, question.kind, env.session.cost):
+        return [text.ASK]
+    attribute, names = env.session.group.attributes[question.attribute], env.session.group.names
+    if question.kind == Kind.RECOMMENDATION:
+        phrases = [text.find(attribute, text.wanted(env.session, question))]
+    else:
+        phrases = [text.look_up(attribute, names[product]) for product in question.products]
+    return phrases[: optimum.look_ups(env.rules, question.kind)]

@@ -1,0 +1,57 @@
+"""The words of the desk: products, materials, what a table says of them, care; those to test on are never trained on.
+
+Words are chosen that are short in the tokens of small models, so that scenes stay short.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """Lists that a session draws from: products, materials, the entries of every attribute, verbs and means of care."""
+
+    products: tuple[str, ...]
+    materials: tuple[str, ...]
+    values: dict[str, tuple[str, ...]]
+    topics: tuple[str, ...]
+    means: tuple[str, ...]
+
+
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+def _counted(numbers: range, unit: str) -> tuple[str, ...]:
+    return tuple(f"{number} {unit}" for number in numbers)
+
+
+WORDS: dict[str, Words] = {
+    "train": Words(
+        products=_listed("lamp bowl box tray clock jar chair cup bench shelf mug bucket"),
+        materials=_listed("steel oak stone glass tin brass"),
+        values={
+            "colour": _listed("red blue green white black yellow brown grey"),
+            "maker": _listed("Anna Ben David Ella Grace Henry Jonas Kate"),
+            "room": _listed("kitchen bedroom bathroom garden hall cellar attic garage"),
+            "price": _counted(range(12, 44, 4), "dollars"),
+            "age": _counted(range(2, 18, 2), "years"),
+        },
+        topics=_listed("clean polish dry wipe"),
+        means=_listed("vinegar soap water salt oil milk sand soda tea wax"),
+    ),
+    "test": Words(
+        products=_listed("vase table stool spoon bottle basket kettle plate bed fan"),
+        materials=_listed("iron pine clay copper bamboo marble"),
+        values={
+            "colour": _listed("orange pink gold purple silver violet cream olive"),
+            "maker": _listed("Lucy Max Tom Sam Mary Peter Paul Oscar"),
+            "room": _listed("office porch balcony study loft shed yard lounge"),
+            "price": _counted(range(13, 45, 4), "dollars"),
+            "age": _counted(range(3, 19, 2), "years"),
+        },
+        topics=_listed("brush dust wash rub"),
+        means=_listed("lemon butter ash chalk rice flour beer honey paper cotton"),
+    ),
+}
+"""The lists of every split; no word stands in both but the names of the attributes and the units."""
