@@ -73,10 +73,6 @@ class QuestionsEnv(MenuEnv[State]):
         """How many questions were answered rightly. Raises `ResetNeeded` before `reset`."""
         return self._current("right").right
 
-    def characters(self) -> str:
-        """The window in characters. Raises `ResetNeeded` before `reset`."""
-        return self._ansi(self._current("characters"))
-
     def _question(self, state: State) -> Question | None:
         return None if state.question == self.plan.n else session(self.plan, state.number).questions[state.question]
 
@@ -124,12 +120,15 @@ class QuestionsEnv(MenuEnv[State]):
     def _ansi(self, state: State) -> str:
         from . import drawing
 
-        return drawing.characters(session(self.plan, state.number), self._question(state), self.plan.n - state.question)
+        return drawing.characters(*self._window(state), {})
 
     def _picture(self, state: State) -> Any:
         from . import drawing
 
-        return drawing.picture(session(self.plan, state.number), self._question(state), self.plan.n - state.question)
+        return drawing.picture(*self._window(state), {})
+
+    def _window(self, state: State) -> tuple[Session, Question | None, int]:
+        return session(self.plan, state.number), self._question(state), self.plan.n - state.question
 
 
 def _bits(n: int, *which: int) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from .. import window
 from ..window import Row
 from . import text
@@ -11,8 +13,12 @@ PAINT = ("#b9c3cc", "#c79a5b", "#8fb3a1")
 """How the three materials of a session look."""
 
 
-def page(session: Session, question: Question | None, left: int) -> tuple[str, list[Row]]:
-    """The title of the window and its rows."""
+Notes = Mapping[int, Sequence[str]]
+"""What is remembered, by material."""
+
+
+def page(session: Session, question: Question | None, left: int, notes: Notes) -> tuple[str, list[Row]]:
+    """The title of the window and its rows: the question, the answers, the products by their material."""
     group = session.group
     rows = [Row("All questions are answered." if question is None else text.asked(session, question), is_task=True)]
     if question is not None:
@@ -21,15 +27,15 @@ def page(session: Session, question: Question | None, left: int) -> tuple[str, l
         products = [it for it, own in zip(group.names, group.material_of, strict=True) if own == material]
         named = {group.names[product] for product in question.products} if question and question.topic >= 0 else set()
         chips = tuple((product, product in named) for product in products)
-        rows.append(Row(name, dots=(PAINT[material],), chips=chips))
+        rows.append(Row(name, ", ".join(notes.get(material, ())), dots=(PAINT[material],), chips=chips))
     return f"Desk: {text.questions_left(left)[:-1]}", rows
 
 
-def picture(session: Session, question: Question | None, left: int):
+def picture(session: Session, question: Question | None, left: int, notes: Notes):
     """The window as uint8 [330, 660, 3]."""
-    return window.picture(*page(session, question, left))
+    return window.picture(*page(session, question, left, notes))
 
 
-def characters(session: Session, question: Question | None, left: int) -> str:
+def characters(session: Session, question: Question | None, left: int, notes: Notes) -> str:
     """The window in characters."""
-    return window.characters(*page(session, question, left))
+    return window.characters(*page(session, question, left, notes))

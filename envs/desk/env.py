@@ -137,7 +137,16 @@ class DeskEnv(Agent):
         if self.render_mode == "rgb_array":
             return self._captioned(scene)
         line = "A new episode." if last.phrase is None else f"> {last.phrase}   reward {last.reward:+.4g}"
-        return f"{self.desk.characters()}\n{scene}\n{line}\n"
+        from . import drawing
+
+        window = drawing.characters(self.session, self.desk.question, self.desk.left, self._by_material())
+        return f"{window}\n{scene}\n{line}\n"
+
+    def picture(self) -> np.ndarray:
+        """The window, with what is remembered, as uint8 [330, 660, 3]. Raises `ResetNeeded` before `reset`."""
+        from . import drawing
+
+        return drawing.picture(self.session, self.desk.question, self.desk.left, self._by_material())
 
     @property
     def session(self) -> Session:
@@ -252,6 +261,19 @@ class DeskEnv(Agent):
             all(it == own or not is_known for it, own, is_known in zip(part, right, known, strict=True))
             for part in parts
         ]
+
+    def _by_material(self) -> dict[int, list[str]]:
+        """What is remembered, by the material that it is about."""
+        here, found = self.session, {k: list[str]() for k in range(len(self.session.group.materials))}
+        for number, means in self.kept.memory:
+            if self.has_notes:
+                topic, material = divmod(number, len(here.group.materials))
+                found[material].append(f"{here.topics[topic]}: {means}")
+            else:
+                topic, product = divmod(number, len(here.group.names))
+                told = f"{here.topics[topic]} {here.group.names[product]}: {means}"
+                found[here.group.material_of[product]].append(told)
+        return found
 
     def _widen(self) -> None:
         """The space of the vector, which holds more than an agent's."""
