@@ -51,7 +51,8 @@ class DeskEnv(Agent):
         cost: price of asking; of several, a session draws one.
         look_up_cost, note_cost: prices of a look-up or search, and of noting a rule.
         table: True; False for none, an ablation; or the path of a CSV file of yours, whose rows are then asked about.
-        notes: False: what was advised is remembered as it was said, of the product alone, and free of charge.
+        notes: False: what was advised is remembered as it was said, of the product alone, and free of charge; the scene
+            tells how much is remembered, and what is about the present question.
         memory: False: nothing outlives its question.
         advice: False: nobody can be asked.
         advice_answers: True: after an advice nothing else can be said (AGILE takes it for the answer).
@@ -202,10 +203,13 @@ class DeskEnv(Agent):
 
     def _scene(self) -> str:
         here, kept = self.desk.session, self.kept
-        told = text.rule if self.has_notes else text.advice
         lines = [text.costs(here.cost)] if self.rules.advice else []
-        if self.rules.advice and self.has_memory:
-            lines.append(text.remembered([told(here, number, means) for number, means in kept.memory]))
+        if self.rules.advice and self.has_memory and self.has_notes:
+            lines.append(text.remembered([text.rule(here, number, means) for number, means in kept.memory]))
+        elif self.rules.advice and self.has_memory:
+            number = self._number_of()
+            found = [text.advice(here, own, means) for own, means in kept.memory if own == number]
+            lines.append(text.recalled(len(kept.memory), found[0] if found else None))
         return " ".join([*lines, self._seen["scene"], *self._now.notes])
 
     def _state_of(self, which: int) -> AgentState:

@@ -8,10 +8,9 @@ With m questions left and k of the K things known that one can ask about (rules 
     ask     = 1 - error - c + max(V(m-1, k), V(m-1, k+1) - rho)
 
 It is the best that a policy can earn that goes by the scene: whether a guess was right is not shown, so guesses teach
-nothing. It is the best of fewer plays, and so a lower bound, in three cases: without notes, of those that take what was
-advised for that product alone (two products share a material in one case of five, which makes a guess a little better);
-with an adviser who errs, of those that believe a note; with a table of the user's, whose entries are not equally
-likely, of those that guess one answer in four rightly, which matters only where there are no look-ups.
+nothing. It is the best of fewer plays, and so a lower bound, in two cases: with an adviser who errs, of those that
+believe a note; with a table of the user's, whose entries are not equally likely, of those that guess one answer in four
+rightly, which matters only where there are no look-ups.
 """
 
 from __future__ import annotations

@@ -53,6 +53,13 @@ def remembered(entries: Sequence[str]) -> str:
     return f"{len(entries)} note{'' if len(entries) == 1 else 's'}: {', '.join(entries)}."
 
 
+def recalled(n: int, entry: str | None) -> str:
+    """How many things are remembered, and the one that is about the question."""
+    if not n:
+        return "No notes."
+    return f"{n} note{'' if n == 1 else 's'}.{'' if entry is None else f' Recalled: {entry}.'}"
+
+
 def costs(price: float) -> str:
     """What asking costs."""
     return f"Asking costs {price:g}."

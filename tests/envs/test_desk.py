@@ -231,13 +231,15 @@ def test_without_notes_what_was_advised_is_remembered_of_the_product_alone():
         assert reward == -0.3
         assert text.NOTE not in info["actions"]
         name = env.session.group.names[first.products[0]]
-        assert f" 1 note: {env.session.topics[first.topic]} the {name} with {env.kept.advice}. " in observation["scene"]
+        told = f" Recalled: {env.session.topics[first.topic]} the {name} with {env.kept.advice}. "
+        assert f" 1 note.{told}" in observation["scene"]
         while "episode" not in info:
-            _, _, _, _, info = env.step(0)
+            observation, _, _, _, info = env.step(0)
             question = env.desk.question
+            assert " 1 note." in observation["scene"]
             if question and question.kind == Kind.CARE:
                 is_same = (question.topic, question.products) == (first.topic, first.products)
-                assert (env.remembered is not None) == is_same
+                assert (env.remembered is not None) == is_same == (told in observation["scene"])
                 met[is_same, env.session.rule(question) == env.session.rule(first)] += 1
     assert min(met[key] for key in ((True, True), (False, True), (False, False))) > 0
 

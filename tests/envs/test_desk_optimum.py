@@ -8,7 +8,7 @@ from statistics import fmean, mean, stdev
 import pytest
 from twosome_envs.agent import AgentSnapshot
 from twosome_envs.base import NO_STEP, Snapshot
-from twosome_envs.desk import player
+from twosome_envs.desk import player, text
 from twosome_envs.desk.desk import State
 from twosome_envs.desk.env import DeskEnv
 from twosome_envs.desk.groups import Group
@@ -168,32 +168,37 @@ def best_by_the_scene(env, n_sessions):
     return fmean(value(shows[one]) for one in starts)
 
 
-def searched(monkeypatch, products, n, notes):
-    """The best by the scene, of sessions of care questions alone."""
+@pytest.mark.parametrize(("products", "notes", "keys"), [((0, 1), False, 2), ((0, 3), True, 1), ((0, 3), False, 2)])
+def test_against_an_exhaustive_search_through_the_world(monkeypatch, products, notes, keys):
+    """Sessions of four care questions about two products: of two materials, or of one, which share a rule if noted.
+
+    Without notes nothing can be concluded from one product to another, even where all know that they are alike.
+    """
+    n = 4
     sessions = sessions_of(products, n)
     monkeypatch.setattr("twosome_envs.desk.desk.session", lambda plan, number: sessions[number])
     env = DeskEnv(questions=n, cost=COST, table=False, notes=notes, session=0)
-    return best_by_the_scene(env, len(sessions))
+    rules = Rules(table=False, notes=notes, care=1.0, keys=keys)
+    expected = best(rules, n, COST).value
+    assert best_by_the_scene(env, len(sessions)) == pytest.approx(expected, abs=1e-12)
+    assert expected > n * 0.25, "asking pays"
+    for other in {1, 2, 3} - {keys}:
+        assert expected != pytest.approx(best(rules._replace(keys=other), n, COST).value, abs=0.01)
 
 
-@pytest.mark.parametrize(("products", "notes", "keys"), [((0, 1), False, 2), ((0, 3), True, 1)])
-def test_against_an_exhaustive_search_through_the_world(monkeypatch, products, notes, keys):
-    """Sessions of four care questions about two products: of two materials, or of one, which share a rule if noted."""
-    expected = best(Rules(table=False, notes=notes, care=1.0, keys=keys), 4, COST)
-    assert searched(monkeypatch, products, 4, notes) == pytest.approx(expected.value, abs=1e-12)
-    assert expected.value > 4 * 0.25, "asking pays"
-    assert expected.value != pytest.approx(best(Rules(table=False, notes=notes, care=1.0, keys=3), 4, COST).value)
+def test_if_all_that_is_remembered_stood_in_the_scene_products_would_tell_of_each_other(monkeypatch):
+    """The wrong variant, which lists what was advised of all products: two of one material give each other away."""
 
+    def listed(env):
+        told = [text.advice(env.session, *entry) for entry in env.kept.memory]
+        return " ".join([text.remembered(told), env._seen["scene"], *env._now.notes])
 
-def test_without_notes_it_is_no_upper_bound(monkeypatch):
-    """Who knows that two products are of one material can draw conclusions from one to the other, as with a rule.
-
-    Here they always are; in drawn groups it is one chance in five, and the optimum is of plays that leave it out.
-    """
-    mine, theirs = (Rules(table=False, notes=False, care=1.0, keys=keys) for keys in (2, 1))
-    found = searched(monkeypatch, (0, 3), 3, notes=False)
-    assert found == pytest.approx(best(theirs, 3, COST).value, abs=1e-12)
-    assert found > best(mine, 3, COST).value + 0.1
+    sessions = sessions_of((0, 3), 3)
+    monkeypatch.setattr("twosome_envs.desk.desk.session", lambda plan, number: sessions[number])
+    monkeypatch.setattr(DeskEnv, "_scene", listed)
+    env = DeskEnv(questions=3, cost=COST, table=False, notes=False, session=0)
+    expected = best(Rules(table=False, notes=False, care=1.0, keys=2), 3, COST).value
+    assert best_by_the_scene(env, len(sessions)) > expected + 0.1
 
 
 # Played -----------------------------------------------------------------------------------------------------------
