@@ -155,6 +155,20 @@ def test_what_is_forgotten_comes_back_from_the_file_that_was_kept(run, capsys):
     assert "No record matches" in said(capsys, run, "forget", "scene=nowhere", "yes=true")
 
 
+def test_what_an_import_changed_comes_back_in_its_place(run, stranger, capsys):
+    """Put together once more, what both have learnt would count twice."""
+    before = state_of(run)
+    said(capsys, run, "import", stranger)
+    assert state_of(run) != before
+    assert "in its place" in said(capsys, run, "import", run / "memory-step-00003072.json", "replace=true")
+    assert state_of(run) == before
+
+
+def test_a_choice_of_checkpoint_that_does_not_exist_is_refused(run, capsys):
+    (run / "best.json").unlink()
+    assert "Known: newest, best." in refused(capsys, run, "show", "which=worst")
+
+
 def test_forgetting_asks_first(run, capsys, monkeypatch):
     before = state_of(run)
     for answer, is_done in (("n\n", False), ("\n", False), ("yes\n", True)):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from twosome.config.compose import checked, compose_command, prepared, register
 from twosome.config.hydra_errors import UNREADABLE, explain
-from twosome.config.names import near
+from twosome.config.names import near, program
 from twosome.config.schema import conf_dir, known_names
 from twosome.errors import (
     CheckpointError,
@@ -112,7 +112,7 @@ def _run(config_name: str, job: Job, argv: list[str], after: After | None) -> No
         if flag.split("=")[0] not in FLAGS + SHORT_FLAGS:
             name = flag.lstrip("-").split("=")[0].replace("-", "_")
             hint = near(name, known_names(config_name)) or near(flag, FLAGS)
-            listed = f"see twosome-{config_name} --help"
+            listed = f"see {program(config_name)} --help"
             raise ConfigError(
                 f"Unknown option {flag!r}.{hint} Settings are written without dashes, as key=value; {listed}."
             )

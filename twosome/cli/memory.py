@@ -27,12 +27,14 @@ USAGE = """Look at the memory of a run, take it along, add another one, forget s
 
   twosome-memory RUN show [goal=TEXT] [scene=TEXT] [sort=visits|value|scene|recent] [limit=20|all] [json=true]
   twosome-memory RUN export [PATH]      to SQLite, or to JSON where PATH ends in .json; without it to RUN/memory.sqlite
-  twosome-memory RUN import PATH        what another run, a checkpoint or an exported file has learnt, into this one
+  twosome-memory RUN import PATH [replace=true]       what another run, a checkpoint or an exported file has learnt,
+                                                      into this one; or in its place
   twosome-memory RUN forget goal=TEXT scene=TEXT fewer_than=VISITS [yes=true]      the records for which all of it holds
 
 RUN is a run folder, of which the newest checkpoint is taken (which=best: the best one), a checkpoint folder, or for
 show and export an exported file. Texts are found anywhere in a goal or scene, in any letter case. What import and
-forget change is kept as it was, in a file beside the checkpoints, which import takes back.
+forget change is kept as it was, in a file beside the checkpoints: import it with replace=true to have it back. What two
+memories have learnt from the same episodes counts twice when they are put together, but for records that are the same.
 """
 SORTS: dict[str, Callable[[Row], Any]] = {
     "visits": lambda row: -row[2],
@@ -74,7 +76,7 @@ def _run(arguments: list[str]) -> None:
 OPTIONS = {  # of every verb, and how many paths it takes
     "show": (("which", "goal", "scene", "fewer_than", "sort", "limit", "json"), 0),
     "export": (("which",), 1),
-    "import": (("which",), 1),
+    "import": (("which", "replace"), 1),
     "forget": (("which", *FILTERS, "yes"), 0),
 }
 
@@ -194,7 +196,7 @@ def export(asked: Asked) -> None:
 
 
 def take_in(asked: Asked) -> None:
-    """The records of another memory, into this one."""
+    """The records of another memory, into this one or in its place."""
     from twosome.memory.edit import merged
     from twosome.systems.remembered import find_memory, held, other_discount, put_back
 
@@ -204,14 +206,15 @@ def take_in(asked: Asked) -> None:
         if gamma and (said := other_discount(theirs, float(gamma))):
             print(printable(said))
         before, state = mine.records.state_dict(), theirs.records.state_dict()
-        after = merged(before, state)
+        after = state if (is_instead := _flag(asked, "replace")) else merged(before, state)
         new = len(after["records"]) - len(before["records"])
         changed = sum(a not in before["records"] for a in after["records"][new:]) if new < len(after["records"]) else 0
         if after == before:
             print("It holds all of that already: nothing is changed.")
             return
         kept = put_back(mine, after)
-    _tell(mine, f"{len(state['records']):,} records taken in: {new:,} new, {changed:,} put together.", after, kept)
+    what = "in its place" if is_instead else f"taken in: {new:,} new, {changed:,} put together"
+    _tell(mine, f"{len(state['records']):,} records {what}.", after, kept)
 
 
 def forget(asked: Asked) -> None:

@@ -7,7 +7,7 @@ import re
 import string
 
 from twosome.config.constraints import check_fields, refuse
-from twosome.config.names import flat, key_of, near
+from twosome.config.names import flat, key_of, near, program
 from twosome.config.plain import check_plain
 from twosome.config.schema import (
     EnvSettings,
@@ -33,7 +33,7 @@ def check_known(data: object, config_name: str = "train") -> None:
     for key in flat(data):
         if key not in known and not key.startswith("env.kwargs."):
             raise ConfigError(
-                f"Unknown setting {key!r}.{near(key, known)} `twosome-{config_name} --cfg job` lists all settings."
+                f"Unknown setting {key!r}.{near(key, known)} `{program(config_name)} --cfg job` lists all settings."
             )
 
 

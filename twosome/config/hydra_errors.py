@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any
 
-from twosome.config.names import RENAMED_KEYS, key_of, near
+from twosome.config.names import RENAMED_KEYS, key_of, near, program
 from twosome.config.python import READ_AS_ANOTHER
 from twosome.config.schema import SCHEMAS, conf_dir, known_names, nested_schema
 from twosome.errors import brief
@@ -104,7 +104,7 @@ def _unknown_option(group: str, name: str) -> str:
 
 
 def _unknown_setting(name: str, config_name: str) -> str:
-    listed = f"`twosome-{config_name} --cfg job` lists all settings."
+    listed = f"`{program(config_name)} --cfg job` lists all settings."
     if name in RENAMED_KEYS:  # in a file of the user's own, where it cannot be replaced
         return f"{name!r} is now {RENAMED_KEYS[name]!r}: rename it in your file. {listed}"
     return f"Unknown setting {name!r}.{near(name, known_names(config_name))} {listed}"

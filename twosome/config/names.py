@@ -82,3 +82,9 @@ def renamed_settings(data: dict[str, Any], where: str) -> dict[str, Any]:
 def _warn(changes: list[str], where: str) -> None:
     if changes:
         log.warning("Old names in %s, read for this version only: %s.", where, "; ".join(changes))
+
+
+def program(config_name: str) -> str:
+    """What a user calls to get a command with these settings: others than these four are benches."""
+    is_command = config_name in ("train", "eval", "inspect", "play")
+    return f"twosome-{config_name}" if is_command else f"python -m twosome.bench {config_name}"

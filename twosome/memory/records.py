@@ -185,6 +185,8 @@ class Records:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`. Raises `ValueError` or another of `INVALID_CONTENT` for what cannot be that."""
+        if not isinstance(state, dict) or not {"begins", "records"} <= state.keys():
+            raise ValueError("it has no records and begins")
         found = OrderedDict(_record(row) for row in state["records"])
         if len(found) != len(state["records"]):
             raise ValueError("a state of the memory stands there twice")

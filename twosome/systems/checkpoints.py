@@ -51,6 +51,8 @@ def choose_checkpoint(path_or_name: str | Path, which: str) -> Chosen:
 
     Anything but a run folder has nothing to choose from. Raises `CheckpointError` as `checkpoint_of` does.
     """
+    if which not in ("newest", "best"):
+        raise ConfigError(f"Unknown checkpoint {which!r}. Known: newest, best.")
     run = files.user_path(str(path_or_name), "checkpoint")
     if not (run / "checkpoints").is_dir():
         return Chosen(which, "")
