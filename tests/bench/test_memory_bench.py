@@ -24,7 +24,12 @@ QUICK += [
     "instructed.instances=2",
     "instructed.episodes=1",
 ]
-QUICK += ["variants.known=[tiny_own,bias,placebo_bias]", "known.variants.bias=[]", "known.variants.placebo_bias=[]"]
+QUICK += [
+    "variants.carried=[memory_ppo]",
+    "variants.known=[bias,placebo_bias]",
+    "known.variants.bias=[]",
+    "known.variants.placebo_bias=[]",
+]
 
 
 def env_of(name):

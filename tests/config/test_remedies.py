@@ -95,7 +95,7 @@ def must_work(key: str, value: str) -> None:
             return
     if key in OF_MEMORY:
         verb = next(verb for verb, (names, _) in OPTIONS.items() if key in names)
-        assert parse(["RUN", verb, said])[1].options == {key: value}
+        assert parse(["RUN", verb, *["PATH"] * OPTIONS[verb][1], said])[1].options == {key: value}
         return
     pytest.fail(f"no command takes {said}: {problems or 'none has a setting of that name'}")
 

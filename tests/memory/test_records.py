@@ -80,7 +80,7 @@ def rollout(steps, after):
 
 
 @given(episodes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_one_step_with_a_constant_rate_is_tabular_q_learning(episodes):
     records, table = Records(PLAIN), Table()
     learner = QLearner(table, dataclasses.replace(compose([]).baseline, step_size=0.3, backward=True))

@@ -63,6 +63,7 @@ def test_what_is_remembered_cannot_write_the_structure_of_a_prompt(goal, scene, 
 # The corpus -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_advised_is_uniform_over_the_menu_and_its_value_says_nothing(met):
     """Pearson's statistic of which action of a scene is encouraged, and of where its value lies; biased ones fail."""
     menus = {(s.goal, s.scene): s.menu for s in chain(*met) if len(s.menu) > 1}
@@ -88,6 +89,7 @@ def test_what_is_advised_is_uniform_over_the_menu_and_its_value_says_nothing(met
     assert excess(counts) > 4
 
 
+@pytest.mark.slow
 def test_no_scene_of_a_world_that_is_held_out_is_in_the_corpus(met, never_met, monkeypatch):
     """Not renamed from a scene of another world either, which happens where few nouns are to be had."""
     ours = {(s.goal, s.scene) for s in chain(*met)}
