@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twosome.bench import carried, instructed, known, learnt
-from twosome.bench.parts import Part, check_parts, measure_all
+from twosome.bench.parts import check_parts, measure_all, parts_of
 from twosome.bench.runs import check_listed, check_numbers, leave
 from twosome.config.names import near
 from twosome.errors import ConfigError
@@ -24,12 +24,7 @@ from twosome.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PARTS = {
-    "known": Part(known.jobs, known.asked, known.measure, known.table),
-    "learnt": Part(learnt.jobs, learnt.asked, learnt.measure, learnt.table),
-    "carried": Part(carried.jobs, carried.asked, carried.measure, carried.table),
-    "instructed": Part(instructed.jobs, instructed.asked, instructed.measure, instructed.table),
-}
+PARTS = parts_of(known, learnt, carried, instructed)
 
 
 def main(argv: list[str]) -> None:

@@ -31,6 +31,11 @@ class Part(NamedTuple):
     table: Callable[[dict[Job, Any]], str]
 
 
+def parts_of(*modules: Any) -> dict[str, Part]:
+    """Modules that each hold one part, by their names."""
+    return {m.__name__.rpartition(".")[2]: Part(m.jobs, m.asked, m.measure, m.table) for m in modules}
+
+
 def check_parts(cfg: DictConfig, parts: Mapping[str, Part]) -> None:
     """Refuse a part that does not exist. Raises `ConfigError`."""
     for name in cfg.parts:

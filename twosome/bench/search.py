@@ -16,20 +16,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twosome.bench import generated, iteration, orders, savings, simulations
-from twosome.bench.parts import Part, check_parts, measure_all
+from twosome.bench.parts import check_parts, measure_all, parts_of
 from twosome.bench.runs import check_listed, check_numbers, leave
 from twosome.errors import ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PARTS = {
-    "iteration": Part(iteration.jobs, iteration.asked, iteration.measure, iteration.table),
-    "simulations": Part(simulations.jobs, simulations.asked, simulations.measure, simulations.table),
-    "generated": Part(generated.jobs, generated.asked, generated.measure, generated.table),
-    "savings": Part(savings.jobs, savings.asked, savings.measure, savings.table),
-    "orders": Part(orders.jobs, orders.asked, orders.measure, orders.table),
-}
+PARTS = parts_of(iteration, simulations, generated, savings, orders)
 
 
 def main(argv: list[str]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from twosome import files
 from twosome.cli import command
 from twosome.config.check import listed
-from twosome.config.names import key_of
+from twosome.config.names import REMEMBERING, key_of
 from twosome.errors import CheckpointError, TwosomeError
 from twosome.terminal import printable, say
 
@@ -117,7 +117,7 @@ def _sources(cfg: EvalSettings, *, trains_own: bool) -> list[Source]:
         path = Path(name)
         label = _plain(path.name if path.parent.name != "checkpoints" else f"{path.parts[-3]}_{path.name}")
         memory = advisor_of(found.settings, found.folder, given, cfg.overrides, name)
-        if given is not None and found.settings.method.startswith("memory"):
+        if given is not None and found.settings.method in REMEMBERING:
             print(printable(f"{name}: its own memory is set aside, the one that was given advises."))
         known = [s.label for s in sources]
         again = next(f"{label}_{k}" for k in itertools.count(2) if f"{label}_{k}" not in known)

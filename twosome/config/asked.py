@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set as Keys
 
-from twosome.config.names import key_of
+from twosome.config.names import REMEMBERING, key_of
 from twosome.config.schema import EnvSettings, EvalSettings, InspectSettings, PlaySettings, TrainSettings
 from twosome.errors import ConfigError
 
@@ -40,7 +40,7 @@ def _check_asked_memory(cfg: TrainSettings | EvalSettings | InspectSettings | Pl
     """Settings of a memory where there is none. A checkpoint may bring one: that is seen when it is found."""
     if isinstance(cfg, TrainSettings):
         of_memory, remedy = sorted(key for key in asked if key.startswith("memory.")), "method=memory"
-        has_memory = cfg.method.startswith("memory")
+        has_memory = cfg.method in REMEMBERING
     else:
         of_memory, remedy = [key for o in cfg.overrides if (key := key_of(o)).startswith("memory.")], "memory=PATH"
         has_memory = bool(cfg.memory_from or cfg.checkpoint)

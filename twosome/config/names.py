@@ -84,6 +84,10 @@ def _warn(changes: list[str], where: str) -> None:
         log.warning("Old names in %s, read for this version only: %s.", where, "; ".join(changes))
 
 
+BASELINES = ("mlp", "tabular")  # methods without a language model
+REMEMBERING = ("memory", "memory_ppo")  # methods with an experience memory
+
+
 def program(config_name: str) -> str:
     """What a user calls to get a command with these settings: others than these four are benches."""
     is_command = config_name in ("train", "eval", "inspect", "play")

@@ -24,12 +24,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from twosome.config.names import BASELINES
 from twosome.config.schema import ModelSettings, TrainSettings
 from twosome.errors import ConfigError
 from twosome.types import LanguageModel
 
 GIB = 2**30
-LANGUAGE_MODELS = ("twosome", "search", "memory", "memory_ppo")  # methods that load one
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 QUANTIZED_BYTES = {"int8": 1.01, "nf4": 0.52}  # per weight, scales included
 ADAPTER_BYTES = 20
@@ -87,7 +87,7 @@ def footprint(cfg: TrainSettings) -> Footprint | None:
     """
     from twosome.lm.loading import choose_device
 
-    if cfg.method not in LANGUAGE_MODELS:
+    if cfg.method in BASELINES:
         return None
     lm = _skeleton(cfg.model)
     device = choose_device(cfg.model.device)

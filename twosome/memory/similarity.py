@@ -184,7 +184,7 @@ class Choice(NamedTuple):
     k: int
     alike: float
     candidates: int | None = None
-    similarity_weight: float = 0.5
+    similarity_weight: float = 1.0
 
 
 def recall(

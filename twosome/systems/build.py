@@ -13,6 +13,7 @@ from gymnasium.spaces import Dict, Discrete
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.agents.planner import Planner
 from twosome.agents.remembering import Remembering
+from twosome.config.names import REMEMBERING
 from twosome.config.schema import InspectSettings, TrainSettings
 from twosome.errors import ConfigError
 from twosome.lm.adapter import add_adapter, compile_layers
@@ -32,8 +33,6 @@ from twosome.systems.beside import PPOWithMemory
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings, MemorySettings
-
-REMEMBERING = ("memory", "memory_ppo")  # methods with an experience memory
 
 
 class System(NamedTuple):

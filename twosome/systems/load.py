@@ -14,16 +14,16 @@ from twosome.agents.recall_tally import Tally
 from twosome.agents.remembering import Remembering
 from twosome.checkpoint_folder import MANIFEST, verify
 from twosome.config.compose import compose
-from twosome.config.names import key_of, near
+from twosome.config.names import BASELINES, REMEMBERING, key_of, near
 from twosome.config.python import as_texts, quoted
 from twosome.config.saved import saved_settings
 from twosome.config.schema import TrainSettings
 from twosome.config.trust import must_be_trusted
 from twosome.errors import CheckpointError, ConfigError, ModelError
 from twosome.protocols import TrainedPolicy
-from twosome.systems.build import REMEMBERING, build, build_policy, similarity_of
+from twosome.systems.build import build, build_policy, similarity_of
 from twosome.systems.checkpoints import checkpoint_of
-from twosome.systems.remembered import BASELINES, Memory
+from twosome.systems.remembered import Memory
 
 
 class Found(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from twosome import checkpoint_folder, files, locks
 from twosome.agents.remembering import FILE
 from twosome.checkpoint_folder import MANIFEST, verify
-from twosome.config.names import key_of, near
+from twosome.config.names import BASELINES, REMEMBERING, key_of, near
 from twosome.config.saved import memory_settings, read_settings
 from twosome.config.schema import MemorySettings, TrainSettings
 from twosome.errors import INVALID_CONTENT, CheckpointError, ConfigError, brief
@@ -24,7 +24,6 @@ from twosome.memory.store import Stored
 from twosome.systems.checkpoints import checkpoint_of, choose_checkpoint
 
 SUFFIXES = (".sqlite", ".json")
-BASELINES = ("mlp", "tabular")  # methods without a language model
 
 
 class Memory(NamedTuple):
@@ -160,7 +159,7 @@ def advisor_of(
                 "numbers. Leave memory out."
             )
         return given
-    has_own = cfg.method.startswith("memory") and folder is not None
+    has_own = cfg.method in REMEMBERING and folder is not None
     asked = next((o for o in overrides if key_of(o).startswith("memory.")), None)
     if asked is not None and not has_own:
         raise ConfigError(
