@@ -54,7 +54,8 @@ def test_the_readme_has_commands():
 
 def test_every_setting_that_is_named_exists():
     """`key=value` in a sentence: the key is a setting, the value of a group one of its files."""
-    from twosome.config.schema import conf_dir, setting_names
+    from twosome.config.known import setting_names
+    from twosome.config.schema import conf_dir
 
     named = [m.groups() for text in INLINE if (m := re.fullmatch(r"([a-z_.]+)=([\w./]*)\S*", text))]
     assert len(named) > 10

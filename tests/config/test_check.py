@@ -11,7 +11,8 @@ import pytest
 from twosome.config.check import advice, check_eval, check_inspect, check_play, check_template, check_train
 from twosome.config.compose import compose, compose_command
 from twosome.config.constraints import Constraint, check_fields
-from twosome.config.schema import SCHEMAS, nested_schema
+from twosome.config.known import nested_schema
+from twosome.config.schema import SCHEMAS
 from twosome.errors import ConfigError
 
 WITHOUT_BOUNDS: dict[str, str] = {}  # a number that may be anything -> why

@@ -11,7 +11,8 @@ import pytest
 import twosome
 from twosome.cli.memory import OPTIONS, parse
 from twosome.config.compose import compose_command
-from twosome.config.schema import SCHEMAS, known_names
+from twosome.config.known import known_names
+from twosome.config.schema import SCHEMAS
 from twosome.errors import ConfigError
 from twosome.rollout.session import replay
 

@@ -164,7 +164,7 @@ FILES: list[tuple[str, str]] = [
 
 def command_lines(n: int, seed: int) -> list[tuple[list[str], str]]:
     """`n` malformed command lines, each with a word that the refusal must hold."""
-    from twosome.config.schema import setting_names
+    from twosome.config.known import setting_names
 
     rng = random.Random(seed)
     kinds = {name: _kind(name) for name in setting_names()}

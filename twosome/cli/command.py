@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from twosome.config.compose import checked, compose_command, prepared, register
 from twosome.config.hydra_errors import UNREADABLE, explain
+from twosome.config.known import known_names
 from twosome.config.names import near, program
-from twosome.config.schema import conf_dir, known_names
+from twosome.config.schema import conf_dir
 from twosome.errors import (
     CheckpointError,
     ConfigError,

@@ -7,6 +7,7 @@ import re
 import string
 
 from twosome.config.constraints import check_fields, refuse
+from twosome.config.known import known_names
 from twosome.config.names import flat, key_of, near, program
 from twosome.config.plain import check_plain
 from twosome.config.schema import (
@@ -17,7 +18,6 @@ from twosome.config.schema import (
     PlaySettings,
     PolicySettings,
     TrainSettings,
-    known_names,
 )
 from twosome.errors import ConfigError, brief
 

@@ -8,9 +8,10 @@ import types
 import typing
 from typing import Any
 
+from twosome.config.known import known_names, nested_schema
 from twosome.config.names import RENAMED_KEYS, key_of, near, program
 from twosome.config.python import READ_AS_ANOTHER
-from twosome.config.schema import SCHEMAS, conf_dir, known_names, nested_schema
+from twosome.config.schema import SCHEMAS, conf_dir
 from twosome.errors import brief
 
 UNREADABLE = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)  # what they raise besides their own
