@@ -88,6 +88,18 @@ class Agent(Restorable, Protocol):
     sealed: bool
 
 
+@runtime_checkable
+class Demonstrates(Protocol):
+    """An environment that shows how it is played, for a policy that learns from examples."""
+
+    def demonstrate(self, seed: int) -> int:
+        """The index of the action to take in the present state.
+
+        `seed`: of the demonstration, the same for all decisions of an episode; it draws whatever is left to chance.
+        """
+        ...
+
+
 class Choice(NamedTuple):
     """What a search makes of a decision.
 

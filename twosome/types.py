@@ -89,12 +89,16 @@ class EncodedAction(NamedTuple):
 
 
 class Episode(NamedTuple):
-    """A finished episode: discounted return as the environment reports it, primitive steps, decisions, goal reached."""
+    """A finished episode: discounted return as the environment reports it, primitive steps, decisions, goal reached.
+
+    `tally`: what else the environment counts at its end, by name, in the order of the names.
+    """
 
     discounted_return: float
     length: int
     decisions: int
     success: bool
+    tally: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,9 @@ class Rollout:
     is False for a step that a fault of the environment spoilt; nothing is learnt from it. `distributions[t][b]` are the
     log-probabilities of the menu [A] that the action was drawn from, `log_probs` those of the actions. `situations` and
     `next_situations` are the same states as `decisions` and `next_states`, as they were told. `targets[t][b]`,
-    where a search chose, is the distribution over the menu [A] that it proposes to learn, `values[t][b]` the value that
-    it gives the state; else None.
+    where a search or a demonstrator chose, is the distribution over the menu [A] that it proposes to learn,
+    `values[t][b]` the value that it gives the state; else None. `closes` is True where the step closed a question of a
+    session, `hints` what the environment hints of its use for later questions; None: neither.
     """
 
     decisions: list[list[Decision]]
@@ -125,3 +130,5 @@ class Rollout:
     next_situations: list[list[Situation]] | None = None
     targets: list[list[torch.Tensor | None]] | None = None
     values: list[list[float | None]] | None = None
+    closes: torch.Tensor | None = None
+    hints: torch.Tensor | None = None

@@ -129,6 +129,11 @@ class Agent(Around[Progress]):
             return self.world.render()
         return self._captioned(self._scene())
 
+    @property
+    def menu(self) -> Menu:
+        """The present menu, of the world and of the agent."""
+        return self._menu
+
     # The two kinds of step --------------------------------------------------------------------------------------------
 
     def _step_world(self, index: int):

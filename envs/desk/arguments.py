@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..agent.advisers import Adviser, Function, Person, named
 from ..arguments import unknown
@@ -22,6 +22,13 @@ def adviser_of(adviser: object, patience: float | None) -> Adviser | None:
     if not isinstance(adviser, str) or adviser not in ADVISERS:
         raise ValueError(unknown("adviser", adviser, ADVISERS) + " Or module:function, or a function.")
     return Person(patience) if adviser == "human" else None
+
+
+def one_of(name: str, value: object, known: Iterable[str]) -> str:
+    """The value, if it is one of those that are known. Raises `ValueError`."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(unknown(name, value, known))
+    return value
 
 
 def costs(cost: object) -> tuple[float, ...]:

@@ -17,6 +17,20 @@ Notes = Mapping[int, Sequence[str]]
 """What is remembered, by material."""
 
 
+def noted(session: Session, memory: Sequence[tuple[int, str]], *, is_rules: bool) -> dict[int, list[str]]:
+    """What is remembered, rules or what was advised of products, by the material that it is about."""
+    found: dict[int, list[str]] = {k: [] for k in range(len(session.group.materials))}
+    for number, means in memory:
+        if is_rules:
+            topic, material = divmod(number, len(session.group.materials))
+            found[material].append(f"{session.topics[topic]}: {means}")
+        else:
+            topic, product = divmod(number, len(session.group.names))
+            told = f"{session.topics[topic]} {session.group.names[product]}: {means}"
+            found[session.group.material_of[product]].append(told)
+    return found
+
+
 def page(session: Session, question: Question | None, left: int, notes: Notes) -> tuple[str, list[Row]]:
     """The title of the window and its rows: the question, the answers, the products by their material."""
     group = session.group

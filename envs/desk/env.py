@@ -14,9 +14,8 @@ from ..agent.csv_table import read_csv
 from ..agent.inner import whole
 from ..agent.internal_actions import AgentState, InternalAction
 from ..agent.state import Progress
-from ..arguments import unknown
 from ..base import Menu
-from . import arguments, optimum, text
+from . import arguments, optimum, player, text
 from .desk import NUMBERS, QuestionsEnv
 from .groups import AND, N_ANSWERS, source
 from .questions import N_PAIRS, Kind, Plan, Session
@@ -63,6 +62,8 @@ class DeskEnv(Agent):
         patience: seconds until silence is taken as no answer; None for no limit.
         material: of a table of yours, the column that care depends on.
         session: the number of the session of every episode, instead of a drawn one.
+        demonstrates: what cloning is shown of asking: `random`, at a rate that each session draws (certainty cannot be
+            unlearnt), or `best`, as is best at this price.
         render_mode: `rgb_array`, `ansi` or None.
 
     Raises:
@@ -88,14 +89,15 @@ class DeskEnv(Agent):
         patience: float | None = 60.0,
         material: str = "material",
         session: int | None = None,
+        demonstrates: str = "random",
         render_mode: str | None = None,
     ):
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(unknown("render_mode", render_mode, self.metadata["render_modes"]))
-        if not isinstance(split, str) or split not in WORDS:
-            raise ValueError(unknown("split", split, WORDS))
+        if render_mode is not None:
+            arguments.one_of("render_mode", render_mode, self.metadata["render_modes"])
+        arguments.one_of("split", split, WORDS)
         if not isinstance(table, (bool, str, Path)):
             raise TypeError(f"table={table!r}, expected true, false or the path of a CSV file.")
+        self.demonstrates = arguments.one_of("demonstrates", demonstrates, player.DEMONSTRATIONS)
         self.has_table, self.has_notes, self.has_memory = table is not False, bool(notes), bool(memory)
         self.advice_answers, self.charge_failures = bool(advice_answers), bool(charge_failures)
         own = None if isinstance(table, bool) else source(read_csv(table), material)
@@ -130,6 +132,18 @@ class DeskEnv(Agent):
         plan, cost = self.desk.plan, self.desk.session.cost
         return observation, {**info, "optimum": optimum.best(self.rules, plan.n, cost).value}
 
+    def step(self, action):
+        """As `Agent.step`; `info["closes"]`: whether a question was answered, `info["hint"]`: the use of a new note."""
+        left, noted = self.desk.left, self.kept.noted
+        *result, info = super().step(action)
+        hint = self.session.use(self.desk.plan.n - left) if self.kept.noted > noted else 0.0
+        more = {"closes": self.desk.left < left, "hint": hint} if self.actions else {}
+        return *result, {**info, **more}
+
+    def demonstrate(self, seed: int) -> int:
+        """The action to take, everything right but the asking: how often is drawn by `seed` (`player.py`)."""
+        return player.action(self, asks=None if self.demonstrates == "best" else player.asks(seed, self.desk.left))
+
     def render(self):
         """The window with the scene as the policy reads it, and the last action, below."""
         last, scene = self._now.last, self._seen and self._scene()
@@ -140,14 +154,14 @@ class DeskEnv(Agent):
         line = "A new episode." if last.phrase is None else f"> {last.phrase}   reward {last.reward:+.4g}"
         from . import drawing
 
-        window = drawing.characters(self.session, self.desk.question, self.desk.left, self._by_material())
+        window = drawing.characters(self.session, self.desk.question, self.desk.left, self._noted())
         return f"{window}\n{scene}\n{line}\n"
 
     def picture(self) -> np.ndarray:
         """The window, with what is remembered, as uint8 [330, 660, 3]. Raises `ResetNeeded` before `reset`."""
         from . import drawing
 
-        return drawing.picture(self.session, self.desk.question, self.desk.left, self._by_material())
+        return drawing.picture(self.session, self.desk.question, self.desk.left, self._noted())
 
     @property
     def session(self) -> Session:
@@ -227,11 +241,16 @@ class DeskEnv(Agent):
         observation, info = super()._shown(info)
         if self._now.over and self.actions:
             kept, right = self.kept, self.desk.right
-            tally = {"looked_up": kept.looked_up, "asked": kept.asked, "noted": kept.noted, "right": right}
-            info = {**info, "tally": tally}
+            counts = {"looked_up": kept.looked_up, "asked": kept.asked, "noted": kept.noted, "right": right}
+            info = {**info, "tally": counts}
         return observation, info
 
     # Helpers ----------------------------------------------------------------------------------------------------------
+
+    def _noted(self) -> dict[int, list[str]]:
+        from . import drawing
+
+        return drawing.noted(self.session, self.kept.memory, is_rules=self.has_notes)
 
     @property
     def remembered(self) -> str | None:
@@ -265,19 +284,6 @@ class DeskEnv(Agent):
             all(it == own or not is_known for it, own, is_known in zip(part, right, known, strict=True))
             for part in parts
         ]
-
-    def _by_material(self) -> dict[int, list[str]]:
-        """What is remembered, by the material that it is about."""
-        here, found = self.session, {k: list[str]() for k in range(len(self.session.group.materials))}
-        for number, means in self.kept.memory:
-            if self.has_notes:
-                topic, material = divmod(number, len(here.group.materials))
-                found[material].append(f"{here.topics[topic]}: {means}")
-            else:
-                topic, product = divmod(number, len(here.group.names))
-                told = f"{here.topics[topic]} {here.group.names[product]}: {means}"
-                found[here.group.material_of[product]].append(told)
-        return found
 
     def _widen(self) -> None:
         """The space of the vector, which holds more than an agent's."""

@@ -5,23 +5,58 @@ It goes by what the scene shows: the question, what was found, advised and noted
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import random
+from typing import TYPE_CHECKING, Protocol
 
+from ..base import Menu
 from . import optimum, text
-from .env import DeskEnv
-from .questions import Kind, Question
+from .optimum import Rules
+from .questions import Kind, Question, Session
+
+if TYPE_CHECKING:
+    from .desk import QuestionsEnv
+    from .tools import Kept
+
+DEMONSTRATIONS = ("random", "best")
 
 
-def action(env: DeskEnv, info: Mapping[str, Any], *, asks: bool | None = None) -> int:
-    """The index of the action to take in the present state, which `info` is of.
+class Seen(Protocol):
+    """What the player reads of the desk, all of which the scene shows."""
+
+    desk: QuestionsEnv
+    rules: Rules
+
+    @property
+    def menu(self) -> Menu: ...
+
+    @property
+    def session(self) -> Session: ...
+
+    @property
+    def kept(self) -> Kept: ...
+
+    @property
+    def remembered(self) -> str | None: ...
+
+    @property
+    def left_by_the_table(self) -> list[bool]: ...
+
+
+def asks(seed: int, left: int) -> bool:
+    """Whether a demonstration asks with so many questions left: a coin, whose odds are drawn for the session."""
+    odds = random.Random(f"odds {seed}").random()
+    return random.Random(f"coin {seed} {left}").random() < odds
+
+
+def action(env: Seen, *, asks: bool | None = None) -> int:
+    """The index of the action to take in the present state.
 
     asks: whether to ask where the answer to a care question is not known; None: as the best play at this price does.
     Advice is noted where that pays for the best play.
     """
     question = env.desk.question
     assert question is not None, "the session is over"
-    legal = {phrase: k for k, phrase in enumerate(info["actions"]) if info["action_mask"][k]}
+    legal = {phrase: k for k, (phrase, is_legal) in enumerate(zip(*env.menu, strict=True)) if is_legal}
     best = optimum.choice(env.rules, env.desk.plan.n, env.session.cost, env.desk.left, len(env.kept.memory))
     known = env.remembered if env.kept.advice is None else env.kept.advice
     if question.kind == Kind.CARE:
@@ -29,7 +64,7 @@ def action(env: DeskEnv, info: Mapping[str, Any], *, asks: bool | None = None) -
             return legal[text.NOTE]
         wants = [text.ASK] if known is None and (best.ask if asks is None else asks) else []
     else:
-        wants = _wanted(env, question) if known is None else []
+        wants = _wanted(env, question, asks) if known is None else []
     for phrase in wants:
         if phrase in legal:
             return legal[phrase]
@@ -38,9 +73,11 @@ def action(env: DeskEnv, info: Mapping[str, Any], *, asks: bool | None = None) -
     return env.left_by_the_table.index(True)
 
 
-def _wanted(env: DeskEnv, question: Question) -> list[str]:
+def _wanted(env: Seen, question: Question, asks: bool | None) -> list[str]:
     """What to do before the answer to a question that the table holds, in order."""
-    if optimum.asks_instead(env.rules, question.kind, env.session.cost):
+    if asks is None or env.rules.table:
+        asks = optimum.asks_instead(env.rules, question.kind, env.session.cost)
+    if asks:
         return [text.ASK]
     attribute, names = env.session.group.attributes[question.attribute], env.session.group.names
     if question.kind == Kind.RECOMMENDATION:

@@ -70,6 +70,15 @@ class Session(NamedTuple):
         """The number of a care question's topic and product, from 0 to N_PAIRS - 1."""
         return question.topic * N_PRODUCTS + question.products[0]
 
+    def use(self, position: int) -> float:
+        """Of what use the rule of the question at this position is: 1 / (1 + questions before that it answers).
+
+        0 where it answers none after. (AGILE, arXiv 2405.14751, takes it for the value of an advice.)
+        """
+        rule = self.rule(self.questions[position])
+        own = [it.topic >= 0 and self.rule(it) == rule for it in self.questions]
+        return 1 / (1 + sum(own[:position])) if any(own[position + 1 :]) else 0.0
+
 
 class Plan(NamedTuple):
     """What sessions are drawn from; hashable.

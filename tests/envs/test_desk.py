@@ -132,7 +132,7 @@ def test_what_the_best_play_needs_stands_in_the_scene(split, price):
         guessed = 0
         while "episode" not in info:
             action = reader(env, observation, info, asks)
-            assert action == player.action(env, info)
+            assert action == player.action(env)
             is_sure = env.desk.question.kind != Kind.CARE or env.kept.advice or env.remembered
             observation, reward, _, _, info = env.step(action)
             if action < N_ANSWERS:
@@ -151,7 +151,7 @@ def test_the_vector_is_enough_for_the_best_play():
             if "episode" not in info:
                 met += 1
                 key = observation["vector"].tobytes()
-                assert best.setdefault(key, player.action(env, info)) == player.action(env, info)
+                assert best.setdefault(key, player.action(env)) == player.action(env)
     assert len(best) < met, "some were met again"
     assert len(set(best.values())) > 10
     _, info = at_care(env)

@@ -211,7 +211,7 @@ def played(env, sessions, seed, **kwargs):
     for _ in range(sessions):
         _, info = env.reset()
         while "episode" not in info:
-            action = player.action(env, info, **kwargs)
+            action = player.action(env, **kwargs)
             assert info["action_mask"][action]
             _, _, _, _, info = env.step(action)
         returns.append(info["episode"]["r"])

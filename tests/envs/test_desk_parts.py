@@ -144,7 +144,7 @@ def test_questions_about_a_table_of_the_users(tmp_path):
         while "episode" not in info:
             seen[env.desk.question.kind] += 1
             assert env.observation_space.contains(observation)
-            observation, _, _, _, info = env.step(player.action(env, info))
+            observation, _, _, _, info = env.step(player.action(env))
         returns.append(info["episode"]["r"])
     assert min(seen.values()) > 20
     expected = optimum.best(env.rules, 24, 0.3).value

@@ -108,3 +108,29 @@ def test_group_advantages_compare_equal_states_only():
     advantages = group_advantages(returns, torch.tensor([7, 7, 2, 2]))
     assert advantages.tolist() == [-1.0, 1.0, 2.5, -2.5]
     assert math.isclose(group_advantages(returns, torch.tensor([0, 1, 2, 3])).abs().sum(), 0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_gae_over_a_session_is_the_papers_proxy_reward(seed):
+    """AGILE (arXiv 2405.14751) gives question i of a session the proxy reward r_i + V(S_{i+1}) - V(S_i), and learns it
+    as an episode of its own: the same as GAE over the session with lambda 1 inside a question and 0 across its answer.
+    """
+    g = torch.Generator().manual_seed(seed)
+    steps = 12
+    rewards, values = torch.randn(2, steps, 1, generator=g)
+    closes = torch.rand(steps, 1, generator=g) < 0.3
+    closes[-1] = True
+    next_values = torch.cat([values[1:], torch.zeros(1, 1)])
+    never = torch.zeros(steps, 1, dtype=torch.bool)
+    advantages, _ = gae(rewards, values, next_values, torch.ones(steps, 1), never, never, (~closes).float())
+    proxy, start = torch.zeros(steps, 1), 0
+    for end in closes[:, 0].nonzero()[:, 0].tolist():
+        own = rewards[start : end + 1].clone()
+        own[-1] += next_values[end]  # V(S_{i+1}); V(S_i) is the baseline of the first decision
+        for t in range(start, end + 1):
+            proxy[t] = own[t - start :].sum() - values[t]
+        start = end + 1
+    torch.testing.assert_close(advantages, proxy, atol=1e-5, rtol=1e-5)
+    cut, _ = gae(rewards, values, next_values, torch.ones(steps, 1), closes, never, 1.0)  # credit per question
+    assert not torch.allclose(cut, proxy)

@@ -148,3 +148,38 @@ def test_what_a_search_proposes_stands_in_the_rollout():
     for row in rollout.targets:
         assert row[0] is None
         assert all(target.tolist() == [1.0, 0.0, 0.0, 0.0] for target in row[1:])
+
+
+def session():
+    """Three questions of two steps each in one world, rewarded at the answer; the last answer ends the episode."""
+    rollout, policy = rollout_to(["b"], steps=6), ByLength()
+    closes = torch.tensor([[False], [True]] * 3)
+    rollout.rewards[:] = closes.float()
+    rollout.terminated[-1] = True
+    return dataclasses.replace(rollout, closes=closes, hints=torch.zeros(6, 1)), policy
+
+
+def test_credit_per_question_sees_no_reward_of_a_later_one():
+    rollout, policy = session()
+    whole = compose(["ppo.gae_lambda=1.0", "ppo.advantage_normalization=none"]).ppo
+    cut = dataclasses.replace(whole, credit="question")
+    before = [make_batch(rollout, policy, settings) for settings in (whole, cut)]
+    rollout.rewards[3:] += 5.0
+    after = [make_batch(rollout, policy, settings) for settings in (whole, cut)]
+    moved = [(new.targets - old.targets)[:2].abs().max() for old, new in zip(before, after, strict=True)]
+    assert moved[0] >= 10.0  # the session's credit sees both answers that follow
+    assert moved[1] == 0.0
+    assert torch.equal(before[1].targets[1::2], torch.ones(3))  # an answer is worth its own reward alone
+
+
+def test_a_hint_is_added_to_what_is_learnt_and_scaled():
+    rollout, policy = session()
+    rollout.hints[2] = 0.5
+    plain = compose(["ppo.gae_lambda=1.0", "ppo.credit=question"]).ppo
+    hinted = dataclasses.replace(plain, hint=0.1)
+    without, same, with_hint = (
+        make_batch(r, policy, s).targets
+        for r, s in ((rollout, plain), (dataclasses.replace(rollout, hints=None), hinted), (rollout, hinted))
+    )
+    assert torch.equal(without, same)
+    assert torch.allclose(with_hint - without, torch.tensor([0, 0, 0.05, 0, 0, 0]))

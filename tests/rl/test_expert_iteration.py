@@ -104,7 +104,7 @@ def test_the_gradient_is_zero_where_the_policy_is_the_proposal(roomy):
     elsewhere, _ = gradient(roomy, decisions, [torch.eye(len(row))[0] for row in own])
     assert found.norm() < 1e-5 * elsewhere.norm()
     assert metrics["loss/policy"] == pytest.approx(metrics["policy/entropy"], rel=1e-5)
-    assert metrics["search/agreement"] == 1.0
+    assert metrics["policy/agreement"] == 1.0
 
 
 def test_on_logits_the_gradient_is_what_is_too_much_and_too_little():
@@ -310,5 +310,5 @@ def test_an_identity_task_is_learnt_from_a_search(algorithm):
         metrics = made.learner.update(rollout, 0.0)
     result = evaluate(made.policy, made.cfg.env, 40, seed=1)  # the policy alone
     assert result["greedy"]["return_mean"] == 1.0
-    assert metrics["search/agreement"] > 0.9
+    assert metrics["policy/agreement"] > 0.9
     assert play(made).targets is None  # nobody proposes anything without a search

@@ -129,7 +129,7 @@ def test_nested_arguments_of_an_environment_are_kept_in_its_transcript_as_they_a
     settings = compose(["env=salads"]).env
     world = World(settings, RandomPolicy(), 0, 0)
     world.reset()
-    head = world._fault("did something").transcript.splitlines()[0]
+    head = world.fault("did something").transcript.splitlines()[0]
     assert json.loads(head.removeprefix("env: "))["kwargs"] == settings.kwargs
 
 

@@ -97,6 +97,8 @@ class PPOSettings:
     advantage_normalization: str = setting(one_of("batch", "minibatch", "none"))
     advantage_floor: float = setting(above(0))
     gae_lambda: float = setting(fraction())
+    credit: str = setting(one_of("session", "question"), default="session")
+    hint: float = setting(at_least(0), at_most(1e6), default=0.0)
     clip: float = setting(above(0))
     value_clip: float | None = setting(above(0))
     entropy: float = setting(at_least(0))
@@ -212,7 +214,7 @@ class TrainSettings:
     expert_iteration: ExpertIterationSettings
     memory: MemorySettings
     log: LogSettings
-    method: str = setting(one_of("twosome", "search", "memory", "memory_ppo", "mlp", "tabular"))
+    method: str = setting(one_of("twosome", "search", "clone", "memory", "memory_ppo", "mlp", "tabular"))
     baseline: BaselineSettings
 
 

@@ -14,7 +14,7 @@ def gae(
     discounts: Float[Tensor, "T B"],
     terminated: Bool[Tensor, "T B"],
     truncated: Bool[Tensor, "T B"],
-    lam: float,
+    lam: float | Float[Tensor, "T B"],
 ) -> tuple[Float[Tensor, "T B"], Float[Tensor, "T B"]]:
     """Generalised advantage estimates (Schulman et al. 2016, eq. 16) and value targets, both [T, B].
 
@@ -23,7 +23,8 @@ def gae(
         target  = A_t + V(s_t)
 
     `next_values` is the value after the step before any reset: at a truncation that of the final observation, which is
-    bootstrapped. To treat a timeout as terminal, as published, pass `terminated | truncated` as `terminated`.
+    bootstrapped. `lam` may be one number for every step. To treat a timeout as terminal, as published, pass
+    `terminated | truncated` as `terminated`.
     """
     delta = rewards + discounts * ~terminated * next_values - values
     carry = discounts * lam * ~(terminated | truncated)

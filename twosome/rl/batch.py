@@ -80,6 +80,8 @@ def _gae(
     """Values, advantages and value targets [T, B]. A dropped step has advantage 0: nothing leaks from it."""
     rewards = torch.where(rollout.is_real, rollout.rewards, values)
     terminated = _terminated(rollout, settings)
+    if settings.hint and rollout.hints is not None:
+        rewards = rewards + settings.hint * rollout.hints * rollout.is_real
     scale = (rollout.discounts, terminated, rollout.truncated, settings.gae_lambda)
     return values, *gae(rewards, values, next_values, *scale)
 
@@ -98,8 +100,9 @@ def _group(
 
 
 def _terminated(rollout: Rollout, settings: PPOSettings) -> Tensor:
-    """Ends that are not bootstrapped: with `truncation=death` a timeout is treated as terminal."""
-    return rollout.terminated | rollout.truncated if settings.truncation == "death" else rollout.terminated
+    """Ends that are not bootstrapped: with `truncation=death` a timeout, with `credit=question` every answer."""
+    ends = rollout.terminated | rollout.truncated if settings.truncation == "death" else rollout.terminated
+    return ends | rollout.closes if settings.credit == "question" and rollout.closes is not None else ends
 
 
 def groups_of(decisions: list[Decision]) -> Tensor:

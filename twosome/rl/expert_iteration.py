@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 METRICS = {
     "loss/policy": "cross-entropy to the search's proposals, mean over the samples of an update",
-    "search/agreement": "share of the samples on which policy and search prefer the same action",
+    "policy/agreement": "share of the samples on which the policy prefers what is proposed to it",
 }
 LARGEST_VALUE = 1e33  # that a checkpoint may hold: float32 holds the sum of many
 
@@ -97,7 +97,7 @@ class ExpertIteration:
         self.count_bonus.load_state_dict(state["count_bonus"])
 
     def _samples(self, rollout: Rollout) -> list[Sample]:
-        assert rollout.targets is not None, "a search must have chosen"
+        assert rollout.targets is not None, "a search or a demonstrator must have chosen"
         shape = rollout.rewards.shape
         values = self.policy.values([d.state for row in rollout.decisions for d in row]).view(shape)
         next_values = self.policy.values([s for row in rollout.next_states for s in row]).view(shape)
@@ -170,7 +170,7 @@ class ExpertIteration:
             sums["loss/policy"] += loss.item()
             sums["policy/entropy"] += losses.entropy(log_probs.detach()).sum().item() / len(group)
             agrees = log_probs.argmax(1) == targets.argmax(1)
-            sums["search/agreement"] += agrees.sum().item() / len(group)
+            sums["policy/agreement"] += agrees.sum().item() / len(group)
         return dict(sums)
 
     def _step(self, optimizer: torch.optim.Optimizer) -> float:

@@ -169,7 +169,7 @@ class World:
         if snapshot.env is None:
             self._replay(snapshot.actions, events)
             if tuple(self._lines) != snapshot.lines:
-                raise self._fault("is not reproducible: replaying the episode led elsewhere than before")
+                raise self.fault("is not reproducible: replaying the episode led elsewhere than before")
             return
         if not self._has_begun:
             self._begin()  # another instance since then
@@ -191,7 +191,7 @@ class World:
     def must_compare(self) -> None:
         """Raise the `EnvironmentFault` of states that could not be compared, where any could not."""
         if self._noted:
-            raise self._fault(self._noted.pop())
+            raise self.fault(self._noted.pop())
 
     @property
     def sealed(self) -> bool:
@@ -218,17 +218,17 @@ class World:
         self.episode = counter(state["episode"], "the episode")
         self._replay(state["actions"], state["events"])
         if odd := elsewhere(self.state, self.menu, state["state"], state.get("menu")):
-            raise self._fault(f"is not reproducible: replaying the episode led to {odd}")
+            raise self.fault(f"is not reproducible: replaying the episode led to {odd}")
 
     def _replay(self, actions: Sequence[int], events: Sequence[Any]) -> None:
         self._begin({"events": list(events)} if events else None)
         for k, action in enumerate(actions):
             if action not in self.menu.indices:
-                raise self._fault(
+                raise self.fault(
                     f"is not reproducible: replaying the episode, action {short(action)} is not legal any more"
                 )
             if self.step(self.menu.indices.index(action)).episode is not None and k + 1 < len(actions):
-                raise self._fault("is not reproducible: replaying the episode, it ended too early")
+                raise self.fault("is not reproducible: replaying the episode, it ended too early")
 
     # Inside -----------------------------------------------------------------------------------------------------------
 
@@ -248,11 +248,11 @@ class World:
         """The observation and the info of a snapshot of the environment, to which it has gone back."""
         found = self._of_env("restore", snapshot)
         if not isinstance(found, tuple) or len(found) != 2:
-            raise self._fault(f"gave {short(found)} from restore, expected an observation and an info")
+            raise self.fault(f"gave {short(found)} from restore, expected an observation and an info")
         return found
 
     def _blamed(self) -> Blamed:
-        return Blamed(self._fault)
+        return Blamed(self.fault)
 
     def _read(self) -> told:
         return told(READ, seconds=self.settings.step_seconds)
@@ -295,6 +295,6 @@ class World:
             except (TwosomeError, TypeError, ValueError) as error:
                 raise Violation(f"gave an observation or menu that this policy cannot take: {said(error)}") from error
 
-    def _fault(self, what: str) -> EnvironmentFault:
+    def fault(self, what: str) -> EnvironmentFault:
         place = Place(self.settings, self.seed, self.index, self.episode, self.episode_seed)
         return environment_fault(what, place, self.actions, self._lines)

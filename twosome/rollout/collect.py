@@ -70,8 +70,8 @@ class Worlds:
 def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: Deliberation | None = None) -> Rollout:
     """Let the policy act for `steps` decisions in every world; episodes that end are followed by the next."""
     n, gamma = len(worlds.worlds), worlds.settings.gamma
-    numbers = {name: torch.zeros(steps, n) for name in ("log_probs", "rewards", "discounts")}
-    flags = {name: torch.zeros(steps, n, dtype=torch.bool) for name in ("terminated", "truncated", "is_real")}
+    numbers = {name: torch.zeros(steps, n) for name in ("log_probs", "rewards", "discounts", "hints")}
+    flags = {name: torch.zeros(steps, n, dtype=torch.bool) for name in ("terminated", "truncated", "is_real", "closes")}
     actions = torch.zeros(steps, n, dtype=torch.long)
     decisions: list[list[Decision]] = []
     next_states: list[list[str]] = []
@@ -93,6 +93,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
             flags["is_real"][t, b] = True
             numbers["rewards"][t, b], numbers["discounts"][t, b] = step.reward, gamma**step.duration
             flags["terminated"][t, b], flags["truncated"][t, b] = step.terminated, step.truncated
+            flags["closes"][t, b], numbers["hints"][t, b] = step.closes, step.hint
             if step.episode is not None:
                 episodes.append(step.episode)
                 worlds.tolerance.restart(world)

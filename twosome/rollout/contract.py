@@ -1,12 +1,12 @@
 """What an environment may return: every value is checked where it enters. Knows nothing of policies, tensors or files.
 
 A function here raises `Violation`; `checked_env.World` turns it into an `EnvironmentFault` that says where it happened.
+What an environment may say at the end of an episode is in `contract_end.py`.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import signal
 import sys
@@ -49,6 +49,8 @@ class StepResult(NamedTuple):
     duration: int
     terminated: bool
     truncated: bool
+    closes: bool
+    hint: float
 
 
 def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
@@ -171,7 +173,14 @@ def check_step(reward: Any, terminated: Any, truncated: Any, info: Mapping[str, 
     duration = info.get("duration", 1)
     if not isinstance(duration, (int, np.integer)) or not 1 <= duration < 2**31:
         raise Violation(f"gave info['duration']={short(duration)}, expected a whole number of 1 or more")
-    return StepResult(float(reward), int(duration), bool(terminated), bool(truncated and not terminated))
+    closes, hint = info.get("closes", False), info.get("hint", 0.0)
+    if not isinstance(closes, (bool, np.bool_)):
+        raise Violation(f"gave info['closes']={short(closes)}, expected true or false")
+    is_number = isinstance(hint, (int, float, np.integer, np.floating))
+    if not is_number or not -LARGEST_REWARD < hint < LARGEST_REWARD:
+        raise Violation(f"gave info['hint']={short(hint)}, expected a finite number")
+    ends = bool(terminated), bool(truncated and not terminated)
+    return StepResult(float(reward), int(duration), *ends, bool(closes), float(hint))
 
 
 def check_menu(info: Mapping[str, Any]) -> Menu:
@@ -225,39 +234,6 @@ def check_events(info: Mapping[str, Any]) -> tuple[Any, ...]:
         return tuple(json.loads(json.dumps(list(events), allow_nan=False)))
     except (TypeError, ValueError, RecursionError):
         raise Violation(f"gave info['events']={short(events)}, expected a tuple of values that JSON can hold") from None
-
-
-def check_summary(info: Mapping[str, Any], discounted_return: float, length: int) -> tuple[float, int]:
-    """Discounted return and length of an ended episode, by default as they were counted here."""
-    given = info.get("episode", {"r": discounted_return, "l": length})
-    try:
-        found = float(_number(given["r"])), int(_number(given["l"]))
-    except Exception:  # what others give for it may raise anything
-        raise Violation(f"gave info['episode']={short(given)}, expected {{'r': return, 'l': steps}}") from None
-    if not math.isfinite(found[0]):
-        raise Violation(f"gave info['episode']['r']={found[0]}, expected a finite number")
-    return found
-
-
-def check_success(info: Mapping[str, Any], terminated: bool) -> bool:
-    """Whether an ended episode reached the goal; by default where it terminated."""
-    given = info.get("success", terminated)
-    try:
-        found = 0 if given is None else _number(given)
-    except (TypeError, OverflowError):
-        found = -1
-    if found not in (0, 1):
-        raise Violation(f"gave info['success']={short(given)}, expected true or false")
-    return bool(found)
-
-
-def _number(value: Any) -> float:
-    """A number of Python or numpy, or an array of none but one. Raises `TypeError`."""
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)):
-        raise TypeError
-    return float(value)
 
 
 def close_env(env: gymnasium.Env, seconds: float | None = None) -> None:

@@ -11,7 +11,7 @@ import torch
 from twosome.protocols import Policy
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import Deliberation, Tolerance, drive
-from twosome.rollout.situation import Wrap
+from twosome.rollout.situation import Wrap, tally_mean
 from twosome.types import Episode
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def summarize(episodes: list[Episode], seed: int = 0) -> dict[str, Any]:
         "success_interval": wilson_interval(wins, n),
         "length_mean": sum(e.length for e in episodes) / n,
         "decisions_mean": sum(e.decisions for e in episodes) / n,
+        **({"tally_mean": tally} if (tally := tally_mean(episodes)) else {}),
     }
 
 

@@ -10,6 +10,8 @@ from typing import Any
 import gymnasium
 
 from twosome.config.schema import EnvSettings
+from twosome.errors import ConfigError
+from twosome.protocols import Demonstrates
 from twosome.rollout.contract import (
     READ,
     Violation,
@@ -26,16 +28,22 @@ from twosome.rollout.situation import Place, environment_fault, episode_seed
 from twosome.rollout.transcript import action_line, goal_lines, menu_lines, scene_lines
 
 
-def first_look(settings: EnvSettings, seed: int, *, play: bool = True) -> None:
+def first_look(settings: EnvSettings, seed: int, *, play: bool = True, demonstrates: bool = False) -> None:
     """Make the world of a run, begin its first episode and take the first legal action there.
 
-    `seed`: the run's; `play`: False only makes it, for a run that tolerates faults. Raises `ConfigError` where it
-    cannot be made, `EnvironmentFault` for what breaks the contract.
+    `seed`: the run's; `play`: False only makes it, for a run that tolerates faults; `demonstrates`: whether it must
+    show how it is played. Raises `ConfigError` where it cannot be made or does not, `EnvironmentFault` for what breaks
+    the contract.
     """
     env = make_env(settings)
     actions: list[int] = []
     lines: list[str] = []
     try:
+        if demonstrates and not isinstance(env.unwrapped, Demonstrates):
+            raise ConfigError(
+                f"method=clone learns from what an environment demonstrates, and {settings.id} demonstrates nothing: "
+                "expected a method demonstrate(seed) that returns the index of the action to take, as that of env=desk."
+            )
         if play:
             _play(env, settings.step_seconds, episode_seed(seed, 0, 0), actions, lines)
     except Violation as violation:

@@ -26,11 +26,11 @@ from twosome.rollout.contract import (
     check_menu,
     check_observation,
     check_step,
-    check_success,
     close_env,
     make_env,
     told,
 )
+from twosome.rollout.contract_end import check_success
 from twosome.rollout.situation import restorable
 from twosome.terminal import printable
 from twosome.types import Menu

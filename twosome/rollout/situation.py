@@ -16,7 +16,8 @@ from twosome.config.schema import EnvSettings
 from twosome.errors import ContextLengthError, EnvironmentFault
 from twosome.protocols import Identified, Policy, Restorable
 from twosome.rollout import transcript
-from twosome.rollout.contract import Violation, check_success, check_summary, short, told
+from twosome.rollout.contract import Violation, short, told
+from twosome.rollout.contract_end import check_success, check_summary, check_tally
 from twosome.types import Decision, Episode, Menu, Observation
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Step(NamedTuple):
     duration: int
     terminated: bool
     truncated: bool
+    closes: bool
+    hint: float
     state: str
     episode: Episode | None
 
@@ -139,7 +142,16 @@ def ended(
     """The episode that has ended with this `info`; return and length `counted` from its steps. Raises `Violation`."""
     discounted_return, length = check_summary(info, counted, length)
     success = check_success(info, terminated)
-    return Episode(true_return(settings, discounted_return, counted), length, decisions, success)
+    returned = true_return(settings, discounted_return, counted)
+    return Episode(returned, length, decisions, success, check_tally(info))
+
+
+def tally_mean(episodes: list[Episode]) -> dict[str, float]:
+    """What the episodes counted, on average over those that counted it."""
+    found: dict[str, list[float]] = {}
+    for name, value in (entry for e in episodes for entry in e.tally):
+        found.setdefault(name, []).append(value)
+    return {name: sum(values) / len(values) for name, values in sorted(found.items())}
 
 
 def must_be_path(state: Mapping[str, Any]) -> None:

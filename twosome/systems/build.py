@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from gymnasium.spaces import Dict, Discrete
 
+from twosome.agents.demonstrator import demonstrate
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.agents.planner import Planner
 from twosome.agents.remembering import Remembering
@@ -27,6 +28,7 @@ from twosome.rl.expert_iteration import ExpertIteration
 from twosome.rl.ppo import PPO
 from twosome.rl.q_learning import QLearner
 from twosome.rollout.contract import close_env, make_env
+from twosome.rollout.driver import Deliberation
 from twosome.systems.baselines.mlp import MLPPolicy
 from twosome.systems.baselines.tabular import QTable
 from twosome.systems.beside import PPOWithMemory
@@ -38,12 +40,13 @@ if TYPE_CHECKING:
 class System(NamedTuple):
     """What a method is made of.
 
-    `planner`: what thinks before every decision of training, `remembering`: what reminds of experience; None for most.
+    `deliberation`: what chooses in training instead of the policy, a planner or demonstrations; `remembering`: what
+    reminds of experience; None for most.
     """
 
     policy: TrainedPolicy
     learner: Learner
-    planner: Planner | None = None
+    deliberation: Deliberation | None = None
     remembering: Remembering | None = None
 
 
@@ -57,6 +60,9 @@ def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBa
         return System(table, QLearner(table, cfg.baseline))
     if cfg.method == "search":
         return build_search(cfg, generator)
+    if cfg.method == "clone":
+        clone = build_policy(cfg)
+        return System(clone, ExpertIteration(clone, cfg.expert_iteration, generator), demonstrate)
     if cfg.method in REMEMBERING:
         return build_memory(cfg, generator, keep_bad_batch)
     policy = build_mlp(cfg) if cfg.method == "mlp" else build_policy(cfg)

@@ -80,7 +80,7 @@ def _update(state: TrainingState, monitor: Monitor) -> None:
     if state.remembering is not None:
         state.remembering.tally.clear()
     started, worked = time.perf_counter(), time.process_time()
-    rollout = collect(state.worlds, state.cfg.rollout_steps, state.generators["act"], state.planner)
+    rollout = collect(state.worlds, state.cfg.rollout_steps, state.generators["act"], state.deliberation)
     monitor.before_update(rollout, progress.updates)
     bad_before = learner.bad_updates
     update = learner.update(rollout, progress.share)

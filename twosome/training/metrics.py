@@ -32,6 +32,8 @@ KEYS: dict[str, str] = {
     **ppo.METRICS,
 }
 """Every key that a run may log, and what it means; each module declares its own."""
+TALLIED = progress.TALLIED
+"""How the keys begin of what the environment itself counts, whose names are its own."""
 
 
 class Metrics:
@@ -58,7 +60,8 @@ class Metrics:
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """One record at an environment step; numbers that are not finite are written as null."""
-        assert values.keys() <= KEYS.keys(), values.keys() - KEYS.keys()
+        unknown = {key for key in values.keys() - KEYS.keys() if not key.startswith(TALLIED)}
+        assert not unknown, unknown
         record = {k: (v if math.isfinite(v) else None) for k, v in values.items()}
         try:
             self.file.write(json.dumps({"step": step, **record}) + "\n")

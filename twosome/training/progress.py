@@ -12,6 +12,7 @@ from typing import Any
 from twosome.config.schema import TrainSettings
 from twosome.errors import counter, number
 from twosome.protocols import StateDict
+from twosome.rollout.situation import tally_mean
 from twosome.types import Episode, Rollout
 from twosome.versions import versions
 
@@ -34,6 +35,7 @@ METRICS = {
     "memory/peak_gib": "peak accelerator memory so far in GiB (0 on the CPU)",
     "numerics/bad_updates": "optimiser steps skipped for a NaN or infinity since the start",
 }
+TALLIED = "agent/"  # + a name of the environment's `info["tally"]`: mean over the episodes that ended in this rollout
 WINDOW = 20  # finished episodes over which the progress line averages
 SAVED = (  # what a checkpoint holds of them
     *("steps", "updates", "episodes", "wall_seconds"),
@@ -126,6 +128,7 @@ class Progress:
                 "success/rate": _mean([float(e.success) for e in rollout.episodes]),
                 "length/mean": _mean([float(e.length) for e in rollout.episodes]),
                 "length/decisions": _mean([float(e.decisions) for e in rollout.episodes]),
+                **{f"{TALLIED}{name}": value for name, value in tally_mean(rollout.episodes).items()},
             }
         counts.clear()
 
@@ -212,17 +215,19 @@ def _evaluation(value: Any) -> Any:
     for name in ("greedy", "sampled"):
         for key in {"return_mean", "success_rate", *value[name]}:
             entry = value[name][key]
-            for part in entry if key.endswith("_interval") else [entry]:
+            parts = entry.values() if isinstance(entry, dict) else entry if key.endswith("_interval") else [entry]
+            for part in parts:
                 number(part, f"{key} of an evaluation")
     return {name: value[name] for name in ("greedy", "sampled")}
 
 
 def _episode(entry: Any) -> Episode:
-    discounted_return, length, decisions, success = entry
-    if type(success) is not bool:
+    discounted_return, length, decisions, success, *rest = entry  # no tally before 2026-11-30
+    if type(success) is not bool or len(rest) > 1:
         raise ValueError(f"an episode is {entry!r:.80}")
-    discounted_return = number(discounted_return, "the return of an episode")
-    return Episode(discounted_return, counter(length, "its length"), counter(decisions, "its decisions"), success)
+    tally = tuple((str(name), number(value, "its tally")) for name, value in (rest[0] if rest else ()))
+    lengths = counter(length, "its length"), counter(decisions, "its decisions")
+    return Episode(number(discounted_return, "the return of an episode"), *lengths, success, tally)
 
 
 def _peak_gib() -> float:

@@ -33,7 +33,8 @@ def start(cfg: TrainSettings) -> Finished:
     console.opening()
     for sentence in advice(cfg):
         log.warning(sentence)
-    first_look(cfg.env, cfg.seed, play=cfg.log.max_failed_episodes == 0)
+    play = cfg.log.max_failed_episodes == 0
+    first_look(cfg.env, cfg.seed, play=play, demonstrates=cfg.method == "clone")
     from twosome.lm.footprint import must_fit
     from twosome.systems.remembered import initial_memory, other_discount
     from twosome.training.loop import train

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from twosome import checkpoint_folder
+from twosome.agents.planner import Planner
 from twosome.protocols import Saved
 from twosome.rollout.collect import Worlds
 from twosome.rollout.driver import Tolerance
@@ -24,8 +25,9 @@ from twosome.training.run_folder import Run
 class TrainingState:
     """What a run is made of.
 
-    `policy`, `learner`, `planner` (None where nothing thinks ahead), `remembering` (None without a memory), `worlds`,
-    `progress` and `generators` (`act` draws actions, `learn` orders minibatches). A run that has a checkpoint goes on
+    `policy`, `learner`, `deliberation` (None where the policy itself chooses), `planner` (the deliberation, where it is
+    a search), `remembering` (None without a memory), `worlds`, `progress` and `generators` (`act` draws actions,
+    `learn` orders minibatches). A run that has a checkpoint goes on
     from it; a new one begins with the weights of `init`, if that is given.
     """
 
@@ -34,7 +36,8 @@ class TrainingState:
         cfg, names = run.cfg, ("act", "learn")
         self.generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(names)}
         system = build(cfg, self.generators["learn"], run.keep_bad_batch)
-        self.policy, self.learner, self.planner, self.remembering = system
+        self.policy, self.learner, self.deliberation, self.remembering = system
+        self.planner = self.deliberation if isinstance(self.deliberation, Planner) else None
         if self.remembering is not None:
             self.remembering.explores = True
         self.worlds = Worlds(cfg.env, self.policy, cfg.seed, cfg.num_envs, self._tolerance())
