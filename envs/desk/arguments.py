@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from ..agent.advisers import Adviser, Function, Person, named
+from ..agent.csv_table import read_csv
 from ..arguments import unknown
+from .groups import Source, source
 
 ADVISERS = ("oracle", "human")
 MOST_COSTS = 100
@@ -22,6 +25,13 @@ def adviser_of(adviser: object, patience: float | None) -> Adviser | None:
     if not isinstance(adviser, str) or adviser not in ADVISERS:
         raise ValueError(unknown("adviser", adviser, ADVISERS) + " Or module:function, or a function.")
     return Person(patience) if adviser == "human" else None
+
+
+def table(value: object, material: str) -> Source | None:
+    """The user's table; None for that of the session, or none. Raises `TypeError`, `ValueError`."""
+    if not isinstance(value, (bool, str, Path)):
+        raise TypeError(f"table={value!r}, expected true, false or the path of a CSV file.")
+    return None if isinstance(value, bool) else source(read_csv(value), material)
 
 
 def one_of(name: str, value: object, known: Iterable[str]) -> str:

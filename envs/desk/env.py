@@ -10,14 +10,13 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 
 from ..agent.agent import Agent
-from ..agent.csv_table import read_csv
 from ..agent.inner import whole
 from ..agent.internal_actions import AgentState, InternalAction
 from ..agent.state import Progress
 from ..base import Menu
-from . import arguments, optimum, player, text
+from . import arguments, drawing, optimum, player, text
 from .desk import NUMBERS, QuestionsEnv
-from .groups import AND, N_ANSWERS, source
+from .groups import AND, N_ANSWERS
 from .questions import N_PAIRS, Kind, Plan, Session
 from .tools import Ask, Find, Kept, LookUp, Note, View, cells
 from .words import WORDS
@@ -32,9 +31,9 @@ class DeskEnv(Agent):
 
     Half of the questions a table answers: a fact (one look-up), a comparison (two), a recommendation (one search).
     Half are about care, whose answers no table holds: a rule for each of 2 topics and 3 materials, the same for both
-    products of a material. The adviser knows the answer for the product asked about; noted, it is the rule, and stands
-    in every later scene. All notes are shown, so there is no recall to be chosen: at six rules it would only hide what
-    the decision needs. Every question has four answers, which alone tell nothing.
+    products of a material. The adviser knows the answer for the product asked about; noted, it is the rule. Every scene
+    tells how many notes there are and recalls the one that answers its question (to choose to recall would, at six
+    rules, only hide what the decision needs). Every question has four answers, which alone tell nothing.
 
     Reward: 1 for a right answer, less the price of what was done. The scene says what asking costs, what is noted, how
     many questions are left, the question, and what was found out about it; at the answer the latter is cleared.
@@ -53,6 +52,7 @@ class DeskEnv(Agent):
         notes: False: what was advised is remembered as it was said, of the product alone, and free of charge; the scene
             tells how much is remembered, and what is about the present question.
         memory: False: nothing outlives its question.
+        shows: what scenes tell of the notes: `recalled`, how many and the one that answers; or `all` that they say.
         advice: False: nobody can be asked.
         advice_answers: True: after an advice nothing else can be said (AGILE takes it for the answer).
         adviser: `oracle`, `human` (a person at the terminal), `module:function` or a function of the question and the
@@ -63,7 +63,7 @@ class DeskEnv(Agent):
         material: of a table of yours, the column that care depends on.
         session: the number of the session of every episode, instead of a drawn one.
         demonstrates: what cloning is shown of asking: `random`, at a rate that each session draws (certainty cannot be
-            unlearnt), or `best`, as is best at this price.
+            unlearnt); `best`, as is best at this price; `always` or `never`, where nothing else tells the answer.
         render_mode: `rgb_array`, `ansi` or None.
 
     Raises:
@@ -81,6 +81,7 @@ class DeskEnv(Agent):
         table: bool | str | Path = True,
         notes: bool = True,
         memory: bool = True,
+        shows: str = "recalled",
         advice: bool = True,
         advice_answers: bool = False,
         adviser: str | Callable[[str, tuple[str, ...]], str] = "oracle",
@@ -95,12 +96,11 @@ class DeskEnv(Agent):
         if render_mode is not None:
             arguments.one_of("render_mode", render_mode, self.metadata["render_modes"])
         arguments.one_of("split", split, WORDS)
-        if not isinstance(table, (bool, str, Path)):
-            raise TypeError(f"table={table!r}, expected true, false or the path of a CSV file.")
+        own = arguments.table(table, material)
         self.demonstrates = arguments.one_of("demonstrates", demonstrates, player.DEMONSTRATIONS)
         self.has_table, self.has_notes, self.has_memory = table is not False, bool(notes), bool(memory)
+        self.shows_all = arguments.one_of("shows", shows, ("recalled", "all")) == "all" and self.has_notes
         self.advice_answers, self.charge_failures = bool(advice_answers), bool(charge_failures)
-        own = None if isinstance(table, bool) else source(read_csv(table), material)
         n, wrong = whole("questions", questions, 1, MOST_QUESTIONS), arguments.number("error", error, 1.0)
         number = None if session is None else whole("session", session, 0, NUMBERS - 1)
         world = QuestionsEnv(Plan(split, n, arguments.costs(cost), wrong, own), number, render_mode)
@@ -129,8 +129,12 @@ class DeskEnv(Agent):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Start a session, as `Agent.reset` does, with `info["optimum"]`: float."""
         observation, info = super().reset(seed=seed, options=options)
-        plan, cost = self.desk.plan, self.desk.session.cost
-        return observation, {**info, "optimum": optimum.best(self.rules, plan.n, cost).value}
+        return observation, {**info, "optimum": self.best.value}
+
+    @property
+    def best(self) -> optimum.Optimum:
+        """What the best play earns and asks, at the price of the present session."""
+        return optimum.best(self.rules, self.desk.plan.n, self.session.cost)
 
     def step(self, action):
         """As `Agent.step`; `info["closes"]`: whether a question was answered, `info["hint"]`: the use of a new note."""
@@ -141,8 +145,8 @@ class DeskEnv(Agent):
         return *result, {**info, **more}
 
     def demonstrate(self, seed: int) -> int:
-        """The action to take, everything right but the asking: how often is drawn by `seed` (`player.py`)."""
-        return player.action(self, asks=None if self.demonstrates == "best" else player.asks(seed, self.desk.left))
+        """The action to take, everything right but perhaps the asking (`player.py`)."""
+        return player.action(self, asks=player.asks(self.demonstrates, seed, self.desk.left))
 
     def render(self):
         """The window with the scene as the policy reads it, and the last action, below."""
@@ -152,15 +156,11 @@ class DeskEnv(Agent):
         if self.render_mode == "rgb_array":
             return self._captioned(scene)
         line = "A new episode." if last.phrase is None else f"> {last.phrase}   reward {last.reward:+.4g}"
-        from . import drawing
-
         window = drawing.characters(self.session, self.desk.question, self.desk.left, self._noted())
         return f"{window}\n{scene}\n{line}\n"
 
     def picture(self) -> np.ndarray:
         """The window, with what is remembered, as uint8 [330, 660, 3]. Raises `ResetNeeded` before `reset`."""
-        from . import drawing
-
         return drawing.picture(self.session, self.desk.question, self.desk.left, self._noted())
 
     @property
@@ -218,12 +218,13 @@ class DeskEnv(Agent):
     def _scene(self) -> str:
         here, kept = self.desk.session, self.kept
         lines = [text.costs(here.cost)] if self.rules.advice else []
-        if self.rules.advice and self.has_memory and self.has_notes:
-            lines.append(text.remembered([text.rule(here, number, means) for number, means in kept.memory]))
-        elif self.rules.advice and self.has_memory:
-            number = self._number_of()
-            found = [text.advice(here, own, means) for own, means in kept.memory if own == number]
-            lines.append(text.recalled(len(kept.memory), found[0] if found else None))
+        if self.rules.advice and self.has_memory:
+            told, number = (text.rule if self.has_notes else text.advice), self._number_of()
+            if self.shows_all:
+                lines.append(text.remembered([told(here, own, means) for own, means in kept.memory]))
+            else:
+                found = [told(here, own, means) for own, means in kept.memory if own == number]
+                lines.append(text.recalled(len(kept.memory), found[0] if found else None))
         return " ".join([*lines, self._seen["scene"], *self._now.notes])
 
     def _state_of(self, which: int) -> AgentState:
@@ -248,8 +249,6 @@ class DeskEnv(Agent):
     # Helpers ----------------------------------------------------------------------------------------------------------
 
     def _noted(self) -> dict[int, list[str]]:
-        from . import drawing
-
         return drawing.noted(self.session, self.kept.memory, is_rules=self.has_notes)
 
     @property

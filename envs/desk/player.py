@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .desk import QuestionsEnv
     from .tools import Kept
 
-DEMONSTRATIONS = ("random", "best")
+DEMONSTRATIONS = ("random", "best", "always", "never")
+"""How often what is demonstrated asks where nothing else tells the answer."""
 
 
 class Seen(Protocol):
@@ -42,8 +43,13 @@ class Seen(Protocol):
     def left_by_the_table(self) -> list[bool]: ...
 
 
-def asks(seed: int, left: int) -> bool:
-    """Whether a demonstration asks with so many questions left: a coin, whose odds are drawn for the session."""
+def asks(how: str, seed: int, left: int) -> bool | None:
+    """Whether a demonstration asks with so many questions left; None: as is best at the price.
+
+    At random it is a coin, whose odds are drawn for the session.
+    """
+    if how != "random":
+        return None if how == "best" else how == "always"
     odds = random.Random(f"odds {seed}").random()
     return random.Random(f"coin {seed} {left}").random() < odds
 

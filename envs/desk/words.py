@@ -28,17 +28,31 @@ def _counted(numbers: range, unit: str) -> tuple[str, ...]:
 
 WORDS: dict[str, Words] = {
     "train": Words(
-        products=_listed("lamp bowl box tray clock jar chair cup bench shelf mug bucket"),
-        materials=_listed("steel oak stone glass tin brass"),
+        products=_listed(
+            "lamp bowl box tray clock jar chair cup bench shelf mug bucket pencil candle pillow mirror ladder drum "
+            "helmet wallet lantern saddle barrel hammer shovel kite sofa stove trunk pot pan rug cart crate flask"
+        ),
+        materials=_listed("steel oak stone glass tin brass leather silk wood plastic ivory slate cork zinc"),
         values={
-            "colour": _listed("red blue green white black yellow brown grey"),
-            "maker": _listed("Anna Ben David Ella Grace Henry Jonas Kate"),
-            "room": _listed("kitchen bedroom bathroom garden hall cellar attic garage"),
-            "price": _counted(range(12, 44, 4), "dollars"),
-            "age": _counted(range(2, 18, 2), "years"),
+            "colour": _listed(
+                "red blue green white black yellow brown grey beige navy amber teal crimson turquoise lilac scarlet"
+            ),
+            "maker": _listed(
+                "Anna Ben David Ella Grace Henry Jonas Kate Clara Emma Felix Ida Leo Mia Noah Rosa Simon Wendy Victor "
+                "Nora Hugo Emil Otto Vera Iris Dora"
+            ),
+            "room": _listed(
+                "kitchen bedroom bathroom garden hall cellar attic garage barn library nursery terrace tower corridor "
+                "workshop pantry closet stable chapel lobby"
+            ),
+            "price": _counted(range(12, 96, 4), "dollars"),
+            "age": _counted(range(2, 42, 2), "years"),
         },
-        topics=_listed("clean polish dry wipe"),
-        means=_listed("vinegar soap water salt oil milk sand soda tea wax"),
+        topics=_listed("clean polish dry wipe scrub rinse treat shine"),
+        means=_listed(
+            "vinegar soap water salt oil milk sand soda tea wax sugar steam foam bran starch ink resin lotion syrup "
+            "brine juice wine"
+        ),
     ),
     "test": Words(
         products=_listed("vase table stool spoon bottle basket kettle plate bed fan"),

@@ -92,16 +92,18 @@ def test_a_masked_action_costs_a_step_only():
 def reader(env, observation, info, asks):
     """What somebody does who reads scene and menu alone, and knows the prices; `asks(left, notes, price)`."""
     scene, can = observation["scene"], legal(info)
-    price, notes, left, question = re.match(
-        r"Asking costs (\S+)\. (?:No notes|\d+ notes?: (.*?))\. (\d+) questions? left\. (.*)", scene
+    price, count, every, recalled, left, question = re.match(
+        r"Asking costs (\S+)\. (No|\d+) notes?(?:: (.*?)|\. Recalled: (.*?))?\. (\d+) questions? left\. (.*)", scene
     ).groups()
+    n, notes = 0 if count == "No" else int(count), every or recalled
     remembered = [] if notes is None else notes.split(", ")
+    assert every is None or len(remembered) == n
     if care := re.match(r"What do I (\w+) the (\w+) (\w+) with\?(?: Advice: (\w+)\.)?$", question):
         topic, material, _, advice = care.groups()
         if advice and text.NOTE in can and int(left) > 1:
             return can[text.NOTE]
         [known] = [note.split()[-1] for note in remembered if note.startswith(f"{topic} {material} ")] or [advice]
-        if known is None and asks(int(left), len(remembered), float(price)):
+        if known is None and asks(int(left), n, float(price)):
             return can[text.ASK]
         return can[f"say {known}"] if known else 0
     if wish := re.match(r"Recommend one whose (\w+) is (.+?)\.(?: The \w+ of the (\w+) is )?", question):
@@ -119,10 +121,10 @@ def reader(env, observation, info, asks):
 
 
 @pytest.mark.parametrize("split", list(WORDS))
-@pytest.mark.parametrize("price", [0.3, 1.0])
-def test_what_the_best_play_needs_stands_in_the_scene(split, price):
+@pytest.mark.parametrize(("price", "shows"), [(0.3, "recalled"), (1.0, "recalled"), (0.3, "all")])
+def test_what_the_best_play_needs_stands_in_the_scene(split, price, shows):
     """Whoever reads scene and menu alone does what the best play does, and answers rightly whatever can be known."""
-    env = DeskEnv(split, cost=price)
+    env = DeskEnv(split, cost=price, shows=shows)
 
     def asks(left, notes, price):
         return optimum.choice(env.rules, 24, price, left, notes).ask
@@ -174,13 +176,16 @@ def test_a_rule_that_is_noted_answers_for_both_products_of_the_material():
         assert reward == -0.02
         made_of = env.session.group.materials[rule % 3]
         topic = env.session.topics[rule // 3]
-        assert f" 1 note: {topic} {made_of} with {env.kept.advice}. " in observation["scene"]
+        rule_told = f"{topic} {made_of} with {env.kept.advice}"
+        assert f" 1 note. Recalled: {rule_told}. " in observation["scene"]
         assert text.NOTE not in legal(info), "it is noted"
         while "episode" not in info:
-            _, _, _, _, info = env.step(0)
+            observation, _, _, _, info = env.step(0)
             question = env.desk.question
             if question and question.kind == Kind.CARE:
                 is_known = env.session.rule(question) == rule
+                assert (f" 1 note. Recalled: {rule_told}. " in observation["scene"]) == is_known
+                assert is_known or f" 1 note. {env.desk.left} question" in observation["scene"]
                 assert env.remembered == (question.answers[question.right] if is_known else None)
                 met[is_known, question.products == product] += 1
     assert min(met[key] for key in itertools.product((True, False), repeat=2)) > 0
@@ -269,7 +274,7 @@ def test_sessions_never_change():
     assert costs == {0.1, 1.0}
 
 
-DIGEST = "1d04392737212597"
+DIGEST = "2774a8229dfa658b"
 
 
 def test_splits_share_no_word():

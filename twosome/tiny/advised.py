@@ -7,6 +7,7 @@
     warning    only what is discouraged: any other action
     repeated   a text, and the same again: what stands above can be said once more
     note       something remembered, and a question about it
+    answered   a scene with a question, what tells its answer, and the answers to choose from (`answers.py`)
 
 Encouraged and discouraged actions and their values are drawn uniformly: no text says which action is good.
 """
@@ -20,6 +21,7 @@ from twosome import advice
 from twosome.advice import Lists, Valued
 from twosome.tiny import prose, rooms, worktops
 from twosome.tiny import words as w
+from twosome.tiny.answers import answered
 from twosome.tiny.renaming import nouns, renamed, together
 from twosome.tiny.situations import Situation, is_are
 from twosome.tiny.text import PROMPT, Text
@@ -31,6 +33,16 @@ STAGES = {  # shares, from which advised text on: first to find what stands abov
     60_000: {"own": 0.36, "example": 0.40, "pair": 0.06, "warning": 0.10, "repeated": 0.04, "note": 0.04},
     100_000: {
         "own": 0.28, "example": 0.34, "pair": 0.04, "warning": 0.08, "repeated": 0.02, "note": 0.04, "alone": 0.20
+    },
+    120_000: {"short": 0.9, "repeated": 0.1},
+    140_000: {"short": 0.4, "answered": 0.6},
+    240_000: {
+        "own": 0.16, "example": 0.22, "pair": 0.02, "warning": 0.06, "repeated": 0.02, "note": 0.02, "alone": 0.12,
+        "answered": 0.38,
+    },
+    320_000: {
+        "own": 0.12, "example": 0.22, "pair": 0.02, "warning": 0.16, "repeated": 0.02, "note": 0.02, "alone": 0.14,
+        "answered": 0.30,
     },
 }  # fmt: skip
 EARLY, END = 12_000, 60_000
@@ -51,6 +63,8 @@ def advised(rng: Random, worlds: Sequence[Sequence[Situation]], number: int = 10
         return _repeated(rng, worlds)
     if kind == "note":
         return _note(rng)
+    if kind in ("answered", "short"):
+        return answered(rng, is_short=kind == "short")
     s, kin = _situation(rng, worlds)
     share = rng.choice(SHARES) if number >= EARLY else 0.5 * (number >= EARLY // 2)
     if kind == "pair":

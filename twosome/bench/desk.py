@@ -1,0 +1,44 @@
+"""Asking at a price: what is learnt at the desk beside its exact optimum, at every price, whole and in part.
+
+    python -m twosome.bench desk seeds=3 workers=2
+
+    clones     policies that were shown the skills and asked at random; all that follows begins with them
+    prices     PPO from a clone at a price: return, asking and its course along a session, on words never met
+
+Rows of `prices` beside the whole desk: without notes, memory, adviser or table; credit cut at every answer; no clone
+before; an adviser who errs. The ends: always asking and never asking, else the best, played on the same sessions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twosome.bench import clones, prices
+from twosome.bench.parts import check_parts, measure_all, parts_of
+from twosome.bench.runs import check_listed, check_numbers, leave
+from twosome.config.names import near
+from twosome.errors import ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+PARTS = parts_of(clones, prices)
+
+
+def main(argv: list[str]) -> None:
+    """The command; `argv` are Hydra overrides of conf/desk.yaml. Exits with 1 where a job has failed."""
+    from twosome.cli import command
+
+    command.run("desk", lambda cfg: leave(bench(cfg)["failed"]), argv)
+
+
+def bench(cfg: DictConfig) -> dict[str, Any]:
+    """Do the jobs that are missing, then write `desk.json` and `desk.md` into `cfg.out`."""
+    check_numbers(cfg, seeds=1, workers=1, sessions=2)
+    check_listed(cfg, "parts")
+    check_parts(cfg, PARTS)
+    for name, value in cfg.rows.items():
+        if value.desk not in cfg.desks:
+            raise ConfigError(f"rows.{name}.desk: unknown {value.desk!r}.{near(value.desk, list(cfg.desks))} "
+                              f"Known: {', '.join(cfg.desks)}.")  # fmt: skip
+    return measure_all("desk", PARTS, cfg)

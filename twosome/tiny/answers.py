@@ -1,0 +1,175 @@
+"""Texts that teach a model to answer from what stands in its scene: something told or noted, a question, answers.
+
+What is told is random, and half of the words are made up, so nothing can be known: the answer can only be read. Where
+nothing that is told answers the question, all answers are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+from twosome.tiny import words as w
+from twosome.tiny.text import PROMPT, Text
+
+ACTION = 10.0  # weight of a token of an answer; what stands before it is not predicted
+UNTOLD = (
+    0.25  # share of the questions that nothing answers; there all actions are alike, also those that answer nothing
+)
+INVENTED = 0.5  # share of the words that are made up
+ATTRIBUTES = w.singles("colour maker room price age size smell owner weight shape taste name sound home rank use")
+VERBS = w.singles("clean polish dry wipe brush wash rub paint cut fold pack warm cool tie close mend fill hang oil")
+GOALS = ("Answer the questions.", "Answer.", "Help the customers.", "Say what is asked for.")
+ONSETS, VOWELS, ENDS = (
+    [
+        "b",
+        "d",
+        "f",
+        "g",
+        "h",
+        "j",
+        "k",
+        "l",
+        "m",
+        "n",
+        "p",
+        "r",
+        "s",
+        "t",
+        "v",
+        "w",
+        "z",
+        "br",
+        "cl",
+        "dr",
+        "fl",
+        "gr",
+        "pl",
+        "st",
+        "tr",
+        "sh",
+        "ch",
+    ],
+    "aeiou",
+    "bdgklmnprstx",
+)
+
+
+KNOWN = [word for word in {*w.FOODS, *w.THINGS, *w.MATERIALS, *w.COLOURS, *w.PEOPLE, *w.ANIMALS} if " " not in word]
+KNOWN.sort()
+
+
+class Asked(NamedTuple):
+    """A question, what tells its answer, and the answers of which the first is right."""
+
+    question: str
+    told: tuple[str, ...]
+    answers: tuple[str, ...]
+
+
+def answered(rng: Random, *, is_short: bool = False) -> Text:
+    """One text: a scene with a question, and the answer that it tells. `is_short`: and nothing else."""
+    kind: Callable[[Random], Asked] = rng.choice((_fact, _two, _one, _advice, _rule, _rule))
+    question, told, (right, *wrong) = kind(rng)
+    is_told = rng.random() >= UNTOLD
+    told = told if is_told else ()
+    own: tuple[str, ...] = told if kind is _rule else ()
+    told = () if kind is _rule else told
+    before = []
+    if is_short:
+        told, own = (f"{own[0]}.",) if own else told, ()
+    elif rng.random() < 0.6:
+        before.append(f"{rng.choice(('Asking costs', 'It costs'))} {rng.choice((0.1, 0.2, 0.3, 0.5, 1, 2, 3))}.")
+    if own or (rng.random() < 0.6 and not is_short):
+        before.append(_notes(rng, own, question, [right, *wrong]))
+    if rng.random() < 0.6 and not is_short:
+        before.append(f"{rng.randint(1, 96)} {rng.choice(('questions left', 'left', 'to go'))}.")
+    parts = [*before, question, *told] if rng.random() < 0.8 else [*before, *told, question]
+    prompt = PROMPT.format(goal=rng.choice(GOALS), scene=" ".join(parts))
+    menu = [f"say {answer}" for answer in (right, *wrong)]
+    if is_told:
+        targets, others = (menu[0],), tuple(menu[1:])
+    else:
+        targets, others = tuple(dict.fromkeys([*menu, *(_other(rng) for _ in range(rng.randint(0, 8)))])), ()
+    return Text(f"{prompt} {targets[0]}", len(prompt), "answered", targets, ACTION, told=len(prompt), others=others)
+
+
+def _other(rng: Random) -> str:
+    """An action that answers nothing."""
+    about = rng.choice((f"the {rng.choice(ATTRIBUTES)} of the {_word(rng)}", f"the {_word(rng)}"))
+    return f"{rng.choice(('look up', 'ask', 'find', 'note', 'read', 'check', 'wait for', *VERBS))} {about}"
+
+
+def _fact(rng: Random) -> Asked:
+    attribute, thing, (right, *wrong) = rng.choice(ATTRIBUTES), _word(rng), _values(rng, 4)
+    told = (f"The {attribute} of the {thing} is {right}.",)
+    return Asked(f"What is the {attribute} of the {thing}?", told, (right, *wrong))
+
+
+def _two(rng: Random) -> Asked:
+    attribute, one, other = rng.choice(ATTRIBUTES), _word(rng), _word(rng)
+    a, b, c, d = _values(rng, 4)
+    told = tuple(f"The {attribute} of the {thing} is {value}." for thing, value in ((one, a), (other, b)))
+    if rng.random() < 0.3:  # in the other order
+        told = told[::-1]
+    answers = (f"{a} and {b}", f"{a} and {d}", f"{c} and {b}", f"{c} and {d}")
+    return Asked(f"Compare the {attribute} of the {one} and the {other}.", told, answers)
+
+
+def _one(rng: Random) -> Asked:
+    attribute, value, names = rng.choice(ATTRIBUTES), _values(rng, 1)[0], _words(rng, 4)
+    told = (f"The {attribute} of the {names[0]} is {value}.",)
+    return Asked(f"Recommend one whose {attribute} is {value}.", told, tuple(f"the {name}" for name in names))
+
+
+def _advice(rng: Random) -> Asked:
+    answers = _values(rng, 4)
+    question = f"What do I {rng.choice(VERBS)} the {_word(rng)} {_word(rng)} with?"
+    return Asked(question, (f"Advice: {answers[0]}.",), answers)
+
+
+def _rule(rng: Random) -> Asked:
+    verb, material, answers = rng.choice(VERBS), _word(rng), _words(rng, 4)
+    return Asked(
+        f"What do I {verb} the {material} {_word(rng)} with?", (f"{verb} {material} with {answers[0]}",), answers
+    )
+
+
+def _notes(rng: Random, own: tuple[str, ...], question: str, answers: list[str]) -> str:
+    """Rules that were noted: `own`, and others, some of the same verb, of which some name another answer."""
+    if not own and rng.random() < 0.3:
+        return "No notes."
+    verb = question.split()[3] if question.startswith("What do I") else rng.choice(VERBS)
+    others = [
+        f"{verb if rng.random() < 0.5 else rng.choice(VERBS)} {_word(rng)} with "
+        f"{rng.choice(answers) if rng.random() < 0.6 else _word(rng)}"
+        for _ in range(rng.randint(0 if own else 1, 5))
+    ]
+    rules = [*own, *others]
+    rng.shuffle(rules)
+    if rng.random() < 0.5:
+        about = f" Recalled: {own[0]}." if own else ""
+        return f"{len(rules)} note{'s' if len(rules) > 1 else ''}.{about}"
+    return f"{len(rules)} note{'s' if len(rules) > 1 else ''}: {', '.join(rules)}."
+
+
+def _values(rng: Random, n: int) -> tuple[str, ...]:
+    """Different values: words, or numbers of something."""
+    if rng.random() < 0.3:
+        unit = rng.choice(("dollars", "years", "pounds", "miles", "pages", "days"))
+        return tuple(f"{number} {unit}" for number in rng.sample(range(2, 100), n))
+    return _words(rng, n)
+
+
+def _words(rng: Random, n: int) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    while len(found) < n:
+        found[_word(rng)] = None
+    return tuple(found)
+
+
+def _word(rng: Random) -> str:
+    if rng.random() >= INVENTED:
+        return rng.choice(KNOWN)
+    return "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 2))) + rng.choice(ENDS)
