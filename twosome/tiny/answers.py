@@ -89,7 +89,8 @@ def answered(rng: Random, *, is_short: bool = False) -> Text:
     prompt = PROMPT.format(goal=rng.choice(GOALS), scene=" ".join(parts))
     menu = [f"say {answer}" for answer in (right, *wrong)]
     if is_told:
-        targets, others = (menu[0],), tuple(menu[1:])
+        targets: tuple[str, ...] = (menu[0],)
+        others: tuple[str, ...] = tuple(menu[1:])
     else:
         targets, others = tuple(dict.fromkeys([*menu, *(_other(rng) for _ in range(rng.randint(0, 8)))])), ()
     return Text(f"{prompt} {targets[0]}", len(prompt), "answered", targets, ACTION, told=len(prompt), others=others)
