@@ -1,4 +1,4 @@
-"""Who can be asked: a person at the terminal, or any function. What they say is read as one of the answers on offer.
+"""Who can be asked: a person at the terminal, any function, an endpoint. What they say is read as an answer on offer.
 
 An adviser is a function of a question and the answers on offer that returns its answer as text, or raises.
 """
@@ -9,8 +9,11 @@ import dataclasses
 import importlib
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from ..arguments import unknown
+from .endpoint import Endpoint
 from .menu import one_line
 from .tools import within
 
@@ -96,6 +99,45 @@ class Function:
     def __call__(self, question: str, answers: tuple[str, ...]) -> str:
         """Call it. Raises what it raises, and `TimeoutError`."""
         return within(self.patience, lambda: self.function(question, answers))
+
+
+KINDS = ("endpoint", "function")
+
+
+def made(settings: Mapping[Any, Any], patience: float | None) -> Adviser:
+    """The adviser that settings describe; `patience`: seconds that an answer may take, None for no limit.
+
+    `{"kind": "endpoint", "url": ..., "model": ...}` is an `Endpoint`, with any of its other settings.
+    `{"kind": "function", "function": "module:factory", ...}` is what the factory makes of the other entries.
+    Raises `ValueError`.
+    """
+    rest = {str(name): value for name, value in settings.items()}
+    kind = rest.pop("kind", None)
+    if kind not in KINDS:
+        raise ValueError(unknown("adviser.kind", kind, KINDS))
+    if kind == "endpoint":
+        known = [field.name for field in dataclasses.fields(Endpoint) if field.name != "patience"]
+        for name in rest.keys() - {*known}:
+            raise ValueError(unknown("setting of adviser.kind=endpoint", name, known))
+        if missing := [name for name in ("url", "model") if name not in rest]:
+            raise ValueError(f"adviser.kind=endpoint needs {' and '.join(missing)}.")
+        try:
+            return Endpoint(**rest, patience=patience)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"adviser.kind=endpoint: {error}") from error
+    name = rest.pop("function", None)
+    if not isinstance(name, str):
+        raise ValueError(f"adviser.kind=function needs function: module:factory, got {name!r}.")
+    factory: Callable[..., Any] = named(name)
+    try:
+        adviser = factory(**rest)
+    except Exception as error:  # the factory is the user's
+        raise ValueError(f"adviser: {name} made no adviser of {rest}: {type(error).__name__}: {error}") from error
+    if not callable(adviser):
+        raise ValueError(
+            f"adviser: {name} returned {type(adviser).__name__}, expected a function of question and answers."
+        )
+    return Function(adviser, patience)
 
 
 def named(name: str) -> Adviser:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..agent.advisers import Adviser, Function, Person, named
+from ..agent.advisers import Adviser, Function, Person, made, named
 from ..agent.csv_table import read_csv
 from ..arguments import unknown
 from .groups import Source, source
 
 ADVISERS = ("oracle", "human")
+OTHERS = " Or module:function, a function, {kind: endpoint, ...}, {kind: function, ...}."
 MOST_COSTS = 100
 
 
@@ -20,10 +21,12 @@ def adviser_of(adviser: object, patience: float | None) -> Adviser | None:
     """Whom to ask; None for the oracle. Raises `ValueError`."""
     if callable(adviser):
         return Function(adviser, patience)
+    if isinstance(adviser, Mapping):
+        return made(adviser, patience)
     if isinstance(adviser, str) and ":" in adviser:
         return Function(named(adviser), patience)
     if not isinstance(adviser, str) or adviser not in ADVISERS:
-        raise ValueError(unknown("adviser", adviser, ADVISERS) + " Or module:function, or a function.")
+        raise ValueError(unknown("adviser", adviser, ADVISERS) + OTHERS)
     return Person(patience) if adviser == "human" else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ class DeskEnv(Agent):
         advice: False: nobody can be asked.
         advice_answers: True: after an advice nothing else can be said (AGILE takes it for the answer).
         adviser: `oracle`, `human` (a person at the terminal), `module:function` or a function of the question and the
-            answers on offer, that returns one of these. All but the oracle are external: not asked in simulations.
+            answers on offer, that returns one of these, or the settings of an endpoint or another function, as
+            `agent.advisers.made` takes them. All but the oracle are external: not asked in simulations.
         error: how often the oracle is wrong, 0 to 1.
         charge_failures: whether asking somebody who says nothing, or nothing that was on offer, costs as much.
         patience: seconds until silence is taken as no answer; None for no limit.
@@ -84,7 +85,7 @@ class DeskEnv(Agent):
         shows: str = "recalled",
         advice: bool = True,
         advice_answers: bool = False,
-        adviser: str | Callable[[str, tuple[str, ...]], str] = "oracle",
+        adviser: str | Mapping[str, Any] | Callable[[str, tuple[str, ...]], str] = "oracle",
         error: float = 0.0,
         charge_failures: bool = True,
         patience: float | None = 60.0,

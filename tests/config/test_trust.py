@@ -90,6 +90,21 @@ def test_a_folder_that_an_environment_would_write_needs_the_users_word(tmp_path)
     saved_settings(path, ["env.kwargs.folder=/somewhere/else"], runs_environment=True)
 
 
+def test_an_address_and_the_secret_that_goes_there_need_the_users_word(tmp_path):
+    """Each of its own: who names the one has not named the other, nor an address that begins alike."""
+    url, secret = "http://host:80/v1", "env.kwargs.adviser.key_env=SECRET"
+    adviser = {"kind": "endpoint", "url": url, "model": "m", "key_env": "SECRET"}
+    path = saved(tmp_path, id="twosome_envs:twosome/Desk-v0", kwargs={"adviser": adviser})
+    for said in ("http://host:80", "http://host:80/v10", "'http://host:80/v1/..'"):
+        with pytest.raises(CheckpointError, match="to ask the address 'http://host:80/v1'") as caught:
+            saved_settings(path, [secret, f"env.kwargs.note={said}"], runs_environment=True)
+    assert paragraph(str(caught.value)) is None
+    with pytest.raises(CheckpointError, match="to send what the environment variable 'SECRET' holds"):
+        saved_settings(path, [f"env.kwargs.adviser.url={url}"], runs_environment=True)
+    saved_settings(path, [secret, f"env.kwargs.adviser.url={url}"], runs_environment=True)
+    saved_settings(path, [f"env.kwargs.adviser={{url: {url}, key_env: SECRET}}"], runs_environment=True)
+
+
 @pytest.mark.parametrize("env", [{"render_mode": "human"}, {"worlds": [{"kwargs": {"render_mode": "human"}}]}])
 def test_a_window_that_an_environment_would_open_needs_the_users_word(tmp_path, capsys, env):
     """Of a transcript too; pictures in memory and in characters need none."""

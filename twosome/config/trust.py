@@ -1,4 +1,4 @@
-"""What settings ask for that is not this project's: code of others, folders to write into. Runs nothing.
+"""What settings ask for that is not this project's: code, folders to write into, addresses. Runs nothing.
 
 A stranger's settings may name it anywhere; it is done only after the user's own command line has named it too, or where
 the settings are of a run that this user began on this machine: a new run that asks for such a thing is signed with a
@@ -25,6 +25,8 @@ from twosome.errors import CheckpointError, brief
 
 TRUSTED_MODULE = "twosome_envs"  # that settings may import without being asked for
 FOLDER = "folder"  # the argument of an environment that names where it writes
+ADDRESS = re.compile(r"https?://", re.IGNORECASE)  # how a text begins that is an address and no module
+KEY_ENV = "key_env"  # the argument that names the environment variable whose content is sent there
 RENDER_MODE, QUIET_MODES = "render_mode", ("ansi", "rgb_array")  # which open no window
 SIGNATURE = "made_here"  # the file of a run folder
 KEY_BYTES = 32
@@ -38,14 +40,18 @@ class Request(NamedTuple):
 
 
 def requests(env: EnvSettings) -> list[Request]:
-    """The modules, folders and modes of drawing that an environment's settings name, at any depth."""
+    """The modules, addresses, secrets, folders and modes of drawing that settings of a world name, at any depth."""
     found = []
     for key, text in _texts(env.id, {"kwargs": env.kwargs}):
         module = text.rpartition(":")[0].strip()  # as `gymnasium.make` reads an id
-        if module and module != TRUSTED_MODULE:
+        if ADDRESS.match(text):
+            found.append(Request(f"to ask the address {brief(repr(text))}", text))
+        elif module and module != TRUSTED_MODULE:
             found.append(Request(f"to import the Python module {brief(repr(module))}", f"{module}:"))
         if key == RENDER_MODE and text not in QUIET_MODES:
             found.append(Request(f"to draw in the mode {brief(repr(text))}, such as a window,", text))
+        if key == KEY_ENV:
+            found.append(Request(f"to send what the environment variable {brief(repr(text))} holds", text))
         if key == FOLDER:
             found.append(Request(f"to write into the folder {brief(repr(text))}", text))
     return list(dict.fromkeys(found))
