@@ -26,9 +26,9 @@ for _family in _FAMILIES:
             # would warn that it is out of date.
             registry[_id].name = _id.removeprefix("twosome/").removesuffix("-v0")
 
-OTHERS: tuple[str, ...] = tuple({**wrappers.SPECS, **agent.SPECS})
-"""Ids that take a world of somebody else's as an argument: third-party environments, mixtures, worlds around worlds."""
+OTHERS: tuple[str, ...] = tuple({**wrappers.SPECS, **agent.SPECS, **desk.OTHERS})
+"""Ids that take a world or data of somebody else's as an argument: mixtures, worlds around worlds, third parties."""
 
-for _id, (_entry_point, _kwargs) in {**wrappers.SPECS, **agent.SPECS}.items():
+for _id, (_entry_point, _kwargs) in {**wrappers.SPECS, **agent.SPECS, **desk.OTHERS}.items():
     if _id not in registry:
         register(_id, entry_point=_entry_point, kwargs=_kwargs)

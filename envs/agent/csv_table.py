@@ -47,16 +47,24 @@ def read_csv(path: str | Path) -> Table:
     Raises `TableError` for a file that is not such a table, with the line and the remedy.
     """
     where = f"table={path}"
+    return _table(where, read_lines(path, where))
+
+
+def read_lines(path: str | Path, where: str, most: int = MOST_BYTES) -> list[tuple[int, list[str]]]:
+    """The lines of a CSV file of at most `most` bytes, as (number, cells), empty ones left out.
+
+    Raises `TableError` for a file that is none; `where` is what it is called there.
+    """
     try:
         file = Path(path).expanduser()
         if not file.is_file():
             raise TableError(f"{where} is no file. Expected a CSV file, from the folder {Path.cwd()}.")
         with file.open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
+            data = opened.read(most + 1)
     except OSError as error:
         raise TableError(f"{where} cannot be read: {error}") from error
-    if len(data) > MOST_BYTES:
-        raise TableError(f"{where} is larger than {MOST_BYTES:,} bytes.")
+    if len(data) > most:
+        raise TableError(f"{where} is larger than {most:,} bytes.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -72,7 +80,7 @@ def read_csv(path: str | Path) -> Table:
                 lines.append((reader.line_num, [cell.strip() for cell in row]))
     except csv.Error as error:
         raise TableError(f"{where}, line {reader.line_num}: {error}.") from error
-    return _table(where, lines)
+    return lines
 
 
 def _table(where: str, lines: Sequence[tuple[int, list[str]]]) -> Table:

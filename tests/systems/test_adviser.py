@@ -55,9 +55,16 @@ def test_it_advises_at_the_desk_and_not_in_a_simulation(policy):
         take(copied, info, text.ASK)
 
 
-def test_to_load_it_leaves_what_is_drawn_and_the_threads_as_they_were():
+def test_to_load_it_leaves_what_is_drawn_and_the_threads_as_they_were(monkeypatch):
+    """Also where the settings of its run ask for another number of threads."""
     _loaded.cache_clear()
     threads, before = torch.get_num_threads(), torch.get_rng_state()
+
+    def load(*args, **kwargs):
+        torch.set_num_threads(threads + 1)
+        return twosome.load(*args, **kwargs)
+
+    monkeypatch.setattr("twosome.systems.adviser.load", load)
     checkpoint("tiny")
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), before)
