@@ -61,8 +61,9 @@ def test_to_load_it_leaves_what_is_drawn_and_the_threads_as_they_were(monkeypatc
     threads, before = torch.get_num_threads(), torch.get_rng_state()
 
     def load(*args, **kwargs):
+        loaded = twosome.load(*args, **kwargs)
         torch.set_num_threads(threads + 1)
-        return twosome.load(*args, **kwargs)
+        return loaded
 
     monkeypatch.setattr("twosome.systems.adviser.load", load)
     checkpoint("tiny")
