@@ -145,7 +145,14 @@ def test_a_command_with_too_few_arguments_says_its_usage(module: str):
 
 def test_every_file_of_commands_has_its_schema():
     """A file of conf/ belongs to a command with a schema, or to a bench."""
-    assert {p.stem for p in conf_dir().glob("*.yaml")} == {*SCHEMAS, "learning", "generalization", "search", "memory"}
+    assert {p.stem for p in conf_dir().glob("*.yaml")} == {
+        *SCHEMAS,
+        "learning",
+        "generalization",
+        "search",
+        "memory",
+        "desk",
+    }
 
 
 @pytest.mark.parametrize("name", ["train", "eval", "inspect", "play"])

@@ -1,4 +1,4 @@
-"""`python -m twosome.bench throughput|learning|generalization|search|memory ...`; each takes `--help`."""
+"""`python -m twosome.bench throughput|learning|generalization|search|memory|desk ...`; each takes `--help`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twosome.cli.command import FAILED_RUN, leave
 from twosome.config.names import near
 from twosome.errors import TwosomeError
 
-BENCHES = ("throughput", "learning", "generalization", "search", "memory")
+BENCHES = ("throughput", "learning", "generalization", "search", "memory", "desk")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -42,6 +42,10 @@ def main(argv: list[str] | None = None) -> None:
             from twosome.bench import memory
 
             memory.main(argv[1:])
+        elif name == "desk":
+            from twosome.bench import desk
+
+            desk.main(argv[1:])
         else:
             print(f"Unknown bench {name!r}.{near(name, list(BENCHES))} Known: {', '.join(BENCHES)}.", file=sys.stderr)
             raise SystemExit(2)

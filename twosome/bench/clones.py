@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def jobs(cfg: DictConfig) -> list[Job]:
     """A clone for each kind of desk that a row needs."""
-    desks = dict.fromkeys(row.desk for row in cfg.rows.values() if row.clone)
+    desks = dict.fromkeys(cfg.how[row].desk for row in cfg.rows if cfg.how[row].clone)
     return [(desk, seed) for desk in desks for seed in range(cfg.seeds)]
 
 

@@ -35,10 +35,12 @@ def main(argv: list[str]) -> None:
 def bench(cfg: DictConfig) -> dict[str, Any]:
     """Do the jobs that are missing, then write `desk.json` and `desk.md` into `cfg.out`."""
     check_numbers(cfg, seeds=1, workers=1, sessions=2)
-    check_listed(cfg, "parts")
+    check_listed(cfg, "parts", "rows")
     check_parts(cfg, PARTS)
-    for name, value in cfg.rows.items():
-        if value.desk not in cfg.desks:
-            raise ConfigError(f"rows.{name}.desk: unknown {value.desk!r}.{near(value.desk, list(cfg.desks))} "
-                              f"Known: {', '.join(cfg.desks)}.")  # fmt: skip
+    for row in cfg.rows:
+        if row not in cfg.how:
+            raise ConfigError(f"rows: unknown {row!r}.{near(row, list(cfg.how))} Known: {', '.join(cfg.how)}.")
+        if (desk := cfg.how[row].desk) not in cfg.desks:
+            known = f"{near(desk, list(cfg.desks))} Known: {', '.join(cfg.desks)}."
+            raise ConfigError(f"how.{row}.desk: unknown {desk!r}.{known}")
     return measure_all("desk", PARTS, cfg)

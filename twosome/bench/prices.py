@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 def jobs(cfg: DictConfig) -> list[Job]:
     """Seeds of one price beside each other, so that their seconds are of the same hour."""
-    return [(row, cost, s) for row, how in cfg.rows.items() for cost in how.costs for s in range(cfg.seeds)]
+    return [(row, cost, s) for row in cfg.rows for cost in cfg.how[row].costs for s in range(cfg.seeds)]
 
 
 def asked(cfg: DictConfig, row: str, cost: float, seed: int) -> dict[str, Any]:
     """What a run depends on. Raises `ConfigError` for an override that does not exist."""
     settings = settings_of(cfg, row, cost, seed, Path("run"))
-    how = cfg.rows[row]
+    how = cfg.how[row]
     return {
         "desk": list(cfg.desks[how.desk]), "overrides": [*how.overrides, *cfg.overrides], "clone": how.clone,
         "experiments": list(cfg.experiments.values()), "steps": settings.total_steps, "sessions": cfg.sessions,
@@ -39,7 +39,7 @@ def settings_of(cfg: DictConfig, row: str, cost: float, seed: int, folder: Path)
     """The settings of a run. Raises `ConfigError` for an override that does not exist."""
     from twosome.config.compose import compose
 
-    how = cfg.rows[row]
+    how = cfg.how[row]
     begins = [f"init={clones.folder_of(cfg, how.desk, seed)}"] if how.clone else ["init=null"]
     return compose([
         f"experiment={cfg.experiments.ppo}", *cfg.desks[how.desk], f"env.kwargs.cost={cost}", f"seed={seed}",

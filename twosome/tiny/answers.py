@@ -6,14 +6,14 @@ nothing that is told answers the question, all answers are alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
 from twosome.tiny import words as w
 from twosome.tiny.text import PROMPT, Text
 
-ACTION = 10.0  # weight of a token of an answer; what stands before it is not predicted
+ACTION, CONTEXT = 10.0, 0.1  # weight of a token of an answer, and of what stands before it
 UNTOLD = (
     0.25  # share of the questions that nothing answers; there all actions are alike, also those that answer nothing
 )
@@ -70,7 +70,9 @@ class Asked(NamedTuple):
 
 def answered(rng: Random, *, is_short: bool = False) -> Text:
     """One text: a scene with a question, and the answer that it tells. `is_short`: and nothing else."""
-    kind: Callable[[Random], Asked] = rng.choice((_fact, _two, _one, _advice, _rule, _rule))
+    kind: Callable[[Random], Asked] = rng.choice((_fact, _two, _one, _advice, _rule, _rule, _about, _about))
+    if kind is _about:
+        return _text(rng, *_about(rng))
     question, told, (right, *wrong) = kind(rng)
     is_told = rng.random() >= UNTOLD
     told = told if is_told else ()
@@ -86,14 +88,49 @@ def answered(rng: Random, *, is_short: bool = False) -> Text:
     if rng.random() < 0.6 and not is_short:
         before.append(f"{rng.randint(1, 96)} {rng.choice(('questions left', 'left', 'to go'))}.")
     parts = [*before, question, *told] if rng.random() < 0.8 else [*before, *told, question]
-    prompt = PROMPT.format(goal=rng.choice(GOALS), scene=" ".join(parts))
     menu = [f"say {answer}" for answer in (right, *wrong)]
     if is_told:
         targets: tuple[str, ...] = (menu[0],)
         others: tuple[str, ...] = tuple(menu[1:])
     else:
         targets, others = tuple(dict.fromkeys([*menu, *(_other(rng) for _ in range(rng.randint(0, 8)))])), ()
-    return Text(f"{prompt} {targets[0]}", len(prompt), "answered", targets, ACTION, told=len(prompt), others=others)
+    return _text(rng, parts, targets, others)
+
+
+def _text(rng: Random, parts: Sequence[str], targets: tuple[str, ...], others: tuple[str, ...]) -> Text:
+    prompt = PROMPT.format(goal=rng.choice(GOALS), scene=" ".join(parts))
+    return Text(f"{prompt} {targets[0]}", len(prompt), "answered", targets, ACTION, CONTEXT, others=others)
+
+
+def _about(rng: Random) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:
+    """Scene, right and wrong actions where a table could answer: to look up what is asked and not told yet."""
+    verb = rng.choice(("look up", "look up", "read", "check", "ask for"))
+    attributes = rng.sample(ATTRIBUTES, rng.randint(2, 5))
+    asked, things = attributes[0], _words(rng, rng.choice((1, 1, 2, 2)))
+    menu = {(a, thing): f"{verb} the {a} of the {thing}" for thing in things for a in attributes}
+    values = _values(rng, 4)
+    says = [f"say {value}" for value in values]
+    before = []
+    if rng.random() < 0.7:
+        before += [f"Asking costs {rng.choice((0.1, 0.2, 0.3, 0.5, 1, 2, 3))}.", _notes(rng, (), "", list(values))]
+        before.append(f"{rng.randint(1, 96)} questions left.")
+    told: list[str] = []
+    if len(things) == 1 and rng.random() < 0.4:
+        find = f"{rng.choice(('find', 'look for'))} one whose {asked} is {values[0]}"
+        says = [f"say the {name}" for name in _words(rng, 4)]
+        return [*before, f"Recommend one whose {asked} is {values[0]}."], (find,), (*says, *menu.values())
+    question = f"What is the {asked} of the {things[0]}?"
+    wanted = [things[0]]
+    if len(things) == 2:
+        question = f"Compare the {asked} of the {things[0]} and the {things[1]}."
+        says = [f"say {a} and {b}" for a in values[:2] for b in values[2:]]
+        wanted = list(things)
+        if rng.random() < 0.5:
+            known = wanted.pop(rng.randrange(2))
+            told.append(f"The {asked} of the {known} is {values[0] if known == things[0] else values[2]}.")
+            del menu[asked, known]
+    right = tuple(menu.pop((asked, thing)) for thing in wanted)
+    return [*before, question, *told], right, (*says, *menu.values())
 
 
 def _other(rng: Random) -> str:
