@@ -172,7 +172,13 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_had():
     usual = flat(asdict(compose([])))
     later = {key: now[key] for key in now.keys() - before.keys()}
     groups = {key: usual[key] for key in usual if key.split(".")[0] in LATER_GROUPS}
-    alone = {"init": None, "policy.temperature": 1.0, "policy.chat": False, "policy.system": None}
+    alone = {
+        "init": None,
+        "policy.temperature": 1.0,
+        "policy.pooling": "last",
+        "policy.chat": False,
+        "policy.system": None,
+    }
     alone |= {
         "log.wandb": None,
         "ppo.kl": "actions",

@@ -11,7 +11,7 @@ from zoo import forward_everywhere, relative, slow_batch, worst
 
 import twosome
 from twosome.lm.score_actions import _choices
-from twosome.lm.scorers import SCORERS
+from twosome.lm.scorers import SCORERS, prompt_features
 
 VALUE = 1e-5  # nats, float32
 GRADIENT = 1e-4  # relative
@@ -190,3 +190,18 @@ def test_the_head_at_every_position_gives_the_same_numbers(llama, scorer):
     torch.testing.assert_close(got, expected, atol=VALUE, rtol=0)
     assert relative(zoo.gradient(llama, [got]), zoo.gradient(llama, [expected])) < GRADIENT
     assert (wrong - expected).abs().max() > 0.1, "it is the given forward that is read"
+
+
+@pytest.mark.parametrize("scorer", ["trie", "separate"])
+def test_a_mean_over_a_prompt_is_the_mean_of_its_states(scorer):
+    """Whatever stands beside it in a pass; the state at its end is another number."""
+    lm = zoo.model("llama").eval()
+    prompts = [(1, 5, 7, 9), (1, 5, 8), (1, 6, 7, 9, 11, 12), (1,)]
+    found = prompt_features(lm, scorer, [list(prompts[:3]), list(prompts[3:])], pooling="mean")
+    for prompt, row in zip(prompts, found, strict=True):
+        with torch.no_grad():
+            states = lm(torch.tensor([prompt]), output_hidden_states=True).hidden_states[-1][0]
+        torch.testing.assert_close(row, states.mean(0), atol=1e-5, rtol=1e-5)
+        last = prompt_features(lm, scorer, [[prompt]])[0]
+        torch.testing.assert_close(last, states[-1], atol=1e-5, rtol=1e-5)
+        assert len(prompt) == 1 or not torch.allclose(row, last, atol=1e-3)

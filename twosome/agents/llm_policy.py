@@ -113,7 +113,7 @@ class LLMPolicy:
             return self.value_head(self.features(states)).cpu()
 
     def features(self, states: list[str]) -> Tensor:
-        """What the critic reads: the adapter-free backbone's hidden state at each state's end, float32 [N, H]."""
+        """What the critic reads: the frozen backbone's hidden state at each state's end, or over it; float32 [N, H]."""
         asked = list(dict.fromkeys(states)) if "decisions" in self.settings.reuse else states
         missing = [s for s in asked if s not in self._features]
         self.counts["states"] += len(states)

@@ -68,7 +68,7 @@ class Engine:
             yield index, log_probs if torch.is_grad_enabled() else log_probs.cpu()
 
     def feature_passes(self, texts: list[str]) -> Passes:
-        """The hidden state at each text's end, pass by pass: (indices of texts, [n, H]).
+        """The hidden state at each text's end, or its mean over it, pass by pass: (indices of texts, [n, H]).
 
         A trie where the equivalence check found it exact.
         """
@@ -78,7 +78,8 @@ class Engine:
         window = attention_window(self.lm) or math.inf
         names = ["trie" if (inside if len(path) <= window else beyond) else "separate" for path in ids]
         for name, rows in split(as_menus, names, self._limits()):
-            features = prompt_features(self.lm, name, [[ids[i] for i in row] for row in rows], self.forward)
+            prompts = [[ids[i] for i in row] for row in rows]
+            features = prompt_features(self.lm, name, prompts, self.forward, self.settings.pooling)
             yield [i for row in rows for i in row], features
 
     def token_log_probs(self, encoded: list[EncodedAction]) -> Tensor:

@@ -116,21 +116,49 @@ SCORERS: Mapping[str, Callable[..., Tensor]] = {
 
 
 def prompt_features(
-    lm: LanguageModel, scorer: str, rows: list[list[tuple[int, ...]]], forward: Forward = forward_at
+    lm: LanguageModel,
+    scorer: str,
+    rows: list[list[tuple[int, ...]]],
+    forward: Forward = forward_at,
+    pooling: str = "last",
 ) -> Tensor:
-    """What the LM head would read at the last token of every prompt of every row: float32 [N, H], without gradient."""
+    """What the LM head would read of every prompt of every row: float32 [N, H], without gradient.
+
+    pooling: `last`, at its last token; or `mean`, on average over its tokens.
+    """
     with torch.no_grad():
         if scorer == "trie":
             tries = [build(row) for row in rows]
             width = max(map(len, tries))
-            index = [r * width + path[-1] for r, trie in enumerate(tries) for path in trie.paths]
-            _, hidden = forward(lm, *_stack(tries, width, lm), np.array(index))
+            paths = [[r * width + node for node in path] for r, trie in enumerate(tries) for path in trie.paths]
+            how: tuple[Tensor, Mask, Tensor | None] = _stack(tries, width, lm)
         else:
             prompts = [p for row in rows for p in row]
             ids, is_real, _, _ = _pad([EncodedAction((*p, 0), len(p), ()) for p in prompts], device_of(lm))
-            index = [i * ids.shape[1] + len(p) - 1 for i, p in enumerate(prompts)]
-            _, hidden = forward(lm, ids, is_real.long(), None, np.array(index))
-    return hidden.float()
+            paths = [[i * ids.shape[1] + at for at in range(len(p))] for i, p in enumerate(prompts)]
+            how = ids, is_real.long(), None
+        if pooling == "last":
+            _, hidden = forward(lm, *how, np.array([path[-1] for path in paths]))
+            return hidden.float()
+        hidden = _hidden(lm, *how)
+        return torch.stack([hidden[torch.as_tensor(path, device=hidden.device)].float().mean(0) for path in paths])
+
+
+def _hidden(lm: LanguageModel, ids: Tensor, mask: Mask, positions: Tensor | None) -> Tensor:
+    """What the LM head would read at every position: [R * L, H]. One position goes through it, so that it is called."""
+    seen: list[Tensor] = []
+
+    def keep(_module: torch.nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        seen.append(args[0].flatten(0, 1))
+        return (seen[-1][None, :1], *args[1:])
+
+    extra: dict[str, Any] = {} if positions is None else {"position_ids": positions}
+    handle = lm.get_output_embeddings().register_forward_pre_hook(keep)
+    try:
+        lm(input_ids=ids, attention_mask=mask, use_cache=False, **extra)
+    finally:
+        handle.remove()
+    return seen[-1]
 
 
 def device_of(lm: LanguageModel) -> torch.device:

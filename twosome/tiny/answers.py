@@ -17,6 +17,7 @@ ACTION, CONTEXT = 10.0, 0.1  # weight of a token of an answer, and of what stand
 UNTOLD = (
     0.25  # share of the questions that nothing answers; there all actions are alike, also those that answer nothing
 )
+ABOUT = 0.25  # share of the texts that ask for what to look up
 INVENTED = 0.5  # share of the words that are made up
 ATTRIBUTES = w.singles("colour maker room price age size smell owner weight shape taste name sound home rank use")
 VERBS = w.singles("clean polish dry wipe brush wash rub paint cut fold pack warm cool tie close mend fill hang oil")
@@ -70,9 +71,9 @@ class Asked(NamedTuple):
 
 def answered(rng: Random, *, is_short: bool = False) -> Text:
     """One text: a scene with a question, and the answer that it tells. `is_short`: and nothing else."""
-    kind: Callable[[Random], Asked] = rng.choice((_fact, _two, _one, _advice, _rule, _rule, _about, _about))
-    if kind is _about:
+    if rng.random() < ABOUT:
         return _text(rng, *_about(rng))
+    kind: Callable[[Random], Asked] = rng.choice((_fact, _two, _one, _advice, _rule, _rule))
     question, told, (right, *wrong) = kind(rng)
     is_told = rng.random() >= UNTOLD
     told = told if is_told else ()
