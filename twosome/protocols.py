@@ -92,10 +92,10 @@ class Agent(Restorable, Protocol):
 class Demonstrates(Protocol):
     """An environment that shows how it is played, for a policy that learns from examples."""
 
-    def demonstrate(self, seed: int) -> int:
-        """The index of the action to take in the present state.
+    def demonstrate(self, seed: int) -> int | Mapping[int, float]:
+        """The index of the action to take in the present state; or the odds of several, by their indices.
 
-        `seed`: of the demonstration, the same for all decisions of an episode; it draws whatever is left to chance.
+        `seed`: of the demonstration, the same for all decisions of an episode, for whatever it leaves to chance.
         """
         ...
 

@@ -63,8 +63,8 @@ class DeskEnv(Agent):
         patience: seconds until silence is taken as no answer; None for no limit.
         material: of a table of yours, the column that care depends on.
         session: the number of the session of every episode, instead of a drawn one.
-        demonstrates: what cloning is shown of asking: `random`, at a rate that each session draws (certainty cannot be
-            unlearnt); `best`, as is best at this price; `always` or `never`, where nothing else tells the answer.
+        demonstrates: what cloning is shown of asking: `random`, half of the odds wherever nothing tells the answer;
+            `best`, as is best at this price; `always` or `never`.
         render_mode: `rgb_array`, `ansi` or None.
 
     Raises:
@@ -145,9 +145,10 @@ class DeskEnv(Agent):
         more = {"closes": self.desk.left < left, "hint": hint} if self.actions else {}
         return *result, {**info, **more}
 
-    def demonstrate(self, seed: int) -> int:
-        """The action to take, everything right but perhaps the asking (`player.py`)."""
-        return player.action(self, asks=player.asks(self.demonstrates, seed, self.desk.left))
+    def demonstrate(self, seed: int) -> int | dict[int, float]:
+        """The action to take, everything right but perhaps the asking; or odds of several (`player.py`)."""
+        how = self.demonstrates
+        return player.odds(self) if how == "random" else player.action(self, asks=player.DEMONSTRATIONS[how])
 
     def render(self):
         """The window with the scene as the policy reads it, and the last action, below."""

@@ -5,7 +5,6 @@ It goes by what the scene shows: the question, what was found, advised and noted
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Protocol
 
 from ..base import Menu
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from .desk import QuestionsEnv
     from .tools import Kept
 
-DEMONSTRATIONS = ("random", "best", "always", "never")
-"""How often what is demonstrated asks where nothing else tells the answer."""
+DEMONSTRATIONS = {"random": None, "best": None, "always": True, "never": False}
+"""Whether what is demonstrated asks where nothing else tells the answer."""
 
 
 class Seen(Protocol):
@@ -43,15 +42,16 @@ class Seen(Protocol):
     def left_by_the_table(self) -> list[bool]: ...
 
 
-def asks(how: str, seed: int, left: int) -> bool | None:
-    """Whether a demonstration asks with so many questions left; None: as is best at the price.
+def odds(env: Seen) -> int | dict[int, float]:
+    """The action to take, everything right; where nothing tells the answer, half of the odds are to ask.
 
-    At random it is a coin, whose odds are drawn for the session.
+    The other half is of the answers, all alike: certainty, once cloned, is not unlearnt.
     """
-    if how != "random":
-        return None if how == "best" else how == "always"
-    odds = random.Random(f"odds {seed}").random()
-    return random.Random(f"coin {seed} {left}").random() < odds
+    asking = action(env, asks=True)
+    if asking == action(env, asks=False):
+        return asking
+    answers = [k for k, is_left in enumerate(env.left_by_the_table) if is_left]
+    return {asking: 0.5, **{k: 0.5 / len(answers) for k in answers}}
 
 
 def action(env: Seen, *, asks: bool | None = None) -> int:

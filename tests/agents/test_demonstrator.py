@@ -21,6 +21,8 @@ class Shown(Identity):
     def demonstrate(self, seed):
         if self.shows == "coin":
             return seed % 2
+        if self.shows == "odds":
+            return {0: 0.5, 1: 0.5}
         return self.colour if self.shows == "right" else self.shows
 
 
@@ -28,6 +30,11 @@ class Coin(Shown):
     shows = "coin"
 
 
+class Odds(Shown):
+    shows = "odds"
+
+
+gymnasium.register("TwosomeTest/Odds-v0", Odds)
 gymnasium.register("TwosomeTest/Shown-v0", Shown)
 gymnasium.register("TwosomeTest/Coin-v0", Coin)
 
@@ -51,16 +58,18 @@ def test_what_is_demonstrated_is_played_and_learnt():
     assert play(made).targets is None  # the policy alone proposes nothing
 
 
-def test_the_clone_of_a_coin_is_a_coin():
-    """Cloning keeps the odds of what is left to chance, and gives nothing to what was never shown."""
-    made, rollout, _ = cloned("TwosomeTest/Coin-v0", updates=8, rollouts=12, samples="null")
+@pytest.mark.parametrize("kind", ["Coin", "Odds"])
+def test_the_clone_of_a_coin_is_a_coin(kind):
+    """Cloning keeps the odds of what is left to chance, tossed or told, and gives nothing to what was never shown."""
+    made, rollout, _ = cloned(f"TwosomeTest/{kind}-v0", updates=8, rollouts=12, samples="null")
+    assert kind == "Coin" or {*rollout.actions.flatten().tolist()} == {0, 1}, "both are played"
     decisions = list({d.asked: d for row in rollout.decisions for d in row}.values())
     probabilities = torch.stack(made.policy.log_probs(decisions)).exp()
     assert (probabilities[:, 2:] < 0.05).all()
     assert (probabilities[:, :2].mean(0) - 0.5).abs().max() < 0.15
 
 
-@pytest.mark.parametrize("shown", [7, -1, None, "say red"])
+@pytest.mark.parametrize("shown", [7, -1, None, "say red", {}, {0: 0.5}, {0: 0.5, 9: 0.5}, {0: 1.5, 1: -0.5}, {0: "1"}])
 def test_what_is_not_on_the_menu_is_the_environments_fault(shown, monkeypatch):
     monkeypatch.setattr(Shown, "shows", shown)
     with pytest.raises(EnvironmentFault, match=r"demonstrated .* expected the index of a legal action"):

@@ -25,9 +25,7 @@ def demonstrate(
 
 def _choice(world: World, log_probs: Tensor) -> Choice | EnvironmentFault:
     try:
-        position = demonstrated(world)
+        odds = torch.tensor(demonstrated(world), dtype=log_probs.dtype)
     except EnvironmentFault as fault:
         return fault
-    played, target = torch.full_like(log_probs, NEVER), torch.zeros_like(log_probs)
-    played[position], target[position] = 0.0, 1.0
-    return Choice(played, target)
+    return Choice(torch.where(odds > 0, odds.log(), torch.tensor(NEVER)), odds)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from twosome.protocols import Demonstrates
@@ -10,14 +14,24 @@ from twosome.rollout.contract import short, told
 from twosome.rollout.situation import Blamed
 
 
-def demonstrated(world: World) -> int:
-    """The position in the menu of the action that the environment demonstrates in the present state.
+def demonstrated(world: World) -> list[float]:
+    """The odds of every action of the menu, as the environment demonstrates them in the present state.
 
-    Raises `EnvironmentFault` for an action that is not legal there.
+    Raises `EnvironmentFault` for actions that are not legal there, and for what are no odds.
     """
     inner = world.env.unwrapped
     with Blamed(world.fault), told(" in demonstrate", seconds=world.settings.step_seconds):
-        action = inner.demonstrate(world.episode_seed) if isinstance(inner, Demonstrates) else None
-    if not isinstance(action, (int, np.integer)) or int(action) not in world.menu.indices:
-        raise world.fault(f"demonstrated {short(action)}, expected the index of a legal action")
-    return world.menu.indices.index(int(action))
+        given = inner.demonstrate(world.episode_seed) if isinstance(inner, Demonstrates) else None
+        shown: dict[Any, Any] = dict(given) if isinstance(given, Mapping) else {given: 1.0}
+    legal = {index: position for position, index in enumerate(world.menu.indices)}
+    is_known = all(isinstance(action, (int, np.integer)) and action in legal for action in shown)
+    is_share = all(isinstance(share, (int, float, np.floating)) and share >= 0 for share in shown.values())
+    if not (is_known and is_share and math.isclose(sum(shown.values()), 1.0, abs_tol=1e-6)):
+        raise world.fault(
+            f"demonstrated {short(given)}, expected the index of a legal action, or a dict of such with odds that sum "
+            "to 1"
+        )
+    odds = [0.0] * len(legal)
+    for action, share in shown.items():
+        odds[legal[action]] += float(share)
+    return odds
