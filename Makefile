@@ -39,7 +39,11 @@ weights: .venv/.installed
 	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_1 --begin 18000 --seed 1 --lr 1.2e-3 --choice 0.5 --steps 2400 --stop 1500 --out build/reader_2
 	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_2 --begin 26000 --seed 2 --lr 8e-4 --steps 1700 --stop 400 --out build/reader_3
 	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_3 --begin 60000 --seed 3 --lr 8e-4 --steps 1600 --stop 1200 --out build/reader_4
-	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_4 --begin 100000 --seed 4 --lr 5e-4 --steps 800 --out twosome/tiny/weights_reader
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_4 --begin 100000 --seed 4 --lr 5e-4 --steps 800 --out build/reader_5
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_5 --begin 120000 --seed 6 --lr 1.5e-3 --steps 3000 --out build/reader_6
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_6 --begin 240000 --seed 7 --lr 1e-3 --steps 2000 --out build/reader_7
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_7 --begin 320000 --seed 8 --lr 1e-3 --steps 1600 --out build/reader_8
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_8 --begin 400000 --seed 9 --lr 1e-3 --steps 1800 --out twosome/tiny/weights_reader
 	$(BIN)/python -m twosome.tiny.reading --model twosome/tiny/weights_reader --write
 
 docs: .venv/.installed-dev
