@@ -25,12 +25,12 @@ RANKS = {
         bench train evaluate play retention
     """,
     "twosome_envs": """
-        arguments parts plans render
+        arguments draws parts plans render
         base window
         game24 overcooked pages shop virtualhome workshop wrappers
         orders
         agent
-        desk split
+        desk split toolbox
     """,
 }
 

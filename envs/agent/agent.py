@@ -158,7 +158,7 @@ class Agent(Around[Progress]):
             k = index - self._n_here
             which, slot = self._slots[k]
             note, events, rest = self._run(which, slot, phrase)
-            now, cost = self._learnt(which, note)
+            now, cost = self._learnt(which, slot, note)
             counts = (*now.counts[:k], now.counts[k] + 1, *now.counts[k + 1 :])
             self._now, reward = now._replace(counts=counts, events=rest), 0.0 - cost
         self._now = self._after(LastStep(phrase, reward, 1, False))._replace(was_internal=True)
@@ -199,8 +199,8 @@ class Agent(Around[Progress]):
 
     # What a subclass may change ---------------------------------------------------------------------------------------
 
-    def _learnt(self, which: int, note: str) -> tuple[Progress, float]:
-        """What the agent keeps of the note of an internal action, and what that cost; here the note, and its cost."""
+    def _learnt(self, which: int, slot: int, note: str) -> tuple[Progress, float]:
+        """What the agent keeps of the note of a slot of an internal action, and its price; here the note, its cost."""
         return self._now._replace(notes=(*self._now.notes, note)), float(self.actions[which].cost)
 
     def _turned(self, now: Progress) -> Progress:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..agent.advisers import Adviser, Function, Person, made, named
 from ..agent.csv_table import read_csv
-from ..arguments import unknown
+from ..arguments import number, numbers_of, one_of, unknown
 from .groups import Source, source
+
+__all__ = ["ADVISERS", "adviser_of", "number", "numbers_of", "one_of", "table"]
 
 ADVISERS = ("oracle", "human")
 OTHERS = " Or module:function, a function, {kind: endpoint, ...}, {kind: function, ...}."
-MOST_COSTS = 100
 
 
 def adviser_of(adviser: object, patience: float | None) -> Adviser | None:
@@ -35,30 +34,3 @@ def table(value: object, material: str) -> Source | None:
     if not isinstance(value, (bool, str, Path)):
         raise TypeError(f"table={value!r}, expected true, false or the path of a CSV file.")
     return None if isinstance(value, bool) else source(read_csv(value), material)
-
-
-def one_of(name: str, value: object, known: Iterable[str]) -> str:
-    """The value, if it is one of those that are known. Raises `ValueError`."""
-    if not isinstance(value, str) or value not in known:
-        raise ValueError(unknown(name, value, known))
-    return value
-
-
-def costs(cost: object) -> tuple[float, ...]:
-    """The prices of asking. Raises `TypeError`, `ValueError`."""
-    if isinstance(cost, Sequence) and not isinstance(cost, (str, bytes)):
-        if not 1 <= len(cost) <= MOST_COSTS:
-            raise ValueError(f"cost holds {len(cost)} prices, expected 1 to {MOST_COSTS}.")
-        return tuple(number("cost", one) for one in cost)
-    return (number("cost", cost),)
-
-
-def number(name: str, value: object, most: float = math.inf) -> float:
-    """The value, if it is a finite number from 0 to `most`. Raises `TypeError`, `ValueError`."""
-    what = "a finite number of 0 or more" if most == math.inf else f"a number from 0 to {most:g}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}={value!r}, expected {what}.")
-    number = float(value)
-    if not math.isfinite(number) or not 0 <= number <= most:
-        raise ValueError(f"{name}={value}, expected {what}.")
-    return number

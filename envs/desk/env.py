@@ -104,7 +104,7 @@ class DeskEnv(Agent):
         self.advice_answers, self.charge_failures = bool(advice_answers), bool(charge_failures)
         n, wrong = whole("questions", questions, 1, MOST_QUESTIONS), arguments.number("error", error, 1.0)
         number = None if session is None else whole("session", session, 0, NUMBERS - 1)
-        world = QuestionsEnv(Plan(split, n, arguments.costs(cost), wrong, own), number, render_mode)
+        world = QuestionsEnv(Plan(split, n, arguments.numbers_of("cost", cost), wrong, own), number, render_mode)
         asked = arguments.adviser_of(adviser, None if patience is None else arguments.number("patience", patience))
         actions: list[InternalAction] = []
         prices = arguments.number("look_up_cost", look_up_cost), arguments.number("note_cost", note_cost)
@@ -178,7 +178,7 @@ class DeskEnv(Agent):
 
     # What the desk changes of the agent -------------------------------------------------------------------------------
 
-    def _learnt(self, which: int, note: str) -> tuple[Progress, float]:
+    def _learnt(self, which: int, slot: int, note: str) -> tuple[Progress, float]:
         now, kept, action = self._now, self.kept, self.actions[which]
         question = self.desk.question
         assert question is not None

@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from ..agent.csv_table import Table, TableError, shown
+from ..draws import shuffled
 from .words import Words
-
-T = TypeVar("T")
 
 N_MATERIALS, PER_MATERIAL = 3, 2
 N_PRODUCTS = N_MATERIALS * PER_MATERIAL
@@ -62,16 +60,6 @@ class Group(NamedTuple):
             for q in range(N_PRODUCTS)
             if self.values[p][a] != self.values[q][a]
         )
-
-
-def pick(rng: random.Random, things: Sequence[T]) -> T:
-    """One of some things, each as likely."""
-    return things[int(rng.random() * len(things))]
-
-
-def shuffled(rng: random.Random, things: Iterable[T]) -> list[T]:
-    """The things in a random order."""
-    return sorted(things, key=lambda _: rng.random())
 
 
 def drawn(words: Words, rng: random.Random) -> Group:

@@ -11,8 +11,9 @@ import random
 from enum import IntEnum
 from typing import NamedTuple
 
+from ..draws import pick, shuffled
 from . import groups
-from .groups import AND, N_ANSWERS, N_MATERIALS, N_PRODUCTS, Group, Source, pick, shuffled
+from .groups import AND, N_ANSWERS, N_MATERIALS, N_PRODUCTS, Group, Source
 from .words import WORDS
 
 N_TOPICS = 2

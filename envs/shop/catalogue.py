@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
-T = TypeVar("T")
+from ..draws import pick, shuffled
 
 SIZES = ("small", "medium", "large")
 COLOURS = ("red", "blue", "green", "white", "black", "yellow")
@@ -59,19 +59,10 @@ class Product(NamedTuple):
         return f"{self.maker} {NAMES[self.kind]}"
 
 
-def pick(rng: random.Random, things: Sequence[T]) -> T:
-    """One of some things, each as likely."""
-    return things[int(rng.random() * len(things))]
-
-
-def _shuffled(rng: random.Random, things: Iterable[T]) -> list[T]:
-    return sorted(things, key=lambda _: rng.random())
-
-
 def _some(rng: random.Random, things: Sequence[int]) -> tuple[int, ...]:
     """From one to `MOST_OPTIONS` of some indices, in order."""
     count = 1 + int(rng.random() * MOST_OPTIONS)
-    return tuple(sorted(_shuffled(rng, things)[:count]))
+    return tuple(sorted(shuffled(rng, things)[:count]))
 
 
 @functools.cache
@@ -80,8 +71,8 @@ def products() -> tuple[Product, ...]:
     rng = random.Random("shop products")
     found = []
     for kind, (materials, _) in enumerate(KINDS.values()):
-        prices = _shuffled(rng, range(LOWEST, HIGHEST + 1))
-        in_fashion = _shuffled(rng, range(len(COLOURS)))[:IN_FASHION]
+        prices = shuffled(rng, range(LOWEST, HIGHEST + 1))
+        in_fashion = shuffled(rng, range(len(COLOURS)))[:IN_FASHION]
         for maker, price in zip(MAKERS, prices, strict=False):
             sizes, colours = _some(rng, range(len(SIZES))), _some(rng, in_fashion)
             found.append(Product(maker, kind, pick(rng, materials), sizes, colours, price))

@@ -6,7 +6,8 @@ import functools
 import random
 from typing import NamedTuple
 
-from .catalogue import Product, pick, products
+from ..draws import pick
+from .catalogue import Product, products
 
 ANY = -1
 """The size, colour or material of somebody who does not care."""

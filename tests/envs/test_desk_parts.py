@@ -197,7 +197,7 @@ def test_a_table_that_cannot_be_asked_about_is_named(tmp_path, text, message):
         ({"cost": -0.1}, ValueError, "cost=-0.1, expected a finite number of 0 or more"),
         ({"cost": float("nan")}, ValueError, "cost=nan"),
         ({"cost": "much"}, TypeError, "cost='much'"),
-        ({"cost": []}, ValueError, "cost holds 0 prices, expected 1 to 100"),
+        ({"cost": []}, ValueError, "cost holds 0 numbers, expected 1 to 100"),
         ({"cost": [0.1, None]}, TypeError, "cost=None"),
         ({"look_up_cost": True}, TypeError, "look_up_cost=True"),
         ({"note_cost": float("inf")}, ValueError, "note_cost=inf"),
