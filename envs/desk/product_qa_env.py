@@ -206,7 +206,7 @@ class ProductQAEnv(Agent):
         """What the agent keeps beside the notes of the question."""
         return self._now.kept if isinstance(self._now.kept, Kept) else Kept()
 
-    def _learnt(self, which: int, note: str) -> tuple[Progress, float]:
+    def _learnt(self, which: int, slot: int, note: str) -> tuple[Progress, float]:
         now, kept, action, question = self._now, self.kept, self.actions[which], self.questions.question
         assert question is not None
         if isinstance(action, Note):

@@ -12,10 +12,10 @@ from gymnasium.spaces import Dict
 from .. import window
 from ..agent.menu import one_line
 from ..base import Menu, MenuEnv, Outcome
+from ..draws import pick, shuffled
 from ..window import Row
 from ..wrappers.third_party import AnyText
 from . import text
-from .groups import pick, shuffled
 from .product_qa import KINDS, LONGEST_ANSWER, LONGEST_NAME, LONGEST_QUESTION, Group, Item, words_of
 
 LONGEST_SCENE = 4 * LONGEST_QUESTION + 2 * LONGEST_ANSWER + 3 * LONGEST_NAME

@@ -14,6 +14,8 @@ import twosome_envs
 from twosome_envs.desk import player
 from twosome_envs.desk.env import DeskEnv
 from twosome_envs.split.env import Split
+from twosome_envs.toolbox import player as toolbox_player
+from twosome_envs.toolbox.env import ToolboxEnv
 
 FOLDER = Path(__file__).parents[1] / "transcripts"
 SEED = 0
@@ -50,16 +52,19 @@ def split_plan(env):
         mask = env.restore(env.snapshot())[1]["action_mask"]
 
 
-def desk_plan(env):
+PLAYERS = {DeskEnv: player.action, ToolboxEnv: toolbox_player.action}
+
+
+def best_play(env):
     """The best play, which is no shortest way: nobody could find one without knowing the answers."""
     while True:
-        yield player.action(env)
+        yield PLAYERS[type(env)](env)
 
 
 def plan_of(env):
     """How the second playthrough is played."""
-    if isinstance(env, DeskEnv):
-        return desk_plan(env)
+    if type(env) in PLAYERS:
+        return best_play(env)
     return split_plan(env) if isinstance(env, Split) else shortest_plan(env)
 
 
@@ -106,7 +111,7 @@ def transcript(id: str) -> str:
     head += [f"Goal: {observation['goal']}"]
     play = itertools.islice(random_plan(env), RANDOM_ACTIONS)
     lines = [*head, "", f"== {RANDOM_ACTIONS} legal actions at random ==", *playthrough(env, play)]
-    title = "The best play" if isinstance(env, DeskEnv) else "A shortest way to the goal"
+    title = "The best play" if type(env) in PLAYERS else "A shortest way to the goal"
     lines += ["", f"== {title} ==", *playthrough(env, plan_of(env))]
     return "\n".join(lines) + "\n"
 

@@ -29,6 +29,7 @@ KINDS = {
     "shop": (lambda: of("shop"), None, True),
     "pages": (lambda: of("pages"), None, True),
     "desk": (lambda: of("desk"), None, True),
+    "toolbox": (lambda: of("toolbox"), None, True),
     "agent": (agent, None, True),
     "split task": (lambda: of("orders_2_split"), None, True),
     "agent around a world with a time limit": (
