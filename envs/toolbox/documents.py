@@ -16,6 +16,8 @@ from . import text
 from .questions import FIRST, PRICES, Question
 from .words import HABITS, PEOPLE, RUMOURS, WORDS
 
+PLUS = text.plus("", "")
+
 
 class Document(NamedTuple):
     """A sentence: what it says of a topic, and the value in it."""
@@ -42,8 +44,15 @@ def documents(split: str, question: Question) -> tuple[Document, ...]:
         for attribute, other in drawn.items():
             topic = text.of(attribute, thing)
             value = known.get(topic, other)
-            found.append(Document(topic, value, text.says_fresh(topic, value)))
+            found.append(Document(topic, value, _said(thing, topic, value)))
     return tuple(found)
+
+
+def _said(thing: str, topic: str, value: str) -> str:
+    other, is_told_by_another, more = value.partition(PLUS)
+    if not is_told_by_another:
+        return text.says_fresh(topic, value)
+    return text.says_price(thing, int(more), other.removeprefix(text.of(text.PRICE, "")))
 
 
 @functools.lru_cache(maxsize=64)

@@ -163,6 +163,8 @@ class ToolboxEnv(Agent):
         now, kept, view, action = self._now, self.kept, self.view, self.actions[which]
         question, level = view.question, self.world_inside.level
         assert question is not None
+        if isinstance(action, tools.GiveUp):
+            return now._replace(kept=kept._replace(stack=tools.given_up(kept.stack))), 0.0
         phrase = action.menu(self._state_of(which)).actions[slot]
         kept, stack, price = kept._replace(taken=(*kept.taken, phrase)), kept.stack, level * self.rules.calculation
         if isinstance(action, tools.Search):
@@ -172,13 +174,11 @@ class ToolboxEnv(Agent):
         elif isinstance(action, tools.Calculate):
             stack = tools.begun(stack, tools.tasks(view, stack)[slot])
             kept = kept._replace(calculated=_one_more(kept.calculated, question.kind))
-        elif isinstance(action, tools.Python):
-            has_failed = note.startswith(text.failed(phrase, ""))
+        else:
+            has_failed = note.startswith(phrase + text.FAILED)
             found = Found(note, None) if has_failed else Found(text.printed(note), note)
             stack = frames.noted(stack, question.expression, found)
             kept = kept._replace(ran=_one_more(kept.ran, question.kind))
-        else:
-            stack, price = tools.given_up(stack), 0.0
         return now._replace(kept=kept._replace(stack=stack)), price
 
     def _turned(self, now: Progress) -> Progress:

@@ -59,6 +59,11 @@ def says_fresh(topic: str, value: str) -> str:
     return f"The {topic} is {value}."
 
 
+def says_price(thing: str, more: int, other: str) -> str:
+    """A document about a price that is told by another; it names its own thing twice, so that it is found by that."""
+    return f"The {of(PRICE, thing)}: the {thing} costs {more} more than the {other}."
+
+
 def says_rumour(deed: str, who: str) -> str:
     """A document about a rumour."""
     return f"They say that {who} {deed}."
@@ -79,9 +84,12 @@ def printed(value: str) -> str:
     return f"Python prints {value}."
 
 
+FAILED = " failed: "
+
+
 def failed(what: str, reason: str) -> str:
     """What a tool says that has failed."""
-    return f"{what} failed: {reason.rstrip('.')}."
+    return f"{what}{FAILED}{reason.rstrip('.')}."
 
 
 def without_result(expression: str) -> str:

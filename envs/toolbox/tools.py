@@ -16,14 +16,13 @@ from ..agent.internal_actions import AgentState
 from ..agent.python_tool import PythonLimits, run_python
 from ..base import Menu
 from . import text
-from .documents import search
+from .documents import PLUS, search
 from .questions import Kind, Question
 
 MOST_DEPTH = 3
 """Frames that can be open at a time."""
 TOPICS = 2
 """Things to search for that a question, or a calculation, names at most."""
-PLUS = text.plus("", "")
 NONE = (0,) * len(Kind)
 
 
