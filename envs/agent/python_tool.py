@@ -32,6 +32,7 @@ limits = {"CPU": seconds, "AS": memory, "FSIZE": file, "NPROC": 0, "CORE": 0, "N
 for name, most in limits.items():
     resource.setrlimit(getattr(resource, "RLIMIT_" + name), (most, most))
 inside = os.path.realpath(os.getcwd()) + os.sep
+flags = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 refused = ("os.exec", "os.fork", "os.forkpty", "os.kill", "os.killpg", "os.posix_spawn", "os.spawn", "os.system",
            "socket.", "subprocess.", "pty.", "ctypes.", "resource.", "signal.pthread_kill")
 changes = ("os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink",
@@ -39,7 +40,7 @@ changes = ("os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.renam
 def guard(event, args):
     if event.startswith(refused):
         raise PermissionError(event + " is not allowed here")
-    writes = event == "open" and (set(str(args[1] or "")) & set("wax+") or args[2] & (os.O_WRONLY | os.O_RDWR))
+    writes = event == "open" and (set(str(args[1] or "")) & set("wax+") or args[2] & flags)
     if writes or event in changes:
         for path in args[:1] if event == "open" else [it for it in args if isinstance(it, (str, bytes))]:
             if isinstance(path, int) or not os.path.realpath(os.fsdecode(path)).startswith(inside):

@@ -54,7 +54,13 @@ def test_nothing_is_written_outside_of_the_folder(tmp_path, mode):
     for where in (path, tmp_path / "new"):
         with pytest.raises(PythonError, match=r"writing outside of the folder|FileNotFoundError"):
             run_python(f"open({str(where)!r}, {mode!r})", LIMITS)
-    for call in (f"os.remove({str(path)!r})", f"os.rename({str(path)!r}, 'here')", f"os.truncate({str(path)!r}, 0)"):
+    create = f"os.open({str(tmp_path / 'new')!r}, os.O_CREAT)"
+    for call in (
+        create,
+        f"os.remove({str(path)!r})",
+        f"os.rename({str(path)!r}, 'here')",
+        f"os.truncate({str(path)!r}, 0)",
+    ):
         with pytest.raises(PythonError, match="writing outside of the folder is not allowed"):
             run_python(f"import os\n{call}", LIMITS)
     assert [it.name for it in tmp_path.iterdir()] == ["kept"]
