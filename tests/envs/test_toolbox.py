@@ -182,6 +182,18 @@ def test_what_was_found_before_is_not_missing():
     assert observation["scene"].endswith(f" = {env.view.question.answers[env.view.question.right]}.")
 
 
+def test_what_was_found_is_cleared_at_the_answer():
+    """Notes, frames and used phrases; the next scene is that of somebody who used nothing."""
+    env, other = ToolboxEnv(), ToolboxEnv()
+    for kind in (Kind.FRESH, Kind.NESTED, Kind.RUMOUR):
+        _, info = at(env, kind)
+        at(other, kind)
+        _, _, info = take(env, info, legal_one(info, "search"))
+        assert env.kept.stack != other.kept.stack
+        np.testing.assert_equal(env.step(0)[0], other.step(0)[0])
+        assert (env.kept.stack, env.kept.taken) == (other.kept.stack, ())
+
+
 def test_what_is_given_up_returns_nothing_and_is_not_begun_again():
     env = ToolboxEnv(nesting=2)
     before, info = at(env, Kind.NESTED)
