@@ -4,6 +4,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # On Linux without an NVIDIA GPU, PyTorch's own CPU builds spare several gigabytes; where they cannot be reached, plain pip decides.
 CPU_TORCH := https://download.pytorch.org/whl/cpu
+# Files stay together, so that what their tests share is made once; a worker without tests takes some of the other's.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 .PHONY: help quickstart test test-long lint faults docs weights clean
 help:
@@ -18,10 +20,10 @@ quickstart: .venv/.installed
 	$(BIN)/twosome-train experiment=quickstart
 
 test: .venv/.installed-dev lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow" -n 2
+	$(PYTEST) -m "not slow"
 
 test-long: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	$(PYTEST)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff format --check .

@@ -2,9 +2,11 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from jaxtyping import install_import_hook
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -32,11 +34,29 @@ def untrained():
 
 
 @pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, fill)`: a folder that `fill` has filled, by the first of pytest-xdist's workers that asks."""
+    place = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        place = place.parent
+
+    def folder_of(name, fill):
+        folder, whole = place / name / "run", place / f"{name}.whole"
+        with FileLock(place / f"{name}.lock"):
+            if not whole.exists():
+                fill(folder)
+                whole.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
 def run_arguments() -> list[str]:
-    """A short run on tomato salad: 16 updates."""
+    """A short run on tomato salad: 8 updates."""
     return [
         "experiment=debug",
-        "total_steps=1024",
+        "total_steps=512",
         "seed=5",
         "log.tracked_interval=2",
         "log.decisions_per_update=3",
@@ -44,13 +64,11 @@ def run_arguments() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def run_dir(run_arguments, tmp_path_factory) -> Path:
-    """The folder of that run, finished."""
+def run_dir(run_arguments, made_once) -> Path:
+    """The folder of that run, finished; not to be changed."""
     from twosome.cli.train import main
 
-    folder = tmp_path_factory.mktemp("run") / "short"
-    main([*run_arguments, f"run_dir={folder}"])
-    return folder
+    return made_once("short", lambda folder: main([*run_arguments, f"run_dir={folder}"]))
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +80,11 @@ def trained(run_dir):
 
 
 @pytest.fixture(scope="session")
-def memory_run(tmp_path_factory) -> Path:
+def memory_run(made_once) -> Path:
     """The folder of a finished run of `method=memory` on tomato salad, to be copied before it is changed."""
     from twosome.cli.train import main
 
-    folder = tmp_path_factory.mktemp("memory_run") / "remembers"
     sizes = ["num_envs=4", "rollout_steps=32", "total_steps=3072", "log.stop_at=null"]
     looks = ["log.eval_interval=24", "log.eval_episodes=1", "log.eval_episodes_final=2"]
-    main(["method=memory", "env=tomato_salad", *sizes, *looks, f"run_dir={folder}"])
-    return folder
+    words = ["method=memory", "env=tomato_salad", *sizes, *looks]
+    return made_once("remembers", lambda folder: main([*words, f"run_dir={folder}"]))

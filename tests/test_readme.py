@@ -22,15 +22,6 @@ def commands():
     return sorted({line for line in lines if line.startswith(starts) and len(line.split()) > 1})
 
 
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
-    from twosome.cli.train import main
-
-    folder = tmp_path_factory.mktemp("readme") / "run"
-    main(["experiment=debug", "env=tomato_salad", f"run_dir={folder}", "log.tensorboard=false"])
-    return folder
-
-
 @pytest.fixture
 def memory_folder(memory_run, tmp_path):
     """A run with a memory, and an export of that beside it; its commands change it."""
@@ -41,11 +32,11 @@ def memory_folder(memory_run, tmp_path):
     return folder
 
 
-def filled(text, run_folder, memory_folder="outputs/memory/<run>"):
+def filled(text, run_dir, memory_folder="outputs/memory/<run>"):
     text = text.replace("outputs/memory/<run>", str(memory_folder))
-    step = sorted((run_folder / "checkpoints").iterdir())[-1].name
-    text = text.replace("outputs/quickstart/<run>/checkpoints/<step>", f"{run_folder}/checkpoints/{step}")
-    return text.replace("outputs/quickstart/<run>", str(run_folder))
+    step = sorted((run_dir / "checkpoints").iterdir())[-1].name
+    text = text.replace("outputs/quickstart/<run>/checkpoints/<step>", f"{run_dir}/checkpoints/{step}")
+    return text.replace("outputs/quickstart/<run>", str(run_dir))
 
 
 def test_the_readme_has_commands():
@@ -88,9 +79,9 @@ def test_the_map_shows_every_folder():
 
 
 @pytest.mark.parametrize("command", commands())
-def test_command(command, run_folder, memory_folder, tmp_path, monkeypatch, capsys):
+def test_command(command, run_dir, memory_folder, tmp_path, monkeypatch, capsys):
     theirs = r"\S*<[^>]*>\S*"  # what is left in <> is the reader's own
-    words = shlex.split(re.sub(theirs, "", filled(command, run_folder, memory_folder)))
+    words = shlex.split(re.sub(theirs, "", filled(command, run_dir, memory_folder)))
     monkeypatch.chdir(tmp_path)
     if words[0] == "make":
         if shutil.which("make") is None:
@@ -110,7 +101,8 @@ def _run(name, arguments, tmp_path):
         arguments = [a for a in arguments if a != "-m"]
         if "model=hf" in arguments:
             arguments.append("model.name=somewhere")
-        for sweep in ([a.split(",")[0] for a in arguments], arguments):
+        first = [a.split(",")[0] for a in arguments]
+        for sweep in [first] if first == arguments else [first, arguments]:
             if any("," in a and "[" not in a for a in sweep):
                 continue
             if not any(a.startswith("resume=") for a in sweep):
@@ -153,8 +145,8 @@ def _run(name, arguments, tmp_path):
 @pytest.mark.parametrize(
     "program", [text for language, text in BLOCKS if language == "python"], ids=lambda t: t.split("\n")[0][:40]
 )
-def test_program(program, run_folder, tmp_path, monkeypatch):
+def test_program(program, run_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     from twosome import tiny
 
-    exec(compile(filled(program, run_folder), "README.md", "exec"), {"base": str(tiny.path()), "__name__": "readme"})
+    exec(compile(filled(program, run_dir), "README.md", "exec"), {"base": str(tiny.path()), "__name__": "readme"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import random
 from typing import Any
 
@@ -291,7 +293,6 @@ class OutOfMemory:
 
 def learner_and_rollout(policy: Any, steps: int = 4, worlds: int = 4) -> tuple[Any, Any]:
     """A PPO learner with minibatches of 8 and one epoch, and a rollout of random rewards and no end."""
-    from twosome.config.compose import compose
     from twosome.rl.ppo import PPO
     from twosome.types import Rollout
 
@@ -315,9 +316,15 @@ def learner_and_rollout(policy: Any, steps: int = 4, worlds: int = 4) -> tuple[A
         is_real=~zeros.bool(),
         episodes=[],
     )
+    return PPO(policy, copy.deepcopy(_ppo_settings()), torch.Generator().manual_seed(0)), rollout
+
+
+@functools.cache
+def _ppo_settings() -> Any:
+    from twosome.config.compose import compose
+
     minibatches = ["ppo.actor.minibatch=8", "ppo.critic.minibatch=8"]
-    cfg = compose([*minibatches, "ppo.actor.epochs=1", "ppo.actor.warmup_updates=0"])
-    return PPO(policy, cfg.ppo, torch.Generator().manual_seed(0)), rollout
+    return compose([*minibatches, "ppo.actor.epochs=1", "ppo.actor.warmup_updates=0"]).ppo
 
 
 def folder_of(path: Any, family: str, tokenizer: Any = None, **changes: Any) -> Any:

@@ -97,7 +97,7 @@ def test_a_mistake_of_a_world_is_told_before_anything_is_loaded(monkeypatch, cap
 def test_the_best_checkpoint_is_the_one_and_a_worse_newest_is_said(tmp_path, capsys):
     run = tmp_path / "run"
     words = ["log.eval_interval=1", "log.eval_episodes=1", "log.checkpoint_interval=1", "log.keep_checkpoints=9"]
-    train([*QUICK, "env=food_preparation", f"run_dir={run}", *words])
+    train([*QUICK, "method=tabular", "env=food_preparation", f"run_dir={run}", *words])
     first, *_, last = sorted((run / "checkpoints").iterdir())
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     (run / "best.json").write_text(json.dumps({"checkpoint": first.name, "step": 64, "greedy": 0.5, "sampled": 0.4}))
@@ -126,7 +126,7 @@ def test_worlds_of_one_name_each_have_their_own_random_play(tmp_path):
     """Two runs in one environment with other arguments: chance is not the same in both."""
     runs = [tmp_path / name for name in ("tomato_salad_w3", "lettuce_onion_tomato_salad")]
     for run in runs:
-        train([*QUICK, f"env={run.name}", f"run_dir={run}"])
+        train([*QUICK, "method=tabular", f"env={run.name}", f"run_dir={run}"])
     main([f"checkpoint=[{runs[0]},{runs[1]},{runs[0]}]", "episodes=8", f"out={tmp_path}"])
     results = json.loads((tmp_path / "eval.json").read_text())["results"]
     assert len({r["environment"] for r in results}) == 1

@@ -7,6 +7,7 @@ import typing
 
 import pytest
 
+from tests.config.choices import composed
 from tests.faults import paragraph
 from twosome.config.compose import compose, compose_command
 from twosome.config.names import flat
@@ -46,7 +47,7 @@ def check_plain(value: object, kind: object, key: str) -> None:
 
 @pytest.mark.parametrize("choice", [*GROUPS, *OTHERS])
 def test_every_file_composes_to_plain_values(choice: str):
-    cfg = compose(choice.split())
+    cfg = composed(choice)
     assert type(cfg) is TrainSettings
     check_plain(cfg, TrainSettings, "")
 

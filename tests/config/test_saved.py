@@ -9,6 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.config.choices import composed
 from tests.faults import paragraph
 from twosome.config.compose import compose
 from twosome.config.names import flat
@@ -36,7 +37,7 @@ def base() -> TrainSettings:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_comes_back_equal(choice: str, tmp_path):
-    cfg = compose([choice])
+    cfg = composed(choice)
     again = saved_settings(written(cfg, tmp_path))
     assert again == cfg
     assert repr(again) == repr(cfg), "1 and 1.0 are equal, and not the same"

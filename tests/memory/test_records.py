@@ -17,7 +17,9 @@ from twosome.memory.records import Known, Record, Records, Step
 from twosome.rl.q_learning import QLearner
 from twosome.types import Decision, Rollout, Situation
 
-PLAIN = dataclasses.replace(compose([]).memory, n=1, alpha=0.3, power=1.0, bonus=0.0, bonus_alpha=0.3, capacity=1000)
+DEFAULTS = compose([])
+PLAIN = dataclasses.replace(DEFAULTS.memory, n=1, alpha=0.3, power=1.0, bonus=0.0, bonus_alpha=0.3, capacity=1000)
+TABULAR = dataclasses.replace(DEFAULTS.baseline, step_size=0.3, backward=True)
 GAMMA = 0.9
 
 
@@ -83,7 +85,7 @@ def rollout(steps, after):
 @settings(max_examples=25, deadline=None)
 def test_one_step_with_a_constant_rate_is_tabular_q_learning(episodes):
     records, table = Records(PLAIN), Table()
-    learner = QLearner(table, dataclasses.replace(compose([]).baseline, step_size=0.3, backward=True))
+    learner = QLearner(table, TABULAR)
     for steps, after in episodes:
         records.learn(steps, after)
         learner.update(rollout(steps, after), 0.0)

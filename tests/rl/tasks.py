@@ -1,5 +1,7 @@
 """What the tests of learning share: a task that is learnt in seconds, and rollouts and critics made by hand."""
 
+import copy
+import functools
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -65,9 +67,14 @@ class Setup(NamedTuple):
     generator: torch.Generator
 
 
+@functools.cache
+def _composed(*overrides):
+    return compose([*SMALL, *overrides])
+
+
 def setup(*overrides):
     """On the identity task, always from the same weights."""
-    cfg = compose([*SMALL, *overrides])
+    cfg = copy.deepcopy(_composed(*overrides))
     generator = torch.Generator().manual_seed(0)
     policy, learner, *_ = build(cfg, generator)
     return Setup(cfg, policy, learner, Worlds(cfg.env, policy, cfg.seed, cfg.num_envs), generator)

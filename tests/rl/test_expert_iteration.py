@@ -1,6 +1,7 @@
 """Laws of expert iteration: what the policy learns of a search, which samples count, and that a run can stop."""
 
 import copy
+import functools
 import json
 import math
 
@@ -19,9 +20,14 @@ from twosome.rollout.evaluate import evaluate
 from twosome.types import Decision, Rollout
 
 
+@functools.cache
+def composed(*changes):
+    return compose(list(changes)).expert_iteration
+
+
 def settings(**changes):
     usual = {"actor.epochs": 1, "critic.epochs": 1, "actor.minibatch": 8, "critic.minibatch": 8} | changes
-    return compose([f"expert_iteration.{name}={value}" for name, value in usual.items()]).expert_iteration
+    return copy.deepcopy(composed(*(f"expert_iteration.{name}={value}" for name, value in usual.items())))
 
 
 def learner(policy, seed=0, **changes):

@@ -13,7 +13,8 @@ from twosome.rl.optimizers import LastStep
 from twosome.rl.self_imitation import Drawn, Sample
 from twosome.rollout.evaluate import evaluate
 
-METHODS = [("twosome", 1), ("twosome", 4), ("group", 4), ("mlp", 4), ("tabular", 4)]
+BANDIT = pytest.param("twosome", 1, marks=pytest.mark.slow)  # less than the identity task, of four of them
+METHODS = [BANDIT, ("twosome", 4), ("group", 4), ("mlp", 4), ("tabular", 4)]
 
 
 @pytest.fixture(scope="module")

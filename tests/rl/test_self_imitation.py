@@ -1,5 +1,7 @@
 """Laws of self-imitation: learning again from one's own better past."""
 
+import copy
+import functools
 import json
 import math
 
@@ -22,9 +24,14 @@ class Seen:
         self.targets, self.values = (torch.tensor([float(row[k]) for row in rows]) for k in (2, 3))
 
 
+@functools.cache
+def composed(changes):
+    return compose([changes]).ppo.self_imitation
+
+
 def memory(weight=1.0, rollouts=3, samples=4):
     changes = f"ppo.self_imitation={{weight:{weight},rollouts:{rollouts},samples:{samples}}}"
-    return SelfImitation(compose([changes]).ppo.self_imitation)
+    return SelfImitation(copy.deepcopy(composed(changes)))
 
 
 def advised(state, note):

@@ -42,6 +42,11 @@ def never_met() -> list[list[Situation]]:
     return play.situations(seed=0, steps=400, held_out=True)
 
 
+@pytest.fixture(scope="module")
+def some_texts(met) -> list[Text]:
+    return list(islice(corpus.texts(3, met, reads=True, begin=END), 3_000))
+
+
 # The form of advice ---------------------------------------------------------------------------------------------------
 
 
@@ -113,12 +118,11 @@ def test_the_goals_that_are_held_out_are_those_of_the_worlds(met, never_met):
     assert renaming.is_held_out("Serve a bowl that holds only chopped onion and lettuce.")
 
 
-def test_the_nouns_of_the_worlds_that_are_held_out_are_known_from_others(met, never_met):
+def test_the_nouns_of_the_worlds_that_are_held_out_are_known_from_others(some_texts, never_met):
     """Nobody reads a word that they never met."""
     theirs = {noun for s in chain(*never_met) for text in (s.goal, s.scene, *s.menu) for noun in renaming.nouns(text)}
-    texts = " ".join(t.text for t in islice(corpus.texts(3, met, reads=True, begin=END), 3_000))
     assert theirs
-    assert theirs <= renaming.nouns(texts)
+    assert theirs <= renaming.nouns(" ".join(t.text for t in some_texts))
 
 
 def test_a_situation_with_other_nouns_is_the_same_otherwise(met, never_met):
@@ -130,9 +134,9 @@ def test_a_situation_with_other_nouns_is_the_same_otherwise(met, never_met):
         assert renaming.renamed(rng, s, 0.0) == s
 
 
-def test_an_action_of_a_pair_is_the_other_scenes_action_with_the_nouns_of_this_one(met):
+def test_an_action_of_a_pair_is_the_other_scenes_action_with_the_nouns_of_this_one(some_texts):
     """Read back from the text alone: what stands for a noun there does so in every action."""
-    pairs = [t for t in islice(corpus.texts(3, met, reads=True, begin=END), 3_000) if t.source == "pair"]
+    pairs = [t for t in some_texts if t.source == "pair"]
     assert len(pairs) > 100
     for t in pairs:
         one, other = t.text[: t.prompt].split("\n\n")
@@ -192,13 +196,13 @@ def test_the_reader_is_small_and_complete(reader):
 @pytest.mark.parametrize(("kind", "least"), LEAST.items())
 def test_advice_is_followed_on_worlds_that_are_held_out(reader, never_met, kind, least):
     """The levels that were reached; the card says which were asked. Its sibling, which reads nothing, fails."""
-    found, sibling = (reading.read(model, kind, never_met, n=100) for model in (reader, Prior()))
+    found, sibling = (reading.read(model, kind, never_met, n=n) for model, n in ((reader, 100), (Prior(), 25)))
     assert found.probability >= least > sibling.probability + 0.2
 
 
 def test_what_is_discouraged_is_left_alone_on_worlds_that_are_held_out(reader, never_met):
     """Half as probable as its share at most, where nothing is encouraged; for its sibling it is not."""
-    found, sibling = (reading.read(model, "warning", never_met, n=100) for model in (reader, Prior()))
+    found, sibling = (reading.read(model, "warning", never_met, n=n) for model, n in ((reader, 100), (Prior(), 25)))
     assert 1 - found.probability <= 0.5 * (1 - found.chance) < 1 - sibling.probability
 
 

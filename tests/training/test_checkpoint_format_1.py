@@ -97,8 +97,10 @@ def ways(name, run_dir):
 @pytest.mark.parametrize(
     ("name", "how"),
     [
-        *(("twosome", how) for how in ("command line", "folder", "checkpoint", "older checkpoint")),
-        *(("mlp", "command line"), ("tabular", "command line")),
+        *(("twosome", how) for how in ("command line", "older checkpoint")),
+        *(pytest.param("twosome", how, marks=pytest.mark.slow) for how in ("folder", "checkpoint")),
+        *(("mlp", how) for how in ("command line", "folder")),
+        *(("tabular", how) for how in ("command line", "checkpoint")),
     ],
 )
 def test_a_run_of_that_time_ends_as_it_did_then(stopped, name, how):
@@ -110,7 +112,10 @@ def test_a_run_of_that_time_ends_as_it_did_then(stopped, name, how):
     saved_settings(newest / "config.yaml")
 
 
-@pytest.mark.parametrize("lost", ["actor", "features", "self_imitation", "count_bonus", "random"])
+LONG = [pytest.param(part, marks=pytest.mark.slow) for part in ("actor", "features", "self_imitation", "count_bonus")]
+
+
+@pytest.mark.parametrize("lost", [*LONG, "random"])
 def test_a_part_that_was_lost_would_show(stopped, monkeypatch, lost):
     """What the digests are worth: without any part of the state the run ends otherwise."""
     whole = checkpoint.state_of_format_1
