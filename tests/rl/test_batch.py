@@ -183,3 +183,31 @@ def test_a_hint_is_added_to_what_is_learnt_and_scaled():
     )
     assert torch.equal(without, same)
     assert torch.allclose(with_hint - without, torch.tensor([0, 0, 0.05, 0, 0, 0]))
+
+
+def test_lambda_decays_from_question_to_question_and_not_inside_one():
+    """Of two ways to the same answer the one with more decisions is not charged for what the critic gets wrong later.
+
+    A critic that is blind to how much is left: every question is worth 1 more than it expects. Decaying at every
+    decision, as in a world without questions, the longer way would lose by it.
+    """
+
+    class Blind(ByLength):
+        def values(self, states):
+            return torch.zeros(len(states))
+
+        value_head = staticmethod(lambda features: 0 * features[:, 0])
+
+    def first(steps, lam=0.9, told=True):
+        closes = torch.zeros(steps + 4, 1, dtype=torch.bool)
+        closes[steps - 1 :] = True
+        rollout = rollout_to(["b"], steps=steps + 4)
+        rollout.rewards[:] = closes.float()
+        rollout.terminated[-1] = True
+        rollout = dataclasses.replace(rollout, closes=closes if told else None)
+        settings = compose([f"ppo.gae_lambda={lam}"]).ppo
+        return float(make_batch(rollout, Blind(), settings).advantages[0])
+
+    assert first(3) == pytest.approx(first(1))
+    assert first(1) == pytest.approx(sum(0.9**k for k in range(5)))
+    assert first(3, told=False) < first(1, told=False) - 0.5  # the wrong variant

@@ -51,7 +51,7 @@ def test_what_is_no_tally_is_refused(tally):
 def test_what_closes_no_question_is_refused(more):
     with pytest.raises(Violation, match=f"gave info\\['{next(iter(more))}'\\]"):
         check_step(0.0, False, False, more)
-    assert check_step(0.0, False, False, {})[4:] == (False, 0.0)
+    assert check_step(0.0, False, False, {})[4:] == (None, 0.0)
 
 
 def test_a_progress_brings_its_tallies_back_and_reads_those_without():

@@ -82,8 +82,17 @@ def _gae(
     terminated = _terminated(rollout, settings)
     if settings.hint and rollout.hints is not None:
         rewards = rewards + settings.hint * rollout.hints * rollout.is_real
-    scale = (rollout.discounts, terminated, rollout.truncated, settings.gae_lambda)
+    scale = (rollout.discounts, terminated, rollout.truncated, _decay(rollout, settings.gae_lambda))
     return values, *gae(rewards, values, next_values, *scale)
+
+
+def _decay(rollout: Rollout, lam: float) -> float | Tensor:
+    """GAE's lambda; in a session of questions it decays from question to question and not inside one.
+
+    Else the way that takes more decisions to an answer would be charged for it: where the critic expects too much or
+    too little of what is still to come, the difference would reach it less than the shorter one.
+    """
+    return lam if rollout.closes is None else torch.where(rollout.closes, lam, 1.0)
 
 
 def _group(

@@ -81,6 +81,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
     targets: list[list[torch.Tensor | None]] = []
     values: list[list[float | None]] = []
     episodes: list[Episode] = []
+    is_session = False
     for t in range(steps):
         situations.append([_situation(world) for world in worlds.worlds])
         transitions = drive(worlds.worlds, worlds.policy, generator, worlds.tolerance, deliberate)
@@ -93,7 +94,8 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
             flags["is_real"][t, b] = True
             numbers["rewards"][t, b], numbers["discounts"][t, b] = step.reward, gamma**step.duration
             flags["terminated"][t, b], flags["truncated"][t, b] = step.terminated, step.truncated
-            flags["closes"][t, b], numbers["hints"][t, b] = step.closes, step.hint
+            flags["closes"][t, b], numbers["hints"][t, b] = bool(step.closes), step.hint
+            is_session |= step.closes is not None
             if step.episode is not None:
                 episodes.append(step.episode)
                 worlds.tolerance.restart(world)
@@ -103,6 +105,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
         targets.append([tr.target for tr in transitions])
         values.append([tr.value for tr in transitions])
     found = (targets, values) if deliberate is not None else (None, None)
+    closes, hints = flags.pop("closes"), numbers.pop("hints")
     return Rollout(
         decisions,
         next_states,
@@ -115,6 +118,8 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
         next_situations=next_situations,
         targets=found[0],
         values=found[1],
+        closes=closes if is_session else None,
+        hints=hints if is_session else None,
     )
 
 

@@ -49,7 +49,7 @@ class StepResult(NamedTuple):
     duration: int
     terminated: bool
     truncated: bool
-    closes: bool
+    closes: bool | None
     hint: float
 
 
@@ -173,14 +173,14 @@ def check_step(reward: Any, terminated: Any, truncated: Any, info: Mapping[str, 
     duration = info.get("duration", 1)
     if not isinstance(duration, (int, np.integer)) or not 1 <= duration < 2**31:
         raise Violation(f"gave info['duration']={short(duration)}, expected a whole number of 1 or more")
-    closes, hint = info.get("closes", False), info.get("hint", 0.0)
-    if not isinstance(closes, (bool, np.bool_)):
+    closes, hint = info.get("closes"), info.get("hint", 0.0)
+    if closes is not None and not isinstance(closes, (bool, np.bool_)):
         raise Violation(f"gave info['closes']={short(closes)}, expected true or false")
     is_number = isinstance(hint, (int, float, np.integer, np.floating))
     if not is_number or not -LARGEST_REWARD < hint < LARGEST_REWARD:
         raise Violation(f"gave info['hint']={short(hint)}, expected a finite number")
     ends = bool(terminated), bool(truncated and not terminated)
-    return StepResult(float(reward), int(duration), *ends, bool(closes), float(hint))
+    return StepResult(float(reward), int(duration), *ends, None if closes is None else bool(closes), float(hint))
 
 
 def check_menu(info: Mapping[str, Any]) -> Menu:

@@ -36,7 +36,7 @@ class Step(NamedTuple):
     duration: int
     terminated: bool
     truncated: bool
-    closes: bool
+    closes: bool | None
     hint: float
     state: str
     episode: Episode | None
