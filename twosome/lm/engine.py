@@ -21,6 +21,7 @@ from twosome.lm import tokens
 from twosome.lm.adapter import context_length, vocabulary_size
 from twosome.lm.equivalence import Equivalence
 from twosome.lm.microbatch import Limits, Scored, ScorerChoice, score, split
+from twosome.lm.pieces import token_log_probs
 from twosome.lm.scorers import SCORERS, Forward, forward_at, prompt_features
 from twosome.lm.windows import attention_window
 from twosome.types import Decision, EncodedAction, LanguageModel, Tokenizer
@@ -86,7 +87,8 @@ class Engine:
         """The log-probability of every token of a menu's actions, then of the same after no prompt: [E], on the CPU."""
         both = [*encoded, *tokens.unconditional(self.tokenizer, encoded)]
         with torch.no_grad():
-            return SCORERS[self._scorers([encoded])[0]](self.lm, [[both]], self.forward).cpu()
+            scorer = self._scorers([encoded])[0]
+            return token_log_probs(self.lm, scorer, [[both]], self.token_budget, self.forward).cpu()
 
     def complete(self, items: list[T], passes: Callable[[list[T]], Passes]) -> list[Tensor]:
         """A row for every item, without gradient; after an out-of-memory error only what is missing is done again."""

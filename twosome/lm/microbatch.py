@@ -12,7 +12,8 @@ from torch import Tensor
 
 from twosome.lm import normalize
 from twosome.lm.equivalence import Equivalence, Menu, check_equivalence
-from twosome.lm.scorers import SCORERS, Forward, forward_at
+from twosome.lm.pieces import token_log_probs
+from twosome.lm.scorers import Forward, forward_at
 from twosome.lm.trie import batches, pack
 from twosome.lm.windows import attention_window
 from twosome.types import EncodedAction, LanguageModel
@@ -29,7 +30,7 @@ class Limits:
 
 
 class MicroBatch(NamedTuple):
-    """One forward pass: its scorer, and its rows of indices of menus."""
+    """Menus scored together: the scorer, and rows of indices of menus. One forward pass, or one large menu."""
 
     scorer: str
     rows: list[list[int]]
@@ -66,7 +67,7 @@ def _logged(found: Equivalence) -> Equivalence:
 
 
 def split(menus: list[Menu], scorers: list[str], limits: Limits) -> list[MicroBatch]:
-    """Cut menus into micro-batches under the token budget. A menu is never split."""
+    """Cut menus into micro-batches under the token budget. A menu that exceeds it has one of its own."""
     result: list[MicroBatch] = []
     for name in dict.fromkeys(scorers):
         index = [i for i, scorer in enumerate(scorers) if scorer == name]
@@ -105,10 +106,10 @@ def score(
     temperature: float = 1.0,
     forward: Forward = forward_at,
 ) -> Iterator[tuple[list[int], Tensor]]:
-    """Pass by pass: (indices of menus, their action log-probabilities [n, M] padded with -inf)."""
+    """Micro-batch by micro-batch: (indices of menus, their action log-probabilities [n, M] padded with -inf)."""
     groups = [[*menu, *extra] for menu, extra in zip(scored.menus, scored.alone, strict=True)]
     for name, rows in split(groups, scorers, limits):
         index = [i for row in rows for i in row]
-        token_log_probs = SCORERS[name](lm, [[groups[i] for i in row] for row in rows], forward)
+        found = token_log_probs(lm, name, [[groups[i] for i in row] for row in rows], limits.token_budget, forward)
         menus, bias = [scored.menus[i] for i in index], [scored.bias[i] for i in index]
-        yield index, normalize.menu_log_probs(token_log_probs, menus, normalization, temperature, bias)
+        yield index, normalize.menu_log_probs(found, menus, normalization, temperature, bias)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def pack(groups: Sequence[Sequence[tuple[int, ...]]], budget: int, groups_per_ro
 
     A row is a trie of at most `groups_per_row` similar groups (similar = neighbours in token order); a pass
     is a batch of rows that, padded to the longest, holds at most `budget` tokens. Returns indices: passes >
-    rows > groups. A group larger than the budget has a pass of its own: a menu is never split.
+    rows > groups. A group larger than the budget has a pass of its own, which `cut` makes smaller.
     """
     order = sorted(range(len(groups)), key=lambda g: min(groups[g]))
     rows: list[tuple[int, list[int]]] = []  # (upper bound of its tokens, its groups)
@@ -127,6 +128,35 @@ def batches(blocks: Sequence[tuple[int, int]], budget: int) -> list[list[int]]:
             passes.append([b])
             height, width = blocks[b]
     return passes
+
+
+class Piece(NamedTuple):
+    """Some of a menu's paths, by their indices, and the tokens of their trie."""
+
+    paths: list[int]
+    tokens: int
+
+
+def cut(paths: Sequence[tuple[int, ...]], budget: int) -> list[Piece]:
+    """Cut one menu's paths into tries of at most `budget` tokens each; a longer path has one of its own.
+
+    In token order, so that a piece is made of whole branches but for its first and last, and begins again with those
+    ancestors alone that its own paths have.
+
+    >>> cut([(5, 6, 7), (5, 9, 1), (5, 6, 8), (5, 9)], budget=4)
+    [Piece(paths=[0, 2], tokens=4), Piece(paths=[3, 1], tokens=3)]
+    """
+    pieces: list[Piece] = []
+    previous: tuple[int, ...] = ()
+    for i in sorted(range(len(paths)), key=paths.__getitem__):
+        extra = len(paths[i]) - common_prefix(previous, paths[i])
+        if pieces and pieces[-1].tokens + extra <= budget:
+            pieces[-1].paths.append(i)
+            pieces[-1] = pieces[-1]._replace(tokens=pieces[-1].tokens + extra)
+        else:
+            pieces.append(Piece([i], len(paths[i])))
+        previous = paths[i]
+    return pieces
 
 
 def _tokens(paths: Sequence[tuple[int, ...]]) -> int:
