@@ -26,7 +26,9 @@ def test_without_a_name_the_benches_are_listed(argv, capsys):
 
 def test_the_package_runs_as_a_command():
     done = subprocess.run([sys.executable, "-m", "twosome.bench", "--help"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("usage: python -m twosome.bench {throughput,learning,generalization,search,memory}")
+    assert done.stdout.startswith(
+        "usage: python -m twosome.bench {throughput,learning,generalization,search,memory,menus}"
+    )
     assert not done.stderr
 
 
@@ -39,7 +41,13 @@ def test_the_throughput_bench_explains_itself(capsys):
 
 @pytest.mark.parametrize(
     ("name", "setting"),
-    [("learning", "baseline_budget"), ("generalization", "targets"), ("search", "shares"), ("memory", "stop_at")],
+    [
+        ("learning", "baseline_budget"),
+        ("generalization", "targets"),
+        ("search", "shares"),
+        ("memory", "stop_at"),
+        ("menus", "token_budget"),
+    ],
 )
 def test_the_other_benches_list_their_settings(name, setting, capsys):
     assert left_with([name, "--help"]) == 0
