@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twosome.lm.trie import ancestor_mask, batches, build, common_prefix, pack
+from twosome.lm.trie import ancestor_mask, batches, build, common_prefix, cut, pack
 
 path = st.lists(st.integers(0, 3), min_size=1, max_size=7).map(tuple)
 paths = st.lists(path, min_size=1, max_size=12)
@@ -85,6 +85,16 @@ def test_batches_keep_every_block_once_and_the_budget(blocks, budget):
     assert sorted(b for one in cut for b in one) == list(range(len(blocks)))
     for one in cut:
         assert sum(blocks[b][0] for b in one) * max(blocks[b][1] for b in one) <= budget or len(one) == 1
+
+
+@given(paths, st.integers(1, 30))
+def test_cut_keeps_every_path_once_and_the_budget(some, budget):
+    pieces = cut(some, budget)
+    assert sorted(i for piece in pieces for i in piece.paths) == list(range(len(some)))
+    for piece in pieces:
+        assert piece.tokens == len(build([some[i] for i in piece.paths]))
+        assert piece.tokens <= budget or len({some[i] for i in piece.paths}) == 1, "only one long path may exceed it"
+    assert len(pieces) > 1 or len(build(some)) <= max(budget, max(map(len, some)))
 
 
 def test_a_larger_budget_never_takes_more_micro_batches():

@@ -1,11 +1,9 @@
-"""One row of the menus bench, in a process of its own: `python -m twosome.bench.menu_row '<settings as JSON>'`."""
+"""One row of the menus bench: a made menu, scored or learnt from, and what that took."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import random
-import sys
 from typing import Any
 
 VERBS = ["take", "open", "put", "move", "look at", "pour", "examine", "connect", "focus on", "read"]
@@ -51,11 +49,13 @@ def measure(row: dict[str, Any]) -> dict[str, Any]:
     def job() -> None:
         runner.score([decision]) if row["mode"] == "act" else runner.train([decision], weights)
 
+    times: list[float] = []
+
+    def timed() -> None:
+        times.append(meter.seconds(job, device).cpu)
+
     with meter.tokens_of(built.lm) as counter:
-        beyond = meter.peak_memory(job, device)
-    times = [meter.seconds(job, device).cpu for _ in range(row["repetitions"])]
+        beyond = meter.peak_memory(timed, device)
+    for _ in range(row["repetitions"] - 1):
+        timed()
     return {"peak_memory": beyond, "tokens": counter.total, "cpu_seconds": times, "model": built.description}
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(json.loads(sys.argv[1]))))

@@ -4,15 +4,12 @@
     python -m twosome.bench menus token_budget=4096 out=outputs/menus_4096
 
 A menu that exceeds the token budget is scored and learnt from in pieces, so memory stays where the budget puts it. Each
-row is measured in a fresh process; memory is what is resident at the worst moment beyond the loaded model, time is of
-the processor.
+row is measured in a process of its own; memory is what is resident at the worst moment beyond the loaded model, time is
+of the processor.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +56,9 @@ def asked(cfg: DictConfig, scheme: str, mode: str, actions: int, seed: int) -> d
 
 def measure(cfg: DictConfig, folder: Path, *job: Any) -> dict[str, Any]:
     """One row, in a process that has done nothing before."""
-    command = [sys.executable, "-m", "twosome.bench.menu_row", json.dumps(asked(cfg, *job))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    (folder / "stderr.txt").write_text(done.stderr, encoding="utf-8")
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, job))} ended with {done.returncode}: {done.stderr[-500:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    from twosome.bench import menu_row
+
+    return menu_row.measure(asked(cfg, *job))
 
 
 def table(found: dict[Job, Any]) -> str:

@@ -42,8 +42,9 @@ def score_actions(
     or `unconditional` (per word, after subtracting the log-probability of the same tokens without the
     prompt).
     `scorer`: `auto` checks on these prompts which of `trie`, `prompt_cache`, `separate` is exact for this model.
-    `token_budget`: most tokens of one forward pass without gradient; `menus_per_row`: menus merged into one
-    row of it.
+    `token_budget`: most tokens of one forward pass; a menu that exceeds it is scored in several, and each is
+    run once more in the backward pass, so keep the model's mode until then. `menus_per_row`: menus merged into
+    one row of a pass.
 
     Raises `MenuError` for an empty menu or action, duplicates, or prompts and menus of unequal number,
     `ContextLengthError` when prompt + action are longer than the model's context.
