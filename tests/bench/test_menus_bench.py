@@ -15,7 +15,7 @@ def test_menus_hold_so_many_distinct_phrases():
 
 
 def test_the_bench_measures_and_prints(tmp_path, capsys):
-    small = ["model=mini", "actions=[4,100]", "published_tokens=2000", "repetitions=1", "token_budget=256"]
+    small = ["shape=mini", "actions=[4,100]", "published_tokens=2000", "repetitions=1", "token_budget=256"]
     bench.main(["menus", *small, f"out={tmp_path / 'menus'}"])
     said = capsys.readouterr().out
     assert "| act, ours |" in said

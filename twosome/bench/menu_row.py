@@ -35,9 +35,9 @@ def measure(row: dict[str, Any]) -> dict[str, Any]:
     from twosome.types import Decision
 
     torch.set_num_threads(1)
-    chosen = models.overrides(row["model"], dtype="float32", quantization="none", device="cpu", checkpointing=False)
+    chosen = models.overrides(row["shape"], dtype="float32", quantization="none", device="cpu", checkpointing=False)
     cfg = compose(["env=tomato_salad", *chosen, f"policy.token_budget={row['token_budget']}", f"seed={row['seed']}"])
-    built = models.build(row["model"], cfg.model, row["seed"])
+    built = models.build(row["shape"], cfg.model, row["seed"])
     runner = make(next(s for s in PER_PASS if s.key == row["scheme"]), built, cfg)
     scene = " ".join(f"There is a {a} on the {b}." for a, b in zip(NOUNS, NOUNS[3:], strict=False))
     decision = Decision.plain(PROMPT.format(scene=scene), menu(row["actions"], row["seed"]))

@@ -21,7 +21,7 @@ from twosome.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-SETTINGS = ("model", "token_budget", "published_tokens", "repetitions")
+SETTINGS = ("shape", "token_budget", "published_tokens", "repetitions")
 KNOWN = {"modes": ("act", "train"), "schemes": ("ours", "published")}
 
 
