@@ -35,10 +35,11 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", WRONG)
-def test_the_wrong_variant_is_wrong_and_refused(monkeypatch, name):
+def test_the_wrong_variant_is_wrong_and_refused(monkeypatch, name, dtype):
     attention, change = WRONG[name]
-    lm = zoo.with_lora(zoo.model("llama", attention=attention))
+    lm = zoo.with_lora(zoo.model("llama", attention=attention)).to(dtype)
     prompts, menus = zoo.random_batch(4)
     expected = slow_batch(lm, prompts, menus)
     variant(monkeypatch, change)
@@ -47,6 +48,8 @@ def test_the_wrong_variant_is_wrong_and_refused(monkeypatch, name):
     found = check_equivalence(lm, zoo.encoded(prompts, menus), ("trie",))
     assert found.scorer == "separate"
     assert "differs" in found.refused["trie"]
+    monkeypatch.undo()
+    assert check_equivalence(lm, zoo.encoded(prompts, menus), ("trie",)).scorer == "trie"
 
 
 def test_gradient_checkpointing_drops_the_cache_and_the_check_sees_it():

@@ -1,7 +1,8 @@
 """Which scorer is exact for this model: each is compared with separate sequences on real menus, values and gradients.
 
 A mask that a model ignores, adds as 0 and 1, or overrides with its own gives wrong numbers and no error, so it is
-measured.
+measured. In coarse arithmetic (half precision, quantised weights, autocast, TF32) right ones differ too, by rounding:
+how far they may is measured as well, on the separate sequences themselves (`rounding`).
 """
 
 from __future__ import annotations
@@ -9,26 +10,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from twosome.lm.scorers import SCORERS, by_separate, device_of
+from twosome.lm.rounding import rounded_otherwise, unit, unit_of
+from twosome.lm.scorers import SCORERS, by_separate
 from twosome.lm.trie import batches
 from twosome.lm.windows import attention_window, exceeds_window
 from twosome.types import EncodedAction, LanguageModel
 
 Menu = list[EncodedAction]
+Found = tuple[dict[int, Tensor], list[Tensor | None]]  # token log-probabilities of every sequence, and a gradient
 
 MENUS = 2  # menus that are compared
 ACTIONS = 24  # actions of each
 WEIGHTS = 16  # trainable tensors whose gradients are compared
+ROUNDINGS = 4  # of coarse arithmetic, for the largest error that rounding makes
 # by precision: (nats per token, relative norm of the gradient)
 TOLERANCES = {torch.float32: (5e-5, 1e-3), torch.float64: (1e-8, 1e-6)}
 VALUE_SLOPE = 1e-5  # of a token's own log-probability: rounding grows with it
 FAILURES = (TypeError, ValueError, RuntimeError, IndexError, AttributeError, AssertionError, KeyError)  # of a candidate
-COARSE = (0.15, 0.2)  # half precision, quantised weights, autocast, TF32: rounding differs between the passes
 
 
 class Equivalence(NamedTuple):
@@ -72,10 +76,13 @@ def check_equivalence(
     flat = [s for menu in menus for s in menu]
     cuts = batches([(1, len(s.ids)) for s in flat], token_budget)
     with _without_dropout(lm), _perturbed(lm if weights else None):
-        expected, slopes = _evaluate(lm, by_separate, [([[[flat[i]] for i in cut]], cut) for cut in cuts], weights)
+        passes = [([[[flat[i]] for i in cut]], cut) for cut in cuts]
+        reference = partial(_evaluate, lm, by_separate, passes, weights)
+        expected = reference()
+        allowed = tolerances(lm, expected, reference)
         for name in candidates:
             try:
-                found = _compare(lm, name, menus, expected, slopes, weights)
+                found = _compare(lm, name, menus, expected, allowed, weights)
             except torch.OutOfMemoryError:
                 raise
             except FAILURES as error:
@@ -93,37 +100,51 @@ def _compare(
     lm: LanguageModel,
     name: str,
     menus: list[Menu],
-    expected: dict[int, Tensor],
-    slopes: list[Tensor | None],
+    expected: Found,
+    allowed: tuple[float, float],
     weights: list[Tensor],
 ) -> Equivalence | str:
     """One candidate against the reference: its errors, or why it is refused."""
     longest = max(len(s.ids) - 1 for menu in menus for s in menu)
     if name == "trie" and exceeds_window(lm, longest):
         return f"a path of {longest} tokens is longer than the window {attention_window(lm)}, which is no sliding one"
-    n = len(expected)
-    got, slope = _evaluate(lm, SCORERS[name], [([menus], list(range(n)))], weights)
-    differences = [(got[i] - expected[i]).abs() for i in range(n)]
+    values, slopes = expected
+    got, slope = _evaluate(lm, SCORERS[name], [([menus], list(range(len(values))))], weights)
+    differences = [(got[i] - values[i]).abs() for i in range(len(values))]
     value_error = _largest(differences)
-    excess = _largest([d - VALUE_SLOPE * expected[i].abs() for i, d in enumerate(differences)])
+    excess = _largest([d - VALUE_SLOPE * values[i].abs() for i, d in enumerate(differences)])
     gradient_error = _relative(slope, slopes)
-    value_tolerance, gradient_tolerance = tolerances(lm)
-    if excess <= value_tolerance and (gradient_error or 0.0) <= gradient_tolerance:
+    if excess <= allowed[0] and (gradient_error or 0.0) <= allowed[1]:
         return Equivalence(name, value_error, gradient_error)
-    return f"differs from separate sequences (value {value_error:.1e}, gradient {gradient_error or 0:.1e})"
-
-
-def tolerances(lm: LanguageModel) -> tuple[float, float]:
-    """How far a scorer may be from separate sequences and still count as the same, by the arithmetic's precision."""
-    dtype = next((p.dtype for p in lm.parameters() if p.dtype.is_floating_point), torch.float32)
-    device = device_of(lm).type
-    coarse = (
-        getattr(lm, "is_quantized", False)
-        or getattr(lm, "quantization_method", None) is not None
-        or torch.is_autocast_enabled(device)
-        or (device == "cuda" and torch.get_float32_matmul_precision() != "highest")
+    return (
+        f"differs from separate sequences (value {value_error:.1e}, gradient {gradient_error or 0:.1e}; "
+        f"allowed {allowed[0]:.1e} and {allowed[1]:.1e})"
     )
-    return COARSE if coarse else TOLERANCES.get(dtype, COARSE)
+
+
+def tolerances(lm: LanguageModel, expected: Found, reference: Callable[[], Found]) -> tuple[float, float]:
+    """How far a scorer may be from separate sequences and still count as the same: (nats per token, relative norm).
+
+    In float32 and float64 two numbers. In coarser arithmetic twice the largest that `rounding` moves the reference:
+    once for the reference's distance from the exact result, once for the scorer's.
+    """
+    dtype = next((p.dtype for p in lm.parameters() if p.dtype.is_floating_point), torch.float32)
+    quantized = getattr(lm, "is_quantized", False) or getattr(lm, "quantization_method", None) is not None
+    if dtype in TOLERANCES and unit(lm) <= unit_of(torch.float32) and not quantized:
+        return TOLERANCES[dtype]
+    value, gradient = TOLERANCES[torch.float32]
+    values, slopes = expected
+    for seed in range(ROUNDINGS):
+        with rounded_otherwise(lm, seed):
+            moved, slope = reference()
+        value = _larger(value, 2 * _largest([(moved[i] - values[i]).abs() for i in values]))
+        gradient = _larger(gradient, 2 * (_relative(slope, slopes) or 0.0))
+    return value, gradient
+
+
+def _larger(a: float, b: float) -> float:
+    """The larger of two numbers; one that is none, where a model overflows, allows nothing."""
+    return max(a, b) if math.isfinite(b) else a
 
 
 def _evaluate(
@@ -131,7 +152,7 @@ def _evaluate(
     scorer: Callable[..., Tensor],
     passes: list[tuple[list[list[Menu]], list[int]]],
     weights: list[Tensor],
-) -> tuple[dict[int, Tensor], list[Tensor | None]]:
+) -> Found:
     """Token log-probabilities of every sequence, and the gradient of a fixed uneven sum of them, pass by pass."""
     values: dict[int, Tensor] = {}
     slopes: list[Tensor | None] = [None] * len(weights)
@@ -154,7 +175,7 @@ def _evaluate(
 
 def _largest(numbers: list[Tensor]) -> float:
     """The largest number; infinite where one is not a number."""
-    return torch.cat(numbers).nan_to_num(nan=torch.inf).max().item()
+    return torch.cat(numbers).nan_to_num(nan=torch.inf, posinf=torch.inf).max().item()
 
 
 def _relative(got: list[Tensor | None], expected: list[Tensor | None]) -> float | None:
