@@ -177,6 +177,7 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_had():
         "init": None,
         "policy.temperature": 1.0,
         "policy.pooling": "last",
+        "policy.numbers": False,
         "policy.chat": False,
         "policy.system": None,
     }

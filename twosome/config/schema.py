@@ -69,6 +69,7 @@ class PolicySettings:
     reuse_capacity: int = setting(above(0), at_most(2**26))
     temperature: float = setting(at_least(1e-6), at_most(1e6), default=1.0)
     pooling: str = setting(one_of("last", "mean"), default="last")
+    numbers: bool = False
     chat: bool = False
     system: str | None = None
 

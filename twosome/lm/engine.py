@@ -21,6 +21,7 @@ from twosome.lm import tokens
 from twosome.lm.adapter import context_length, vocabulary_size
 from twosome.lm.equivalence import Equivalence
 from twosome.lm.microbatch import Limits, Scored, ScorerChoice, score, split
+from twosome.lm.numbers import numbers
 from twosome.lm.pieces import token_log_probs
 from twosome.lm.scorers import SCORERS, Forward, forward_at, prompt_features
 from twosome.lm.windows import attention_window
@@ -81,7 +82,10 @@ class Engine:
         for name, rows in split(as_menus, names, self._limits()):
             prompts = [[ids[i] for i in row] for row in rows]
             features = prompt_features(self.lm, name, prompts, self.forward, self.settings.pooling)
-            yield [i for row in rows for i in row], features
+            index = [i for row in rows for i in row]
+            if self.settings.numbers:
+                features = torch.cat([features, numbers([texts[i] for i in index]).to(features)], dim=1)
+            yield index, features
 
     def token_log_probs(self, encoded: list[EncodedAction]) -> Tensor:
         """The log-probability of every token of a menu's actions, then of the same after no prompt: [E], on the CPU."""

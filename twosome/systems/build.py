@@ -19,6 +19,7 @@ from twosome.config.schema import InspectSettings, TrainSettings
 from twosome.errors import ConfigError
 from twosome.lm.adapter import add_adapter, compile_layers
 from twosome.lm.loading import load_lm
+from twosome.lm.numbers import PLACES
 from twosome.lm.value_head import ValueHead
 from twosome.memory.learner import MemoryLearner
 from twosome.memory.records import Records
@@ -112,7 +113,7 @@ def build_policy(cfg: TrainSettings | InspectSettings, *, adapter: bool = True) 
     device = lm.get_input_embeddings().weight.device
     if adapter:
         lm = add_adapter(lm, cfg.model.lora, cfg.model.gradient_checkpointing)
-    value_head = ValueHead(width, cfg.model.value_head).to(device)
+    value_head = ValueHead(width + PLACES * cfg.policy.numbers, cfg.model.value_head).to(device)
     if cfg.model.compile:
         compile_layers(lm)
     return LLMPolicy(lm, tokenizer, value_head, cfg.policy)
