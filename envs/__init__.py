@@ -11,9 +11,23 @@ Needs gymnasium and numpy only; drawing a picture needs Pillow.
 
 from gymnasium.envs.registration import register, registry
 
-from . import agent, desk, game24, orders, overcooked, pages, shop, split, toolbox, virtualhome, workshop, wrappers
+from . import (
+    advised,
+    agent,
+    desk,
+    game24,
+    orders,
+    overcooked,
+    pages,
+    shop,
+    split,
+    toolbox,
+    virtualhome,
+    workshop,
+    wrappers,
+)
 
-_FAMILIES = (overcooked, virtualhome, game24, workshop, orders, split, shop, pages, desk, toolbox)
+_FAMILIES = (overcooked, virtualhome, game24, workshop, orders, split, shop, pages, desk, toolbox, advised)
 
 IDS: tuple[str, ...] = tuple(id for family in _FAMILIES for id in family.SPECS)
 """Every id registered here."""

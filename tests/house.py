@@ -30,7 +30,7 @@ RANKS = {
         game24 overcooked pages shop virtualhome workshop wrappers
         orders
         agent
-        desk split toolbox
+        advised desk split toolbox
     """,
 }
 

@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 import twosome_envs
+from twosome_envs.advised.env import Advised
 from twosome_envs.desk import player
 from twosome_envs.desk.env import DeskEnv
 from twosome_envs.split.env import Split
@@ -61,8 +62,17 @@ def best_play(env):
         yield PLAYERS[type(env)](env)
 
 
+def asking_plan(env):
+    """Asks in every state, and follows."""
+    while True:
+        phrase = "ask what to do" if env.advice is None else env.advice
+        yield env.menu.actions.index(phrase)
+
+
 def plan_of(env):
     """How the second playthrough is played."""
+    if isinstance(env, Advised):
+        return asking_plan(env)
     if type(env) in PLAYERS:
         return best_play(env)
     return split_plan(env) if isinstance(env, Split) else shortest_plan(env)
@@ -111,7 +121,8 @@ def transcript(id: str) -> str:
     head += [f"Goal: {observation['goal']}"]
     play = itertools.islice(random_plan(env), RANDOM_ACTIONS)
     lines = [*head, "", f"== {RANDOM_ACTIONS} legal actions at random ==", *playthrough(env, play)]
-    title = "The best play" if type(env) in PLAYERS else "A shortest way to the goal"
+    titles = {**dict.fromkeys(PLAYERS, "The best play"), Advised: "Asking in every state"}
+    title = titles.get(type(env), "A shortest way to the goal")
     lines += ["", f"== {title} ==", *playthrough(env, plan_of(env))]
     return "\n".join(lines) + "\n"
 

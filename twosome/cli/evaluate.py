@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twosome import files
 from twosome.cli import command
+from twosome.config.agent import is_of_agent
 from twosome.config.check import listed
 from twosome.config.names import REMEMBERING, key_of
 from twosome.errors import CheckpointError, TwosomeError
@@ -48,7 +49,8 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
     """
     from twosome.cli.evaluate_output import RESULTS, keep_earlier, show_results, write_results
 
-    of_world = [o for o in cfg.overrides if key_of(o).startswith("env.")] if cfg.envs is not None else []
+    of_world = [o for o in cfg.overrides if key_of(o).startswith("env.") or is_of_agent(o)]
+    of_world = of_world if cfg.envs is not None else []
     cfg.overrides = [o for o in cfg.overrides if o not in of_world]
     worlds = _worlds(cfg, of_world)
     sources = _sources(cfg, trains_own=not worlds)

@@ -6,6 +6,7 @@ import itertools
 import re
 import string
 
+from twosome.config.agent import is_of_agent
 from twosome.config.constraints import check_fields, refuse
 from twosome.config.known import known_names
 from twosome.config.names import flat, key_of, near, program
@@ -40,6 +41,8 @@ def check_known(data: object, config_name: str = "train") -> None:
 def check_train(cfg: TrainSettings) -> None:
     """Refuse settings of a training run that cannot work. Raises `ConfigError` naming the key."""
     check_fields(cfg)
+    if cfg.agent is not None:
+        raise ConfigError("agent belongs to a command line, which makes it part of env: in saved settings it is null.")
     _check_model(cfg.model)
     _check_policy(cfg.policy)
     _check_env(cfg.env)
@@ -70,6 +73,8 @@ def check_eval(cfg: EvalSettings) -> None:
             "checkpoint=... is missing: a run folder, a checkpoint folder, or `tiny` for the untrained model."
         )
     worlds = listed(cfg.envs)
+    if not worlds and (asked := [o for o in cfg.overrides if is_of_agent(o)]):
+        raise ConfigError(f"{asked[0]} is for a world that is chosen too: add env=NAME, or leave it out.")
     if len(worlds) > 1 and (asked := [o for o in cfg.overrides if key_of(o).startswith("env.")]):
         raise ConfigError(f"{asked[0]} is for one world, and env={worlds} are several. Evaluate that one alone.")
     for key, value in (("checkpoint", cfg.checkpoint), ("env", cfg.envs)):

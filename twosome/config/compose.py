@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from twosome.config.agent import around, is_of_agent, must_have_agent
 from twosome.config.asked import check_asked
 from twosome.config.check import check_eval, check_inspect, check_known, check_play, check_train
 from twosome.config.hydra_errors import UNREADABLE, check_override, explain
@@ -26,7 +28,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "play": check_play,
 }
 PLAIN = {  # commands, and the groups whose settings are there changes of a checkpoint's saved ones
-    "eval": ("model.", "policy.", "memory.", "env."),
+    "eval": ("model.", "policy.", "memory.", "env.", "agent", "agent."),
     "inspect": ("model.", "policy.", "memory."),
     "play": ("model.", "policy.", "memory."),
 }
@@ -92,6 +94,7 @@ def prepared(overrides: list[str], config_name: str, *, is_sweep: bool = False) 
     for override in overrides:
         if problem := check_override(override, config_name, is_sweep=is_sweep):
             raise ConfigError(problem)
+    must_have_agent(overrides)
     overrides = renamed_overrides([quoted_entries(o) if o.startswith("overrides=") else o for o in overrides])
     if config_name == "eval":  # any number of worlds; to Hydra `env=` would be the choice of one file
         overrides = [f"envs={o.removeprefix('env=')}" if o.startswith("env=") else o for o in overrides]
@@ -111,7 +114,8 @@ def with_plain_overrides(overrides: list[str], groups: tuple[str, ...]) -> list[
     >>> with_plain_overrides(["checkpoint=RUN", "model.device=cpu", "overrides=[model.threads=2]"], ("model.",))
     ['checkpoint=RUN', 'overrides=[model.threads=2,\'model.device="cpu"\']']
     """
-    plain = [o for o in overrides if key_of(o).startswith(groups)]
+    dotted = tuple(group for group in groups if group.endswith("."))
+    plain = [o for o in overrides if key_of(o) in groups or key_of(o).startswith(dotted)]
     if not plain:
         return overrides
     kept = [o for o in overrides if o not in plain and key_of(o) != "overrides"]
@@ -136,7 +140,7 @@ def _entry(override: str) -> str:
         raise ConfigError(explain(error, [override])) from None
     if parsed.is_sweep_override():
         raise ConfigError(f"{override} gives several values, expected one.")
-    is_of_world = key_of(override).startswith("env.")
+    is_of_world = key_of(override).startswith("env.") or is_of_agent(override)
     value = override.partition("=")[2] if is_of_world else json.dumps(parsed.value(), ensure_ascii=False)
     text = f"{key_of(override)}={value}"
     return quoted(text)
@@ -151,7 +155,7 @@ def checked(cfg: DictConfig, overrides: list[str], config_name: str) -> Any:
     if missing := sorted(OmegaConf.missing_keys(cfg)):
         raise ConfigError(f"{missing[0]} is missing: give it as {missing[0]}=VALUE.")
     check_known(OmegaConf.to_container(cfg, resolve=True), config_name)  # `to_object` drops what `+name=` has added
-    made: Any = OmegaConf.to_object(cfg)
+    made: Any = _with_agent(OmegaConf.to_object(cfg))
     CHECKS[config_name](made)
     if isinstance(made, TrainSettings):
         if made.resume is not None:
@@ -159,6 +163,15 @@ def checked(cfg: DictConfig, overrides: list[str], config_name: str) -> Any:
         must_come_back(made)
     check_asked(made, {key_of(o) for o in overrides})
     return made
+
+
+def _with_agent(made: Any) -> Any:
+    """The settings with the agent, where one is chosen, made part of the world. Raises `ConfigError`."""
+    if getattr(made, "agent", None) is None:
+        return made
+    if made.env is None:
+        raise ConfigError("An agent is put around a world that is chosen too: add env=NAME, or leave agent out.")
+    return dataclasses.replace(made, env=around(made.env, made.agent), agent=None)
 
 
 def _resumed(cfg: TrainSettings, overrides: list[str]) -> TrainSettings:

@@ -26,6 +26,14 @@ class EnvSettings:
 
 
 @dataclass(kw_only=True)
+class AgentSettings:
+    id: str
+    cost: float = setting(at_least(0))
+    max_internal: int = setting(above(0))
+    states: int = setting(above(0))
+
+
+@dataclass(kw_only=True)
 class LoraSettings:
     rank: int = setting(above(0), at_most(2**14))
     alpha: int = setting(above(0))
@@ -209,6 +217,7 @@ class TrainSettings:
     plan: bool
     deterministic: bool
     env: EnvSettings
+    agent: AgentSettings | None = None  # of a command line alone, which it makes part of `env`
     model: ModelSettings
     policy: PolicySettings
     ppo: PPOSettings
@@ -231,6 +240,7 @@ class InspectSettings:
     memory_from: str | None
     overrides: list[str]
     env: EnvSettings | None
+    agent: AgentSettings | None = None
     model: ModelSettings
     policy: PolicySettings
     search: SearchSettings
@@ -255,6 +265,7 @@ class EvalSettings:
 @dataclass(kw_only=True)
 class PlaySettings:
     env: EnvSettings
+    agent: AgentSettings | None = None
     seed: int = setting(at_least(0), at_most(2**32 - 1))
     transcript: str | None
     replay: str | None

@@ -1,0 +1,35 @@
+"""An agent around the chosen world: `agent=advised` becomes part of `env`, so that one world is one `EnvSettings`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from twosome.config.constraints import check_fields
+from twosome.config.names import key_of
+from twosome.config.schema import AgentSettings, EnvSettings
+from twosome.errors import ConfigError
+
+
+def around(env: EnvSettings, agent: AgentSettings) -> EnvSettings:
+    """The settings of the agent's environment with a world inside, whose discount, optimum and time limit it keeps.
+
+    Raises `ConfigError` for a number of the agent's that cannot work.
+    """
+    check_fields(agent, "agent.")
+    numbers = {key: value for key, value in dataclasses.asdict(agent).items() if key != "id"}
+    kwargs = {"world": {"id": env.id, "kwargs": env.kwargs}, "gamma": env.gamma, **numbers}
+    return dataclasses.replace(env, id=agent.id, kwargs=kwargs)
+
+
+def is_of_agent(override: str) -> bool:
+    """Whether an argument of a command line chooses an agent, or sets something of one."""
+    return f"{key_of(override)}.".startswith("agent.")
+
+
+def must_have_agent(overrides: Sequence[str]) -> None:
+    """Refuse settings of an agent where none is chosen by name. Raises `ConfigError`."""
+    settings = [o for o in overrides if key_of(o).startswith("agent.")]
+    chosen = [o.partition("=")[2] for o in overrides if key_of(o) == "agent"]
+    if settings and (not chosen or "none" in [name.strip() for name in chosen[-1].split(",")]):
+        raise ConfigError(f"{settings[0]} does nothing without an agent. Add agent=advised, or leave it out.")
