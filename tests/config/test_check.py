@@ -12,7 +12,7 @@ from twosome.config.check import advice, check_eval, check_inspect, check_play, 
 from twosome.config.compose import compose, compose_command
 from twosome.config.constraints import Constraint, check_fields
 from twosome.config.known import nested_schema
-from twosome.config.schema import SCHEMAS
+from twosome.config.schema import SCHEMAS, AgentSettings
 from twosome.errors import ConfigError
 
 WITHOUT_BOUNDS: dict[str, str] = {}  # a number that may be anything -> why
@@ -50,6 +50,8 @@ def put(settings: object, key: str, value: object) -> object:
     """A copy of the settings with one value replaced."""
     settings = copy.deepcopy(settings)
     *groups, name = key.split(".")
+    if groups == ["agent"]:  # null once it is part of the world: its numbers are looked at before
+        settings.agent = AgentSettings(id="a:B-v0", cost=0.1, max_internal=9, states=9)
     node = settings
     for group in groups:
         node = getattr(node, group)

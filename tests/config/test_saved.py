@@ -185,6 +185,7 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_had():
         "log.wandb": None,
         "ppo.kl": "actions",
         "env.step_seconds": None,
+        "agent": None,
         "ppo.credit": "session",
         "ppo.hint": 0.0,
     }

@@ -28,9 +28,9 @@ class EnvSettings:
 @dataclass(kw_only=True)
 class AgentSettings:
     id: str
-    cost: float = setting(at_least(0))
-    max_internal: int = setting(above(0))
-    states: int = setting(above(0))
+    cost: float = setting(at_least(0), at_most(1e6))
+    max_internal: int = setting(above(0), at_most(1_000_000))
+    states: int = setting(above(0), at_most(1_000_000))
 
 
 @dataclass(kw_only=True)
