@@ -178,7 +178,7 @@ class Advised(Agent):
     def _best(self) -> Best:
         return self._planner.best(self.world, restorable(self.world).snapshot(), self.kept.start)
 
-    def _learnt(self, which: int, note: str) -> tuple[Progress, float]:
+    def _learnt(self, which: int, slot: int, note: str) -> tuple[Progress, float]:
         here = _state(restorable(self.world).snapshot())
         kept = self.kept._replace(advised=(*self.kept.advised, (here, self.phrase)))
         return self._now._replace(kept=kept), float(self.actions[which].cost)
