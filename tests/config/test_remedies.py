@@ -15,6 +15,7 @@ from twosome.config.known import known_names
 from twosome.config.schema import SCHEMAS
 from twosome.errors import ConfigError
 from twosome.rollout.session import replay
+from twosome.systems import adviser
 
 PACKAGE = Path(twosome.__file__).parent
 OPEN = "\N{WHITE SQUARE}"  # stands for what a message fills in
@@ -22,9 +23,10 @@ VALUE = r"'[^']*'|\[[^\]]*\]|(?:[^\s,;()\[\]'\"`:]|:(?=\w))+"
 PAIR = re.compile(rf"(?<![\w.'{OPEN}/-])([a-z_]+(?:\.[a-z_]+)*)=({VALUE})")
 DOTTED = re.compile(r"(?<![\w./'*])([a-z_]+(?:\.[a-z_]+)+)\b(?!\(|\.\w)")
 GROUPS = {name.split(".")[0] for command in SCHEMAS for name in known_names(command) if "." in name}
-PYTHON = {"gamma": twosome.Search.plan, "trusted": replay, "checkpoint": twosome.load}  # said to who calls a function
+PYTHON = {"gamma": twosome.Search.plan, "trusted": replay, "checkpoint": twosome.load, "phrase": adviser.checkpoint}
+"""Said to who calls a function."""
 OF_MEMORY = {name for names, _ in OPTIONS.values() for name in names}  # words of twosome-memory alone
-BENCHES = ("generalization", "learning", "search")
+BENCHES = ("generalization", "learning", "search", "menus", "desk")
 
 EXAMPLES = {  # what a message leaves to its reader
     "checkpoint=RUN": "checkpoint=outputs/run",

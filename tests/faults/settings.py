@@ -191,7 +191,8 @@ def _kind(name: str) -> tuple[str, bool]:
 
     kind: Any = TrainSettings
     for part in name.split("."):
-        kind = typing.get_type_hints(kind)[part]
+        group = kind if isinstance(kind, type) else typing.get_args(kind)[0]  # a group that may be left out
+        kind = typing.get_type_hints(group)[part]
     is_optional = isinstance(kind, types.UnionType)
     if is_optional:
         kind = typing.get_args(kind)[0]

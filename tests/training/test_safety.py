@@ -59,7 +59,8 @@ def test_no_source_can_unpickle_or_instantiate():
     forbidden = re.compile(f"{imports}|{calls}", re.M)
     assert len(SOURCES) > 100
     found = {p.name: m.group() for p in SOURCES if (m := forbidden.search(p.read_text(encoding="utf-8")))}
-    assert not found
+    # the text of the process of its own in which the toolbox's Python runs, off by default (SECURITY.md)
+    assert found == {"python_tool.py": "exec("}
 
 
 def test_a_whole_checkpoint_loads(stranger):
