@@ -6,6 +6,7 @@ of a sentence. `No notes` is a number too.
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -32,5 +33,5 @@ def numbers(texts: Sequence[str]) -> Tensor:
             if token[0].isdigit() or token.lower() in NONE:
                 word = after if after[:1].isalpha() else before
                 value = float(token[:30]) if token[0].isdigit() else 0.0
-                row[zlib.crc32(word.lower().rstrip("s").encode()) % PLACES] = torch.log1p(torch.tensor(min(value, 1e9)))
+                row[zlib.crc32(word.lower().rstrip("s").encode()) % PLACES] = math.log1p(min(value, 1e9))
     return found
