@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from twosome.errors import ContextLengthError, MenuError, ModelError
 from twosome.types import EncodedAction, Tokenizer
 
-KEPT_IDS = 2_000_000  # token ids of encoded menus that are kept, about 80 MB
+KEPT_IDS = 2_000_000  # token ids of encoded menus that are kept, about 20 MB
+TOGETHER = (
+    64  # texts that a tokenizer is given at once: what it tells of each (ids, offsets, masks) is many times its ids
+)
 
 
 def join(prompt: str, action: str, joint: str = " ") -> tuple[str, int]:
@@ -83,12 +86,12 @@ def encode(
     `ContextLengthError` when prompt + action exceed `max_tokens`.
     """
     check_menu(prompt, menu)
-    texts, cuts = zip(*(join(prompt, action.strip(), joint) for action in menu), strict=True)
-    spans = _spans(tokenizer, texts) if tokenizer.is_fast else None
+    joined = [join(prompt, action.strip(), joint) for action in menu]
+    spans = _spans(tokenizer, (text for text, _ in joined)) if tokenizer.is_fast else None
     sequences = []
-    for i, (action, text, cut) in enumerate(zip(menu, texts, cuts, strict=True)):
+    for action, (text, cut) in zip(menu, joined, strict=True):
         if spans is not None:
-            ids, ends = spans[i]
+            ids, ends = next(spans)
             start = next((k for k, end in enumerate(ends) if end > cut), len(ids))
         else:
             ids, start, ends = _without_offsets(tokenizer, text, cut)
@@ -177,25 +180,31 @@ def unconditional(tokenizer: Tokenizer, sequences: Sequence[EncodedAction]) -> l
     return [EncodedAction((first, *s.continuation), 1, s.words) for s in sequences]
 
 
-def _spans(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Ids and character ends of every text, without special tokens after the last character."""
-    batch = tokenizer(list(texts), return_offsets_mapping=True, return_special_tokens_mask=True)
-    result = []
-    for ids, offsets, special in zip(
-        batch["input_ids"], batch["offset_mapping"], batch["special_tokens_mask"], strict=True
-    ):
-        n = len(ids)
-        while n and special[n - 1] and offsets[n - 1][0] == offsets[n - 1][1]:
-            n -= 1
-        first = _doubled(tokenizer, ids)
-        result.append((tuple(ids[first:n]), tuple(end for _, end in offsets[first:n])))
-    return result
+def _spans(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Ids and character ends of every text, without special tokens after the last character.
+
+    Equal ids are one object, since texts of a menu begin alike: Python's numbers beyond 256 weigh more than a place in
+    a tuple.
+    """
+    known: dict[int, int] = {}
+    waiting = iter(texts)
+    while part := list(itertools.islice(waiting, TOGETHER)):
+        batch = tokenizer(part, return_offsets_mapping=True, return_special_tokens_mask=True)
+        for ids, offsets, special in zip(
+            batch["input_ids"], batch["offset_mapping"], batch["special_tokens_mask"], strict=True
+        ):
+            n = len(ids)
+            while n and special[n - 1] and offsets[n - 1][0] == offsets[n - 1][1]:
+                n -= 1
+            first = _doubled(tokenizer, ids)
+            own = ids[first:n]
+            yield tuple(map(known.setdefault, own, own)), tuple(end for _, end in offsets[first:n])
 
 
 def _encode_one(tokenizer: Tokenizer, text: str) -> tuple[int, ...]:
     """Ids of a text without the special tokens after its end; those that the text itself ends with stay."""
     if tokenizer.is_fast:
-        return _spans(tokenizer, [text])[0][0]
+        return next(_spans(tokenizer, [text]))[0]
     ids = tuple(tokenizer(text)["input_ids"])
     return ids[_doubled(tokenizer, ids) : len(ids) - _closing(tokenizer)]
 
