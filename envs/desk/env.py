@@ -44,7 +44,7 @@ class DeskEnv(Agent):
     all answers, so a tree search here is no honest player.
 
     Args:
-        split: whose words are drawn: `train` or `test`, which share none; `mixed`: of `train`, and as many made-up ones.
+        split: whose words are drawn: `train` or `test`, which share none.
         questions: of a session, 1 to 1000.
         cost: price of asking; of several, a session draws one.
         look_up_cost, note_cost: prices of a look-up or search, and of noting a rule.

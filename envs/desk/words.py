@@ -1,17 +1,11 @@
 """The words of the desk: products, materials, what a table says of them, care; those to test on are never trained on.
 
-Words are chosen that are short in the tokens of small models, so that scenes stay short. To train on there are also
-made-up words: of real words alone a small model learns the few that it meets, instead of learning to read them.
+Words are chosen that are short in the tokens of small models, so that scenes stay short.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
-from collections.abc import Iterator
 from typing import NamedTuple
-
-from ..draws import pick
 
 
 class Words(NamedTuple):
@@ -32,26 +26,7 @@ def _counted(numbers: range, unit: str) -> tuple[str, ...]:
     return tuple(f"{number} {unit}" for number in numbers)
 
 
-def _invented() -> Iterator[str]:
-    """Words that are none, all different, the same ones on every machine; a few may be real, and are left out below."""
-    rng, met = random.Random("desk words"), set[str]()
-    while True:
-        syllables = [pick(rng, ONSETS) + pick(rng, VOWELS) for _ in range(1 + int(rng.random() * 2))]
-        word = "".join(syllables) + pick(rng, CODAS)
-        if len(word) > 3 and word not in met:
-            met.add(word)
-            yield word
-
-
-ONSETS, VOWELS, CODAS = (
-    _listed("b d f g h k l m n p r s t v w z br dr fl gr pl st tr"),
-    "aeiou",
-    _listed("b d g k l m n p r t x"),
-)
-INVENTED = {"products": 40, "materials": 16, "colour": 16, "maker": 24, "room": 20, "topics": 8, "means": 24}
-"""Made-up words to train on, of each list."""
-
-_REAL: dict[str, Words] = {
+WORDS: dict[str, Words] = {
     "train": Words(
         products=_listed(
             "lamp bowl box tray clock jar chair cup bench shelf mug bucket pencil candle pillow mirror ladder drum "
@@ -93,20 +68,4 @@ _REAL: dict[str, Words] = {
         means=_listed("lemon butter ash chalk rice flour beer honey paper cotton"),
     ),
 }
-
-
-def _mixed() -> Words:
-    """The real words to train on, and the made-up ones."""
-    train, test = _REAL["train"], _REAL["test"]
-    real = {word.lower() for it in (train, test) for word in itertools.chain(*it[:2], *it.values.values(), *it[3:])}
-    new = (word for word in _invented() if word not in real)
-    more = {name: tuple(itertools.islice(new, n)) for name, n in INVENTED.items()}
-    more["maker"] = tuple(word.capitalize() for word in more["maker"])
-    values = {name: (*own, *more.get(name, ())) for name, own in train.values.items()}
-    lists = {name: (*getattr(train, name), *more[name]) for name in ("products", "materials", "topics", "means")}
-    return Words(values=values, **lists)
-
-
-WORDS = {**_REAL, "mixed": _mixed()}
-"""The lists of every split. `mixed` is `train` and as many made-up words; no word of `test` stands in either, but the
-names of the attributes and the units."""
+"""The lists of every split; no word stands in both but the names of the attributes and the units."""
