@@ -29,29 +29,47 @@ def _counted(numbers: range, unit: str) -> tuple[str, ...]:
 WORDS: dict[str, Words] = {
     "train": Words(
         products=_listed(
-            "lamp bowl box tray clock jar chair cup bench shelf mug bucket pencil candle pillow mirror ladder drum "
-            "helmet wallet lantern saddle barrel hammer shovel kite sofa stove trunk pot pan rug cart crate flask"
+            "lamp bowl box tray clock jar chair cup bench shelf mug bucket pencil candle pillow mirror ladder "
+            "drum helmet wallet lantern saddle barrel hammer shovel kite sofa stove trunk pot pan rug cart crate "
+            "flask desk sink tub oven fridge phone radio piano guitar violin camera watch ring necklace coat "
+            "jacket hat glove boot sock scarf belt tent hook fence gate door window curtain carpet blanket sheet "
+            "towel comb razor needle fork knife jug teapot tank pipe pump engine wheel wagon sled boat anchor "
+            "sail flag bell whistle flute harp"
         ),
-        materials=_listed("steel oak stone glass tin brass leather silk wood plastic ivory slate cork zinc"),
+        materials=_listed(
+            "steel oak stone glass tin brass leather silk wood plastic ivory slate cork zinc granite chrome "
+            "nickel cedar birch maple pewter velvet linen wicker plaster concrete rubber ceramic porcelain "
+            "titanium lead ebony jade teak"
+        ),
         values={
             "colour": _listed(
-                "red blue green white black yellow brown grey beige navy amber teal crimson turquoise lilac scarlet"
+                "red blue green white black yellow brown grey beige navy amber teal crimson turquoise lilac scarlet "
+                "ruby coral indigo khaki maroon mauve ochre peach rust sepia bronze emerald"
             ),
             "maker": _listed(
                 "Anna Ben David Ella Grace Henry Jonas Kate Clara Emma Felix Ida Leo Mia Noah Rosa Simon Wendy Victor "
-                "Nora Hugo Emil Otto Vera Iris Dora"
+                "Nora Hugo Emil Otto Vera Iris Dora Adam Alice Bruno Carl Diana Edgar Fiona George Helen Julia Karl "
+                "Laura Martin Nina Olga Philip Ralph Stella Thomas Walter Zoe Albert Bella"
             ),
             "room": _listed(
                 "kitchen bedroom bathroom garden hall cellar attic garage barn library nursery terrace tower corridor "
-                "workshop pantry closet stable chapel lobby"
+                "workshop pantry closet stable chapel lobby vault gym bakery forge dairy mill gallery den parlour "
+                "courtyard dungeon lodge cabin"
             ),
             "price": _counted(range(12, 96, 4), "dollars"),
             "age": _counted(range(2, 42, 2), "years"),
         },
-        topics=_listed("clean polish dry wipe scrub rinse treat shine"),
+        topics=_listed(
+            "clean polish dry wipe scrub rinse treat shine soak cover fill cool heat press paint seal mend sweep "
+            "soften protect store feed scour"
+        ),
         means=_listed(
-            "vinegar soap water salt oil milk sand soda tea wax sugar steam foam bran starch ink resin lotion syrup "
-            "brine juice wine"
+            "vinegar soap water salt oil milk sand soda tea wax sugar steam foam bran starch ink resin lotion "
+            "syrup brine juice wine bread cheese jam mustard pepper garlic mint ginger sage basil coffee cocoa "
+            "yeast glue gravel mud moss hay straw grass bark sap tar coal soot snow ice wool felt cloth sponge "
+            "string thread ribbon feather fur sawdust talc lye bleach alcohol cider rum broth soup gravy lard "
+            "yogurt egg onion carrot potato cabbage apple lime pear plum grape melon banana cherry walnut almond "
+            "corn oat barley rye wheat sauce nut pie"
         ),
     ),
     "test": Words(
