@@ -222,14 +222,27 @@ def test_expert_iteration_stopped_at_any_update_ends_in_the_same_bits(tmp_path, 
     small += [f"search.playouts={playouts}"]
     small += ["total_steps=64", "log.eval_interval=0", "log.eval_episodes_final=1", "log.checkpoint_interval=1"]
     small += ["log.keep_checkpoints=9", "log.tensorboard=false", "expert_iteration.samples=12"]
+    assert_any_stop_is_as_good(tmp_path, small)
+
+
+def test_a_session_stopped_in_the_middle_ends_in_the_same_bits(tmp_path):
+    """Notes, advice and prices of a session of the desk, and its place in it, outlive the stop."""
+    small = ["method=mlp", "env=desk", "env.kwargs.cost=[0.1,1]", "ppo=plain", "num_envs=2", "rollout_steps=8"]
+    small += ["ppo.actor.minibatch=8", "ppo.critic.minibatch=8", "log.decisions_per_update=0", "log.tracked_states=0"]
+    small += ["total_steps=64", "log.eval_interval=0", "log.eval_episodes_final=1", "log.checkpoint_interval=1"]
+    assert_any_stop_is_as_good(tmp_path, [*small, "log.keep_checkpoints=9", "log.tensorboard=false"])
+
+
+def assert_any_stop_is_as_good(tmp_path, settings):
+    """A run of four updates, whose checkpoints after the second are lost, ends as the whole one."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    train(open_run(compose([*small, f"run_dir={whole}"])))
+    train(open_run(compose([*settings, f"run_dir={whole}"])))
     shutil.copytree(whole, stopped)
     (stopped / "summary.json").unlink()
     *_, second, third, last = checkpoint_folder.checkpoints(stopped)
     for folder in (third, last):
         shutil.rmtree(folder)
-    train(open_run(compose([*small, f"run_dir={stopped}"])))
+    train(open_run(compose([*settings, f"run_dir={stopped}"])))
     names = sorted(p.relative_to(last) for p in last.rglob("*.safetensors"))
     assert names
     assert second.is_dir()
