@@ -1,15 +1,20 @@
 """Texts that teach a model to answer from what stands in its scene: something told or noted, a question, answers.
 
-What is told is random, and half of the words are made up, so nothing can be known: the answer can only be read. Where
-nothing that is told answers the question, all answers are alike.
+What is told is random, and about half of the words are made up, so nothing can be known: the answer can only be read.
+Where nothing that is told answers the question, all answers are alike. A small model copies the words that it was made
+to copy: of `rice`, met as a dish alone, it says `lemon`. Hence all words of the corpus, and words of their halves.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
+from twosome.tiny import prose
 from twosome.tiny import words as w
 from twosome.tiny.text import PROMPT, Text
 
@@ -18,7 +23,11 @@ UNTOLD = (
     0.25  # share of the questions that nothing answers; there all actions are alike, also those that answer nothing
 )
 ABOUT = 0.25  # share of the texts that ask for what to look up
-INVENTED = 0.5  # share of the words that are made up
+LISTED, READ, HALVES = (
+    0.3,
+    0.25,
+    0.2,
+)  # shares of words: of the lists, of the prose, of halves of these; the rest of syllables
 ATTRIBUTES = w.singles("colour maker room price age size smell owner weight shape taste name sound home rank use")
 VERBS = w.singles("clean polish dry wipe brush wash rub paint cut fold pack warm cool tie close mend fill hang oil")
 GOALS = ("Answer the questions.", "Answer.", "Help the customers.", "Say what is asked for.")
@@ -57,8 +66,9 @@ ONSETS, VOWELS, ENDS = (
 )
 
 
-KNOWN = [word for word in {*w.FOODS, *w.THINGS, *w.MATERIALS, *w.COLOURS, *w.PEOPLE, *w.ANIMALS} if " " not in word]
-KNOWN.sort()
+LISTS = (w.FOODS, w.THINGS, w.MATERIALS, w.COLOURS, w.PEOPLE, w.ANIMALS)
+KNOWN = sorted({word for words in LISTS for word in words if " " not in word})
+MORE = (w.DISHES, w.STAPLES, w.CONTAINERS, w.SURFACES, w.SEATS, w.DEVICES, w.VESSELS, w.ROOMS, w.ADJECTIVES, w.PLACES)
 
 
 class Asked(NamedTuple):
@@ -209,6 +219,25 @@ def _words(rng: Random, n: int) -> tuple[str, ...]:
 
 
 def _word(rng: Random) -> str:
-    if rng.random() >= INVENTED:
+    chance = rng.random()
+    if chance < LISTED:
         return rng.choice(KNOWN)
+    if chance < LISTED + READ:
+        return rng.choice(_of_prose())
+    if chance < LISTED + READ + HALVES:
+        one, other = rng.choice(_of_prose()), rng.choice(_of_prose())
+        return one[: (len(one) + 1) // 2] + other[len(other) // 2 :].lower()
     return "".join(rng.choice(ONSETS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 2))) + rng.choice(ENDS)
+
+
+@functools.cache
+def _of_prose() -> list[str]:
+    """The words of the project's own English, those of the sentences that questions are made of excepted."""
+    rng, found = Random(0), {*KNOWN}
+    for text in (*itertools.chain(*MORE), *(prose.paragraph(rng) for _ in range(3000))):
+        found.update(re.findall(r"[A-Za-z]{3,}", text))
+    small = {word.lower() for word in found}
+    return sorted((small & found | {word for word in found if word.lower() not in small & found}) - PLAIN)
+
+
+PLAIN = set(w.singles("and the with one are you not what whose"))
