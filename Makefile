@@ -46,7 +46,8 @@ weights: .venv/.installed
 	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_6 --begin 240000 --seed 7 --lr 1e-3 --steps 2000 --out build/reader_7
 	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_7 --begin 320000 --seed 8 --lr 1e-3 --steps 1600 --out build/reader_8
 	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_8 --begin 400000 --seed 9 --lr 1e-3 --steps 1800 --out build/reader_9
-	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_9 --begin 500000 --seed 10 --lr 1e-3 --steps 1500 --out twosome/tiny/weights_reader
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_9 --begin 500000 --seed 10 --lr 1e-3 --steps 1500 --out build/reader_10
+	$(BIN)/python -m twosome.tiny.train --reads --init build/reader_10 --begin 600000 --seed 11 --lr 1e-3 --steps 2000 --out twosome/tiny/weights_reader
 	$(BIN)/python -m twosome.tiny.reading --model twosome/tiny/weights_reader --write
 
 docs: .venv/.installed-dev

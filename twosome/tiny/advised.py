@@ -52,6 +52,10 @@ STAGES = {  # shares, from which advised text on: first to find what stands abov
         "own": 0.10, "example": 0.16, "pair": 0.01, "warning": 0.10, "repeated": 0.01, "note": 0.01, "alone": 0.06,
         "answered": 0.55,
     },
+    600_000: {
+        "own": 0.08, "example": 0.10, "pair": 0.01, "warning": 0.06, "repeated": 0.01, "note": 0.01, "alone": 0.05,
+        "short": 0.28, "answered": 0.40,
+    },
 }  # fmt: skip
 EARLY, END = 12_000, 60_000
 ACTION = 10.0  # weight of a token of an action; what stands before it is not predicted

@@ -2,7 +2,7 @@
 
     python -m twosome.tiny.train --out my_tiny          # about 12 minutes on one free core
     python -m twosome.tiny.train --out /tmp/t --steps 300
-    python -m twosome.tiny.train --reads --steps 4400 --stop 1600 --out my_reader   # the first of ten stages
+    python -m twosome.tiny.train --reads --steps 4400 --stop 1600 --out my_reader   # the first of eleven stages
 
 The reader's other stages, each from the weights of the one before at a lower rate, stand in the Makefile.
 
