@@ -97,9 +97,9 @@ READER_ALSO = """\
   the menu encouraged and discouraged with values; the same of another scene, alike but for its nouns, or of
   one that is not alike; what each action of a scene is in one that is alike but for its nouns; only
   discouraged ones; repetitions (half of the first {early:,}); things remembered and questions about them;
-  scenes without advice; in the last four stages scenes with a question and what tells its answer, among notes
+  scenes without advice; in the last six stages scenes with a question and what tells its answer, among notes
   and other sentences, the answers to choose from, or what to look up: sentences such as the desk's, with words
-  drawn at random, half of them made up. Every action and every value in them is drawn at random. There a token
+  drawn at random, many of them made up, in the last two stages from all words of the corpus. Every action and every value in them is drawn at random. There a token
   of the action weighs {action:g}, and what stands before it little or nothing.
 
 Where advice tells the actions of a menu apart, the policy over all of them (log-probability per word,
@@ -118,7 +118,7 @@ scene with its goal, nor a renaming of another world that comes out as one; thei
 action is no more probable than for a model that finds all alike, and whatever is encouraged it is so as often
 as any other."""
 
-TOTAL = "; 15,500 steps of 2,048 tokens and an hour and a quarter of one core in all"
+TOTAL = "; 19,000 steps of 2,048 tokens and an hour and three quarters of one core in all"
 
 READS = """\
 ## How it reads
@@ -159,7 +159,7 @@ def _reader(facts: dict[str, Any]) -> dict[str, str]:
     unseen = READER_UNSEEN.format(held_out=facts["held_out"])
     reads = READS.format(n=SCENES)
     return {
-        "title": "The reader", "about": READER_ABOUT, "made": "`make weights`, in nine stages",
+        "title": "The reader", "about": READER_ABOUT, "made": "`make weights`, in eleven stages",
         "stage": " of the last stage" if facts["init"] else "",
         "total": TOTAL if facts["init"] else "", "also": also, "unseen": unseen, "measured": reads,
     }  # fmt: skip
