@@ -22,12 +22,13 @@ from . import (
     shop,
     split,
     toolbox,
+    toy_text,
     virtualhome,
     workshop,
     wrappers,
 )
 
-_FAMILIES = (overcooked, virtualhome, game24, workshop, orders, split, shop, pages, desk, toolbox, advised)
+_FAMILIES = (overcooked, virtualhome, game24, workshop, orders, split, shop, pages, desk, toolbox, toy_text, advised)
 
 IDS: tuple[str, ...] = tuple(id for family in _FAMILIES for id in family.SPECS)
 """Every id registered here."""

@@ -27,7 +27,7 @@ RANKS = {
     "twosome_envs": """
         arguments draws parts plans render
         base window
-        game24 overcooked pages shop virtualhome workshop wrappers
+        game24 overcooked pages shop toy_text virtualhome workshop wrappers
         orders
         agent
         advised desk split toolbox

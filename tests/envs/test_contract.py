@@ -21,8 +21,10 @@ from twosome_envs.virtualhome import appliance, entertainment
 IDS = twosome_envs.IDS
 LONG = 400
 """More actions than any episode here has."""
-DRAWN = {f"twosome/{name}-v0" for name in ("Game24", "Workshop", "Shop", "Pages", "Desk", "Toolbox")} & {*IDS}
-"""Worlds that draw the start of an episode by the seed, and most of which can be lost; the others start always alike.
+TOYS = ("FrozenLake", "Taxi", "Blackjack")
+DRAWN = {f"twosome/{name}-v0" for name in ("Game24", "Workshop", "Shop", "Pages", "Desk", "Toolbox", *TOYS)} & {*IDS}
+"""Worlds that draw the start of an episode or its chances by the seed, and most of which can be lost; the others start
+always alike.
 """
 
 
