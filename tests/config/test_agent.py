@@ -24,10 +24,10 @@ def test_the_world_is_one(command):
     """Discount, optimum and time limit are the inner world's; the numbers are those of the agent."""
     alone, made = (
         TOMATO.env,
-        compose_command([*ADVISED, "env.step_seconds=9", "env.kwargs.wish=1"], command),
+        compose_command([*ADVISED, "env.step_timeout=9", "env.kwargs.wish=1"], command),
     )
     assert made.agent is None
-    assert (made.env.gamma, made.env.optimum, made.env.step_seconds) == (alone.gamma, alone.optimum, 9)
+    assert (made.env.gamma, made.env.optimum, made.env.step_timeout) == (alone.gamma, alone.optimum, 9)
     assert made.env.id == "twosome_envs:twosome/Advised-v0"
     world = {"id": alone.id, "kwargs": {"wish": 1}}
     assert made.env.kwargs == {"world": world, "gamma": 0.99, "cost": 0.02, "max_internal": 100, "states": 50_000}

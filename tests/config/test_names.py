@@ -20,12 +20,14 @@ OLD = [
     ("ppo.novelty=0.125", "ppo.count_bonus", 0.125),
     ("log.probe_states=3", "log.tracked_states", 3),
     ("log.probe_interval=7", "log.tracked_interval", 7),
+    ("env.step_seconds=9", "env.step_timeout", 9),
     ("policy.scorer=forest", "policy.scorer", "trie"),
     ("policy.scorer='forest'", "policy.scorer", "trie"),
 ]
 OLD_FILE = {
     "ppo": {"imitation": {"weight": 0.25, "rollouts": 3, "samples": 7}, "novelty": 0.125},
     "log": {"probe_states": 3, "probe_interval": 7},
+    "env": {"step_seconds": 9},
     "policy": {"scorer": "forest"},
 }
 
@@ -49,7 +51,7 @@ def old_file(folder) -> str:
 
     data = yaml.safe_load(to_yaml(compose([])))
     for group, old in OLD_FILE.items():
-        for new in ("self_imitation", "count_bonus", "tracked_states", "tracked_interval"):
+        for new in ("self_imitation", "count_bonus", "tracked_states", "tracked_interval", "step_timeout"):
             data[group].pop(new, None)
         data[group] |= old
     path = folder / "config.yaml"

@@ -184,7 +184,8 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_had():
     alone |= {
         "log.wandb": None,
         "ppo.kl": "actions",
-        "env.step_seconds": None,
+        "env.step_timeout": None,
+        "num_workers": 0,
         "agent": None,
         "ppo.credit": "session",
         "ppo.hint": 0.0,

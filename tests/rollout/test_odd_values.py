@@ -159,7 +159,7 @@ gymnasium.register("TwosomeTest/Stated-v0", Stated)
 @pytest.mark.parametrize("kind", ["board", "loud", "exiting", "text", "tuple of text", "slow", "slow hash"])
 def test_states_that_cannot_be_told_apart_are_the_fault_of_their_world(kind):
     """Wherever they are compared: when a search looks whether a world repeats itself, or within the tree."""
-    where = dataclasses.replace(worlds.env("Stated", kind=kind), step_seconds=0.2 if "slow" in kind else None)
+    where = dataclasses.replace(worlds.env("Stated", kind=kind), step_timeout=0.2 if "slow" in kind else None)
     good, bad = world_of(worlds.env(), Stub()), world_of(where, Stub())
     planner = planner_of(Stub(), simulations=40)
     decisions = [good.decision, bad.decision]

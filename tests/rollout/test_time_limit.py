@@ -57,7 +57,7 @@ gymnasium.register("Hanging-v0", Hanging)
 
 
 def hanging(seconds=0.1, **kwargs):
-    return dataclasses.replace(summed(**kwargs), id="Hanging-v0", step_seconds=seconds)
+    return dataclasses.replace(summed(**kwargs), id="Hanging-v0", step_timeout=seconds)
 
 
 def test_a_world_that_never_answers_costs_its_episode():
@@ -67,12 +67,12 @@ def test_a_world_that_never_answers_costs_its_episode():
     assert result["sampled"]["episodes"] == 8
     assert tolerance.failed > 0
     with pytest.raises(
-        EnvironmentFault, match=r"Hanging-v0 took longer than env\.step_seconds=0\.1\. It happened at step 1"
+        EnvironmentFault, match=r"Hanging-v0 took longer than env\.step_timeout=0\.1\. It happened at step 1"
     ):
         evaluate(RandomPolicy(), hanging(), 8, 0)
-    with pytest.raises(EnvironmentFault, match=r"took in reset longer than env\.step_seconds=0\.1"):
+    with pytest.raises(EnvironmentFault, match=r"took in reset longer than env\.step_timeout=0\.1"):
         first_look(hanging(how="reset"), 0)
-    with pytest.raises(ConfigError, match=r"cannot be made: it took longer than env\.step_seconds"):
+    with pytest.raises(ConfigError, match=r"cannot be made: it took longer than env\.step_timeout"):
         first_look(hanging(how="init"), 0)
     assert signal.getsignal(signal.SIGALRM) == before
     assert signal.setitimer(signal.ITIMER_REAL, 0)[0] == 0
@@ -81,14 +81,14 @@ def test_a_world_that_never_answers_costs_its_episode():
 def test_the_limit_is_of_a_step_and_not_of_an_episode_and_off_by_default(caplog):
     [episode] = run_episodes(RandomPolicy(), hanging(0.2, how="nowhere", slow=0.1), 1, greedy=True, seed=0)
     assert episode.decisions == 3
-    assert compose(["env=own", "env.id=x"]).env.step_seconds is None
-    assert compose(["env=own", "env.id=x", "env.step_seconds=2.5"]).env.step_seconds == 2.5
-    with pytest.raises(ConfigError, match=r"env\.step_seconds=0"):
-        compose(["env=own", "env.id=x", "env.step_seconds=0"])
+    assert compose(["env=own", "env.id=x"]).env.step_timeout is None
+    assert compose(["env=own", "env.id=x", "env.step_timeout=2.5"]).env.step_timeout == 2.5
+    with pytest.raises(ConfigError, match=r"env\.step_timeout=0"):
+        compose(["env=own", "env.id=x", "env.step_timeout=0"])
     thread = threading.Thread(target=lambda: first_look(hanging(how="nowhere"), 0))
     thread.start()
     thread.join()
-    assert "env.step_seconds=0.1 sets no limit here" in caplog.text
+    assert "env.step_timeout=0.1 sets no limit here" in caplog.text
 
 
 def test_a_hanging_command_says_on_request_where_it_hangs(tmp_path):
@@ -123,7 +123,7 @@ def test_what_ends_too_late_is_late_though_it_lets_nothing_out():
             while True:
                 pass
 
-    with pytest.raises(contract.Violation, match=r"took in reset longer than env\.step_seconds=0\.01"):
+    with pytest.raises(contract.Violation, match=r"took in reset longer than env\.step_timeout=0\.01"):
         swallow()
 
 
@@ -164,8 +164,8 @@ def test_the_alarm_never_escapes_wherever_it_rings():
 
 def test_a_limit_that_no_step_could_keep_is_refused():
     for seconds in ("1e-5", "0.009"):
-        with pytest.raises(ConfigError, match=r"env\.step_seconds=.* expected a finite number, 0\.01 or more"):
-            compose(["env=own", "env.id=x", f"env.step_seconds={seconds}"])
+        with pytest.raises(ConfigError, match=r"env\.step_timeout=.* expected a finite number, 0\.01 or more"):
+            compose(["env=own", "env.id=x", f"env.step_timeout={seconds}"])
 
 
 def test_outside_the_main_thread_it_is_said_once_that_there_is_no_limit(caplog):
@@ -176,7 +176,7 @@ def test_outside_the_main_thread_it_is_said_once_that_there_is_no_limit(caplog):
     with caplog.at_level(logging.WARNING):
         thread.start()
         thread.join()
-    assert caplog.text.count("env.step_seconds=0.7 sets no limit here") == 1
+    assert caplog.text.count("env.step_timeout=0.7 sets no limit here") == 1
 
 
 def test_a_transcript_sets_no_limit_on_the_machine_of_who_reads_it(tmp_path, capsys):
@@ -187,7 +187,7 @@ def test_a_transcript_sets_no_limit_on_the_machine_of_who_reads_it(tmp_path, cap
     session.take(next(iter(session.menu)))
     text = session.transcript()
     first, rest = text.split("\n", 1)
-    told = json.dumps(json.loads(first.removeprefix("env: ")) | {"step_seconds": 1e-9})
+    told = json.dumps(json.loads(first.removeprefix("env: ")) | {"step_timeout": 1e-9})
     (tmp_path / "game.txt").write_text(f"env: {told}\n{rest}")
     assert replay(tmp_path / "game.txt") == 1, "its first line alone differs"
-    assert "step_seconds" in capsys.readouterr().out.split("+env")[0]
+    assert "step_timeout" in capsys.readouterr().out.split("+env")[0]

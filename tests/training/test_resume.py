@@ -64,6 +64,19 @@ def test_a_continued_run_ends_in_the_same_bits(finished, unfinished, how):
     assert untimed(unfinished) == untimed(finished)
 
 
+def test_worlds_in_processes_go_on_in_the_same_bits(finished, unfinished):
+    """What one process began, several end: the rest of the training, the evaluations, the worlds brought back."""
+    _, *others = checkpoint_folder.checkpoints(unfinished)
+    for other in others:
+        other.rename(unfinished / f"kept-back-{other.name}")
+    train(open_run(same(unfinished, "num_workers=2")))
+    whole = checkpoint_folder.checkpoints(finished)[-1]
+    names = sorted(p.relative_to(whole) for p in whole.rglob("*.safetensors"))
+    assert names
+    assert all((whole / name).read_bytes() == (others[-1] / name).read_bytes() for name in names)
+    assert untimed(unfinished) == untimed(finished)
+
+
 def untimed(run_dir):
     """The records of a run without the times, which no two runs share."""
     lines = (run_dir / "metrics.jsonl").read_text().splitlines()

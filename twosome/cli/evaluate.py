@@ -21,6 +21,7 @@ from twosome.terminal import printable, say
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings, EvalSettings
     from twosome.protocols import TrainedPolicy
+    from twosome.rollout.workers import Workers
     from twosome.systems.load import Found
     from twosome.systems.remembered import Memory
 
@@ -47,12 +48,19 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
 
     Sources, worlds and the place of the results are looked at first; every result is written as soon as it is there.
     """
-    from twosome.cli.evaluate_output import RESULTS, keep_earlier, show_results, write_results
+    from twosome.rollout.workers import Workers
 
     of_world = [o for o in cfg.overrides if key_of(o).startswith("env.") or is_of_agent(o)]
     of_world = of_world if cfg.envs is not None else []
     cfg.overrides = [o for o in cfg.overrides if o not in of_world]
-    worlds = _worlds(cfg, of_world)
+    with Workers(cfg.num_workers) as workers:
+        return _job(cfg, _worlds(cfg, of_world, workers), workers)
+
+
+def _job(cfg: EvalSettings, worlds: dict[str, EnvSettings], workers: Workers) -> list[dict[str, Any]]:
+    """The same with the worlds made out; none stands for that of each source."""
+    from twosome.cli.evaluate_output import RESULTS, keep_earlier, show_results, write_results
+
     sources = _sources(cfg, trains_own=not worlds)
     out = files.user_path(cfg.out, "out") if cfg.out else _default_out(sources[0].name)
     files.must_be_writable(out, *RESULTS)
@@ -64,7 +72,7 @@ def job(cfg: EvalSettings) -> list[dict[str, Any]]:
     try:
         for source, world in cells:
             page = out / _page(cfg, source, *world) if cfg.report else None
-            results.append(_evaluate_one(cfg, source, world, page, chance))
+            results.append(_evaluate_one(cfg, source, world, page, chance, workers))
             write_results(out, results)
     except TwosomeError:
         if results:
@@ -86,14 +94,14 @@ def _title(name: str, env: EnvSettings) -> str:
     return name if name != OWN else re.split("[/:]", env.id)[-1]
 
 
-def _worlds(cfg: EvalSettings, overrides: list[str]) -> dict[str, EnvSettings]:
+def _worlds(cfg: EvalSettings, overrides: list[str], workers: Workers) -> dict[str, EnvSettings]:
     """The named worlds, each looked at: a mistake costs nothing here."""
     from twosome.config.compose import compose
     from twosome.rollout.first_look import first_look
 
     worlds = {str(name): compose([f"env={name}", *overrides]).env for name in listed(cfg.envs)}
     for world in worlds.values():
-        first_look(world, cfg.seed)
+        first_look(world, cfg.seed, workers=workers)
     return worlds
 
 
@@ -144,6 +152,7 @@ def _evaluate_one(
     world: tuple[str, EnvSettings],
     page: Path | None,
     chance: dict[str, dict[str, Any]],
+    workers: Workers,
 ) -> dict[str, Any]:
     """One checkpoint in one environment, beside uniformly random play. `page`: where its report goes, if anywhere."""
     from twosome import report
@@ -157,10 +166,10 @@ def _evaluate_one(
     if cfg.memory_from is not None and source.memory is not None:
         advise(policy, source.memory)
     planner = Planner(policy, cfg.search, cfg.seed) if cfg.search.simulations else None
-    evaluation = evaluate(policy, env, cfg.episodes, cfg.seed, deliberate=planner)
+    evaluation = evaluate(policy, env, cfg.episodes, cfg.seed, deliberate=planner, workers=workers)
     recalled = {} if source.memory is None else _recalled(policy, source.memory)
     if repr(env) not in chance:
-        played = run_episodes(RandomPolicy(), env, cfg.episodes, greedy=False, seed=cfg.seed)
+        played = run_episodes(RandomPolicy(), env, cfg.episodes, greedy=False, seed=cfg.seed, workers=workers)
         chance[repr(env)] = summarize(played, cfg.seed)
     if page is not None:
         about: dict[str, Any] = {

@@ -134,7 +134,7 @@ class Table:
     def _picture(self) -> str:
         """The picture in characters; none any more where drawing one fails."""
         try:
-            with told(" in render", seconds=self.session.settings.step_seconds):
+            with told(" in render", seconds=self.session.settings.step_timeout):
                 return picture_of(self.session.env, self.session.scene) if self.has_pictures else ""
         except Violation as violation:
             self.has_pictures = False

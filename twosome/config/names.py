@@ -14,6 +14,7 @@ RENAMED_KEYS = {  # read for one version, with a warning
     "ppo.novelty": "ppo.count_bonus",
     "log.probe_states": "log.tracked_states",
     "log.probe_interval": "log.tracked_interval",
+    "env.step_seconds": "env.step_timeout",
 }
 RENAMED_VALUES = {("policy.scorer", "forest"): "trie"}
 

@@ -25,7 +25,15 @@ from twosome.config.schema import MemorySettings, TrainSettings, conf_dir
 from twosome.config.trust import must_be_trusted
 from twosome.errors import CheckpointError, ConfigError
 
-FREE = ("run_dir", "resume", "plan", "log", "model.device", "model.threads")  # may differ when a run is continued
+FREE = (
+    "run_dir",
+    "resume",
+    "plan",
+    "log",
+    "model.device",
+    "model.threads",
+    "num_workers",
+)  # may differ when a run is continued
 LONG_NUMBER = re.compile(r"[-+]?0x[\da-fA-F_]{400,}|[-+]?\d[\db_:.]{400,}")  # also in hexadecimal, and with base 60
 LATER_GROUPS = ("search", "expert_iteration", "memory")  # of conf/: older runs lack them, and take their defaults
 

@@ -22,7 +22,7 @@ class EnvSettings:
     kwargs: dict[str, Any]
     gamma: float = setting(fraction())
     optimum: float | None = setting(finite())
-    step_seconds: float | None = setting(at_least(0.01), at_most(1e6), default=None)
+    step_timeout: float | None = setting(at_least(0.01), at_most(1e6), default=None)
 
 
 @dataclass(kw_only=True)
@@ -210,6 +210,7 @@ class TrainSettings:
     seed: int = setting(at_least(0), at_most(2**32 - 1))
     total_steps: int = setting(above(0))
     num_envs: int = setting(above(0), at_most(2**14))
+    num_workers: int = setting(at_least(0), at_most(2**10), default=0)
     rollout_steps: int = setting(above(0), at_most(2**20))
     run_dir: str | None
     resume: str | None
@@ -253,6 +254,7 @@ class EvalSettings:
     which: str = setting(one_of("newest", "best"))
     envs: Any  # names of conf/env, likewise
     episodes: int = setting(above(0))
+    num_workers: int = setting(at_least(0), at_most(2**10), default=0)
     seed: int = setting(at_least(0), at_most(2**32 - 1))
     out: str | None
     report: bool

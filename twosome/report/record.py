@@ -204,7 +204,7 @@ def with_pictures(env: EnvSettings) -> EnvSettings:
     """The same environment drawing itself, where it can."""
     trial = make_env(env)
     can_draw = "rgb_array" in (trial.metadata.get("render_modes") or ())
-    close_env(trial, env.step_seconds)
+    close_env(trial, env.step_timeout)
     return dataclasses.replace(env, kwargs={**env.kwargs, "render_mode": "rgb_array"}) if can_draw else env
 
 
@@ -228,7 +228,7 @@ class Camera:
     def take(self) -> bytes | None:
         """The present state, without the environment's caption where it offers that; None if it fails."""
         try:
-            with told(" when it was to draw itself", seconds=self.settings.step_seconds):
+            with told(" when it was to draw itself", seconds=self.settings.step_timeout):
                 return self._draw() if self.works else None
         except Violation as violation:  # the episode is worth seeing without
             log.warning("%s draws no pictures: it %s.", self.settings.id, violation)

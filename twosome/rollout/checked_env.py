@@ -27,7 +27,6 @@ from twosome.rollout.contract import (
     check_observation,
     check_step,
     close_env,
-    make_env,
     said,
     short,
     told,
@@ -50,16 +49,16 @@ from twosome.rollout.situation import (
     must_be_path,
     restorable,
 )
+from twosome.rollout.workers import Workers
 from twosome.types import Observation
 
 
 class World:
-    """One environment and its present decision.
-
-    Every episode can be replayed from its seed, its actions and its events.
+    """One environment and its present decision. An episode can be replayed from its seed, actions and events.
 
     `settings`: the environment's; `policy`: who reads it (it makes the decisions); `seed`, `index`: the run's seed and
-    which world this is; `wrap`: puts a gymnasium wrapper around it; `env`: an environment that is there already.
+    which world this is; `wrap`: puts a gymnasium wrapper around it; `env`: an environment that is there already;
+    `workers`: have its environment in a process of its own.
     """
 
     observation: Observation
@@ -72,16 +71,16 @@ class World:
         index: int,
         wrap: Wrap | None = None,
         env: gymnasium.Env | None = None,
+        workers: Workers | None = None,
     ):
         self.settings, self.policy, self.seed, self.index, self._wrap = settings, policy, seed, index, wrap
-        self.episode = -1
+        self.workers = workers or Workers(0)
+        self.episode, self.discounted_return, self.length = -1, 0.0, 0
         self.actions: list[int] = []
         self.events: list[Any] = []
         self._lines: list[str] = []  # the episode as a transcript
         self._noted: list[str] = []  # what comparing its states has raised
-        self.discounted_return, self.length = 0.0, 0
-        self.is_over = False
-        self.menu = AFTER_THE_END
+        self.is_over, self.menu = False, AFTER_THE_END
         self._has_begun = env is not None
         self.env = self._make() if env is None else env
         self._looked_at: gymnasium.Env | None = None  # the environment of which `_restorable` is known
@@ -100,7 +99,7 @@ class World:
         self.actions.append(action)
         self._lines.append(transcript.action_line(action, self.menu.phrases[position]))
         with self._blamed():
-            with told(seconds=self.settings.step_seconds):
+            with told(seconds=self.settings.step_timeout):
                 observation, reward, terminated, truncated, info = self.env.step(action)
             with self._read():
                 info = check_info(info)
@@ -131,7 +130,7 @@ class World:
 
     def close(self) -> None:
         """Close the environment, whatever it raises."""
-        close_env(self.env, self.settings.step_seconds)
+        close_env(self.env, self.settings.step_timeout)
 
     @property
     def episode_seed(self) -> int:
@@ -185,8 +184,8 @@ class World:
         snapshot = self._of_env("snapshot")
         if not is_identified(snapshot):
             return self.state, self.menu
-        with self._blamed(), told(" in the hash of its snapshot's state", seconds=self.settings.step_seconds):
-            return StateKey(snapshot.state, self._noted, self.settings.step_seconds)
+        with self._blamed(), told(" in the hash of its snapshot's state", seconds=self.settings.step_timeout):
+            return StateKey(snapshot.state, self._noted, self.settings.step_timeout)
 
     def must_compare(self) -> None:
         """Raise the `EnvironmentFault` of states that could not be compared, where any could not."""
@@ -239,7 +238,7 @@ class World:
         if self._restorable is None:
             return None
         try:
-            with self._blamed(), told(f" in {method}", NotImplementedError, seconds=self.settings.step_seconds):
+            with self._blamed(), told(f" in {method}", NotImplementedError, seconds=self.settings.step_timeout):
                 return getattr(self._restorable, method)(*arguments)
         except NotImplementedError:  # an agent around a world that has none
             return None
@@ -255,11 +254,11 @@ class World:
         return Blamed(self.fault)
 
     def _read(self) -> told:
-        return told(READ, seconds=self.settings.step_seconds)
+        return told(READ, seconds=self.settings.step_timeout)
 
     def _make(self) -> gymnasium.Env:
         self._has_begun = False
-        env = make_env(self.settings)
+        env = self.workers.env(self.settings)
         return env if self._wrap is None else self._wrap(env)
 
     def _clear(self) -> None:
@@ -269,7 +268,7 @@ class World:
 
     def _begin(self, options: dict[str, Any] | None = None) -> None:
         self._clear()
-        with self._blamed(), told(" in reset", seconds=self.settings.step_seconds):
+        with self._blamed(), told(" in reset", seconds=self.settings.step_timeout):
             observation, info = self.env.reset(seed=self.episode_seed, options=options)
         self._has_begun = True
         self._receive(observation, info)

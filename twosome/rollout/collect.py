@@ -12,6 +12,7 @@ from twosome.protocols import Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import Deliberation, Tolerance, drive
 from twosome.rollout.situation import decide
+from twosome.rollout.workers import Workers
 from twosome.types import Decision, Episode, Rollout, Situation
 
 if TYPE_CHECKING:
@@ -23,17 +24,29 @@ log = logging.getLogger(__name__)
 class Worlds:
     """B worlds stepped together, and how much of their faults is tolerated."""
 
-    def __init__(self, settings: EnvSettings, policy: Policy, seed: int, n: int, tolerance: Tolerance | None = None):
+    def __init__(
+        self,
+        settings: EnvSettings,
+        policy: Policy,
+        seed: int,
+        n: int,
+        tolerance: Tolerance | None = None,
+        workers: Workers | None = None,
+    ):
         self.settings, self.policy = settings, policy
         self.tolerance = tolerance or Tolerance()
         self.worlds: list[World] = []
         try:
+            if workers is not None:
+                workers.prepare(n)
             for b in range(n):
-                self.worlds.append(World(settings, policy, seed, b))
+                self.worlds.append(World(settings, policy, seed, b, workers=workers))
             for world in self.worlds:
                 self.tolerance.restart(world)
         except BaseException:
             self.close()
+            if workers is not None:
+                workers.close()
             raise
 
     def close(self) -> None:

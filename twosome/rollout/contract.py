@@ -10,7 +10,7 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +42,14 @@ class Violation(Exception):
     """What an environment did against the contract, as the end of a sentence that begins with its name."""
 
 
+class Arrived(Exception):
+    """What was raised in another process: the error's name, its words and its place, as `told` tells them."""
+
+    def __init__(self, name: str, words: str, place: str):
+        super().__init__(words)
+        self.name, self.words, self.place = name, words, place
+
+
 class StepResult(NamedTuple):
     """What a step returned, checked."""
 
@@ -53,8 +61,8 @@ class StepResult(NamedTuple):
     hint: float
 
 
-def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
-    """Make an environment from `conf/env`.
+def make_env(settings: EnvSettings, make: Callable[..., gymnasium.Env] | None = None, **kwargs: Any) -> gymnasium.Env:
+    """Make an environment from `conf/env`, by `gymnasium.make` or another way to `make` one.
 
     A module that the settings name is looked for beside the person too, as with `python -m`; where they name none, that
     folder stays out of the search. Raises `ConfigError` for an unknown id or arguments that it does not take.
@@ -63,8 +71,8 @@ def make_env(settings: EnvSettings, **kwargs: Any) -> gymnasium.Env:
     if names_module and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        with told("", ImportError, seconds=settings.step_seconds):
-            return gymnasium.make(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
+        with told("", ImportError, seconds=settings.step_timeout):
+            return (make or gymnasium.make)(settings.id, disable_env_checker=True, **{**settings.kwargs, **kwargs})
     except ImportError as error:
         raise ConfigError(f"env.id={settings.id!r} cannot be imported: {said(error)}") from error
     except Violation as error:
@@ -85,7 +93,7 @@ class told:  # a class and not a generator: every simulated step passes through 
 
     def __init__(self, where: str = "", *others: type[BaseException], seconds: float | None = None):
         self.where, self.others, self.seconds = where, others, seconds
-        self.limit = None if seconds is None else limited(seconds, "env.step_seconds")
+        self.limit = None if seconds is None else limited(seconds, "env.step_timeout")
 
     def __enter__(self) -> None:
         self.streams = sys.stdout, sys.stderr
@@ -101,15 +109,16 @@ class told:  # a class and not a generator: every simulated step passes through 
         if (error is None and not is_late) or isinstance(error, (Violation, *self.others)):
             return
         if error is None or isinstance(error, TookTooLong):
-            raise Violation(f"took{self.where} longer than env.step_seconds={self.seconds:g}") from error
+            raise Violation(f"took{self.where} longer than env.step_timeout={self.seconds:g}") from error
         if not is_the_users(error):
-            raise Violation(f"raised {type(error).__name__}{self.where}: {said(error)}{_place_of(error)}") from error
+            given = error if isinstance(error, Arrived) else Arrived(type(error).__name__, said(error), place_of(error))
+            raise Violation(f"raised {given.name}{self.where}: {given.words}{given.place}") from error
 
 
 limited.own |= {told.__enter__.__code__, told.__exit__.__code__}
 
 
-def _place_of(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """Where in the code of others an error was raised: the innermost line that is of no installed library."""
     found, trace = "", error.__traceback__
     for _ in range(sys.getrecursionlimit()):

@@ -20,7 +20,7 @@ def demonstrated(world: World) -> list[float]:
     Raises `EnvironmentFault` for actions that are not legal there, and for what are no odds.
     """
     inner = world.env.unwrapped
-    with Blamed(world.fault), told(" in demonstrate", seconds=world.settings.step_seconds):
+    with Blamed(world.fault), told(" in demonstrate", seconds=world.settings.step_timeout):
         given = inner.demonstrate(world.episode_seed) if isinstance(inner, Demonstrates) else None
         shown: dict[Any, Any] = dict(given) if isinstance(given, Mapping) else {given: 1.0}
     legal = {index: position for position, index in enumerate(world.menu.indices)}

@@ -8,8 +8,9 @@ action is ignored.
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -20,12 +21,14 @@ from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.contract import Violation, check_info, check_menu, check_observation
 from twosome.rollout.situation import Step
+from twosome.rollout.workers import has_lost_process, step_ahead
 from twosome.types import Decision, Observation
 
 log = logging.getLogger(__name__)
 
 FEWEST = 20  # episodes over which the share of failures is judged at least
 MOST_IN_A_ROW = 1000  # episodes that may fail while none is finished, however tolerant a run
+LOST = 0.1  # share of episodes that may end with their process, however intolerant a run
 MOST_RESETS = 10  # in a row that may fail before even a tolerant run gives up
 
 
@@ -54,8 +57,9 @@ class Deliberation(Protocol):
 class Tolerance:
     """How many episodes a faulty environment may spoil. `failed` counts them, `finished` the others.
 
-    `share`: of all episodes, of 20 at least, that may fail; one is tolerated at any share above 0. `keep`: is given
-    every fault to keep its transcript, and answers where it lies.
+    `share`: of all episodes, of 20 at least, that may fail; one is tolerated at any share above 0. Where a process of a
+    world has died or never answers, a tenth may in any case. `keep`: is given every fault to keep its transcript, and
+    answers where it lies.
     """
 
     def __init__(self, share: float = 0.0, keep: Callable[[EnvironmentFault], str] | None = None):
@@ -79,10 +83,12 @@ class Tolerance:
             self._in_a_row = self._in_a_row + 1 if self.finished == self._finished_before else 1
             self._finished_before = self.finished
             kept = "" if self.keep is None else self.keep(fault)
-            if self.failed > max(self.share * max(self.finished + self.failed, FEWEST), float(self.share > 0)):
+            share = max(self.share, LOST if has_lost_process(world.env) else 0.0)
+            if self.failed > max(share * max(self.finished + self.failed, FEWEST), float(share > 0)):
                 raise EnvironmentFault(
                     f"{fault}{kept} {self.failed} of {self.finished + self.failed} episodes failed; "
-                    f"log.max_failed_episodes={self.share} is the share that may be dropped."
+                    f"log.max_failed_episodes={self.share} is the share that may be dropped"
+                    f"{f', {LOST} where a process is lost' if share > self.share else ''}."
                 ) from fault
             if self._in_a_row >= MOST_IN_A_ROW:
                 raise EnvironmentFault(f"{fault}{kept} {MOST_IN_A_ROW} episodes in a row have failed.") from fault
@@ -121,6 +127,10 @@ def drive(
     found = own if deliberate is None else deliberate(worlds, decisions, log_probs)
     choices = [mine if isinstance(c, EnvironmentFault) else c for mine, c in zip(own, found, strict=True)]
     actions = choose([choice.log_probs for choice in choices], generator)
+    is_sound = [not isinstance(choice, EnvironmentFault) for choice in found]
+    waiting = iter([(w, action) for w, action, sound in zip(worlds, actions, is_sound, strict=True) if sound])
+    most = max((world.workers.most for world in worlds), default=0)
+    _begin(waiting, most)
     transitions = []
     for k, (world, decision, choice, action) in enumerate(zip(worlds, decisions, choices, actions, strict=True)):
         step = None
@@ -131,8 +141,15 @@ def drive(
             tolerance.finished += step.episode is not None
         except EnvironmentFault as fault:
             tolerance.drop(world, fault)
+        _begin(waiting, int(most > 0 and is_sound[k]))
         transitions.append(Transition(world, decision, choice.log_probs, action, choice.target, choice.value, step))
     return transitions
+
+
+def _begin(waiting: Iterator[tuple[World, int]], n: int) -> None:
+    """Let the next worlds in processes of their own begin their steps, which they take while others are waited for."""
+    for world, action in itertools.islice(waiting, n):
+        step_ahead(world.env, world.menu.indices[action])
 
 
 def act(

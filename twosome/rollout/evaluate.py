@@ -12,6 +12,7 @@ from twosome.protocols import Policy
 from twosome.rollout.checked_env import World
 from twosome.rollout.driver import Deliberation, Tolerance, drive
 from twosome.rollout.situation import Wrap, tally_mean
+from twosome.rollout.workers import Workers
 from twosome.types import Episode
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ def run_episodes(
     wrap: Wrap | None = None,
     tolerance: Tolerance | None = None,
     deliberate: Deliberation | None = None,
+    workers: Workers | None = None,
 ) -> list[Episode]:
     """Play whole episodes, some worlds at a time; equal decisions meet in one forward pass or in the cache.
 
     `tolerance`: which share of episodes a faulty environment may spoil; those are replaced by others. `wrap`: puts a
-    gymnasium wrapper around the environment.
+    gymnasium wrapper around the environment. `workers`: puts every world in a process of its own.
     """
     generator = None if greedy else torch.Generator().manual_seed(seed)
     tolerance = tolerance or Tolerance()
@@ -45,8 +47,10 @@ def run_episodes(
     finished: list[Episode] = []
     going = worlds
     try:
+        if workers is not None:
+            workers.prepare(min(TOGETHER, episodes))
         for b in range(min(TOGETHER, episodes)):
-            worlds.append(World(env, policy, seed + EVALUATION_STREAM, b, wrap))
+            worlds.append(World(env, policy, seed + EVALUATION_STREAM, b, wrap, workers=workers))
         for world in worlds:
             tolerance.restart(world)
         while going:
@@ -75,13 +79,13 @@ def evaluate(
     wrap: Wrap | None = None,
     tolerance: Tolerance | None = None,
     deliberate: Deliberation | None = None,
+    workers: Workers | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Greedy and sampled evaluation: `{"greedy": {...}, "sampled": {...}}`, see `summarize`."""
     result = {}
+    how: dict[str, Any] = {"wrap": wrap, "tolerance": tolerance, "deliberate": deliberate, "workers": workers}
     for name, greedy in (("greedy", True), ("sampled", False)):
-        played = run_episodes(
-            policy, env, episodes, greedy=greedy, seed=seed, wrap=wrap, tolerance=tolerance, deliberate=deliberate
-        )
+        played = run_episodes(policy, env, episodes, greedy=greedy, seed=seed, **how)
         result[name] = summarize(played, seed)
     return result
 

@@ -21,21 +21,23 @@ from twosome.rollout.contract import (
     check_observation,
     check_step,
     close_env,
-    make_env,
     told,
 )
 from twosome.rollout.situation import Place, environment_fault, episode_seed
 from twosome.rollout.transcript import action_line, goal_lines, menu_lines, scene_lines
+from twosome.rollout.workers import Workers
 
 
-def first_look(settings: EnvSettings, seed: int, *, play: bool = True, demonstrates: bool = False) -> None:
+def first_look(
+    settings: EnvSettings, seed: int, *, play: bool = True, demonstrates: bool = False, workers: Workers | None = None
+) -> None:
     """Make the world of a run, begin its first episode and take the first legal action there.
 
     `seed`: the run's; `play`: False only makes it, for a run that tolerates faults; `demonstrates`: whether it must
-    show how it is played. Raises `ConfigError` where it cannot be made or does not, `EnvironmentFault` for what breaks
-    the contract.
+    show how it is played; `workers`: where it is made, if it is to have a process of its own. Raises
+    `ConfigError` where it cannot be made or does not, `EnvironmentFault` for what breaks the contract.
     """
-    env = make_env(settings)
+    env = (workers or Workers(0)).env(settings)
     actions: list[int] = []
     lines: list[str] = []
     try:
@@ -45,12 +47,12 @@ def first_look(settings: EnvSettings, seed: int, *, play: bool = True, demonstra
                 "expected a method demonstrate(seed) that returns the index of the action to take, as that of env=desk."
             )
         if play:
-            _play(env, settings.step_seconds, episode_seed(seed, 0, 0), actions, lines)
+            _play(env, settings.step_timeout, episode_seed(seed, 0, 0), actions, lines)
     except Violation as violation:
         place = Place(settings, seed, 0, 0, episode_seed(seed, 0, 0))
         raise environment_fault(str(violation), place, actions, lines) from violation
     finally:
-        close_env(env, settings.step_seconds)
+        close_env(env, settings.step_timeout)
 
 
 def _play(env: gymnasium.Env, seconds: float | None, seed: int, actions: list[int], lines: list[str]) -> None:

@@ -113,7 +113,7 @@ class Session:
 
     def close(self) -> None:
         """Close the environment, whatever it raises."""
-        close_env(self.env, self.settings.step_seconds)
+        close_env(self.env, self.settings.step_timeout)
 
     @property
     def over(self) -> bool:
@@ -173,7 +173,7 @@ class Session:
     def _blamed(self, where: str, action: int | None = None, others: type[BaseException] = Violation) -> Iterator[None]:
         """Whatever the environment raises or breaks inside is its fault, which the transcript then tells."""
         try:
-            with told(where, others, seconds=self.settings.step_seconds):
+            with told(where, others, seconds=self.settings.step_timeout):
                 yield
         except Violation as violation:
             fault = f"{self.settings.id} {violation}."
@@ -194,7 +194,7 @@ def make_drawing_env(settings: EnvSettings) -> gymnasium.Env:
             drawing = make_env(settings, render_mode="ansi")
         except ConfigError:  # it draws, but its constructor does not take the mode
             return env
-        close_env(env, settings.step_seconds)
+        close_env(env, settings.step_timeout)
         return drawing
     return env
 
@@ -213,7 +213,7 @@ def replay(path: Path, named: EnvSettings | None = None) -> int:
     if not is_signed(path, script.settings):
         said = [] if named is None else [f"env.id={named.id}", f"env.kwargs={named.kwargs}"]
         must_be_named(script.settings, said, f"The first line of {path}", "add env=own {0}")
-    settings = dataclasses.replace(script.settings, step_seconds=None if named is None else named.step_seconds)
+    settings = dataclasses.replace(script.settings, step_timeout=None if named is None else named.step_timeout)
     session = Session(make_drawing_env(settings), settings, script.seed)
     try:
         for action in script.actions:

@@ -41,7 +41,7 @@ class Script(NamedTuple):
 
 def head(settings: EnvSettings, seed: int) -> list[str]:
     """The first lines: which environment, which episode."""
-    told = {key: value for key, value in dataclasses.asdict(settings).items() if key != "step_seconds"}
+    told = {key: value for key, value in dataclasses.asdict(settings).items() if key != "step_timeout"}
     return [f"env: {json.dumps(told, default=str)}", f"seed: {seed}"]
 
 
@@ -98,7 +98,7 @@ def _settings(told: dict[str, Any]) -> EnvSettings:
         level = [child for nest in nests for child in nest]
     if level:
         raise ValueError(f"it is nested more than {DEEPEST} deep")
-    settings = EnvSettings(**{key: value for key, value in told.items() if key != "step_seconds"})  # the reader's own
+    settings = EnvSettings(**{key: value for key, value in told.items() if key != "step_timeout"})  # the reader's own
     if not isinstance(settings.id, str) or not isinstance(settings.kwargs, dict):
         raise ValueError("expected a text for `id` and a mapping for `kwargs`")
     number(settings.gamma, "gamma")

@@ -141,4 +141,4 @@ def _shape(settings: EnvSettings) -> tuple[torch.Tensor, int]:
             )
         return torch.as_tensor(observation["vector"].high), int(action.n)  # type: ignore[attr-defined]
     finally:
-        close_env(env, settings.step_seconds)
+        close_env(env, settings.step_timeout)

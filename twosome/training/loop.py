@@ -31,7 +31,7 @@ def train(run: Run, console: Console | None = None) -> dict[str, Any]:
 
 def _train(run: Run, console: Console, interrupt: Interrupt) -> dict[str, Any]:
     state = TrainingState(run)
-    with closing(state.worlds):
+    with closing(state):
         return _train_state(state, console, interrupt)
 
 

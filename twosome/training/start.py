@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twosome.config.check import advice
 from twosome.rollout.first_look import first_look
+from twosome.rollout.workers import Workers
 from twosome.terminal import printable
 from twosome.training.console import Console
 
@@ -34,7 +35,8 @@ def start(cfg: TrainSettings) -> Finished:
     for sentence in advice(cfg):
         log.warning(sentence)
     play = cfg.log.max_failed_episodes == 0
-    first_look(cfg.env, cfg.seed, play=play, demonstrates=cfg.method == "clone")
+    with Workers(cfg.num_workers) as workers:
+        first_look(cfg.env, cfg.seed, play=play, demonstrates=cfg.method == "clone", workers=workers)
     from twosome.lm.footprint import must_fit
     from twosome.systems.remembered import initial_memory, other_discount
     from twosome.training.loop import train

@@ -13,6 +13,7 @@ from twosome.protocols import Saved
 from twosome.rollout.collect import Worlds
 from twosome.rollout.driver import Tolerance
 from twosome.rollout.evaluate import evaluate
+from twosome.rollout.workers import Workers
 from twosome.systems.build import build
 from twosome.systems.checkpoints import initial_checkpoint
 from twosome.systems.remembered import initial_memory
@@ -26,9 +27,9 @@ class TrainingState:
     """What a run is made of.
 
     `policy`, `learner`, `deliberation` (None where the policy itself chooses), `planner` (the deliberation, where it is
-    a search), `remembering` (None without a memory), `worlds`, `progress` and `generators` (`act` draws actions,
-    `learn` orders minibatches). A run that has a checkpoint goes on
-    from it; a new one begins with the weights of `init`, if that is given.
+    a search), `remembering` (None without a memory), `workers` (the processes of the worlds, if they have any),
+    `worlds`, `progress` and `generators` (`act` draws actions, `learn` orders minibatches). A run that has a checkpoint
+    goes on from it; a new one begins with the weights of `init`, if that is given.
     """
 
     def __init__(self, run: Run):
@@ -40,7 +41,8 @@ class TrainingState:
         self.planner = self.deliberation if isinstance(self.deliberation, Planner) else None
         if self.remembering is not None:
             self.remembering.explores = True
-        self.worlds = Worlds(cfg.env, self.policy, cfg.seed, cfg.num_envs, self._tolerance())
+        self.workers = Workers(cfg.num_workers)
+        self.worlds = Worlds(cfg.env, self.policy, cfg.seed, cfg.num_envs, self._tolerance(), self.workers)
         self.progress = Progress(cfg)
         self.parts: dict[str, Saved] = {
             "policy": self.policy,
@@ -55,8 +57,13 @@ class TrainingState:
         try:
             self._bring_back()
         except BaseException:  # an environment may hold processes, files, windows
-            self.worlds.close()
+            self.close()
             raise
+
+    def close(self) -> None:
+        """Close the worlds, and end the processes that they had."""
+        self.worlds.close()
+        self.workers.close()
 
     def _bring_back(self) -> None:
         """Read the run's checkpoint, or the weights that it begins with."""
@@ -74,7 +81,8 @@ class TrainingState:
         self.policy.clear_cache()
         cfg = self.cfg
         with self.remembering.reporting() if self.remembering is not None else nullcontext():
-            result = evaluate(self.policy, cfg.env, episodes, cfg.seed, tolerance=self._tolerance())
+            how: dict[str, Any] = {"tolerance": self._tolerance(), "workers": self.workers}
+            result = evaluate(self.policy, cfg.env, episodes, cfg.seed, **how)
         self.policy.counts.clear()  # they are logged of training alone
         return result
 
