@@ -4,6 +4,7 @@ import pytest
 import tokenizer_zoo
 import torch
 import zoo
+from tokenizers import AddedToken
 
 import twosome
 from twosome.agents.prompts import Prompter
@@ -36,13 +37,15 @@ SCENES = ["You see a tomato and a plate.", "You carry nothing.\nThe kitchen has 
 MENU = ("chop the tomato", "walk to the fridge", "wait", "walk to the plate", "chop")
 
 
-def saved(folder, template, bos):
+def saved(folder, template, bos, family="llama", tokenizer=None):
     """A folder of a tiny random model with a tokenizer that puts BOS before a text, or not."""
-    tokenizer = tokenizer_zoo.byte_level(bos=bos)
+    tokenizer = tokenizer or tokenizer_zoo.byte_level(bos=bos)
     tokenizer.chat_template = template
-    settings = {"vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64, "pad_token_id": None}
-    settings |= {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    zoo.model("llama", **settings, max_position_embeddings=512).save_pretrained(folder)
+    settings = {"vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 64}
+    end = tokenizer.eos_token_id
+    settings |= {"bos_token_id": tokenizer.bos_token_id or end, "eos_token_id": end, "pad_token_id": end}
+    settings |= {"sliding_window": 512} if "sliding_window" in zoo.FAMILIES[family][1] else {}
+    zoo.model(family, **settings, max_position_embeddings=512).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -62,7 +65,7 @@ def one_by_one(policy, prompt):
 
     scores = []
     for action in MENU:
-        before, ids = ids_of(prompt), ids_of(prompt + action)
+        before, ids = ids_of(prompt.rstrip(" ")), ids_of(prompt + action)  # a last space belongs to the action
         assert ids[: len(before)] == before, "nothing merges over the boundary"
         with torch.no_grad():
             logits = policy.lm(input_ids=torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
@@ -86,7 +89,11 @@ def test_a_menu_scores_as_its_actions_do_one_by_one_as_the_answer(chat, bos, tmp
     if "bos_token" in template and not bos:
         template = template.replace("bos_token", "eos_token")  # some begin with the only special token that they have
     words = ["policy.chat=true", *([f"policy.system={system}"] if system else [])]
-    policy = policy_of(saved(tmp_path / "model", template, bos), *words)
+    must_score_as_one_by_one(policy_of(saved(tmp_path / "model", template, bos), *words), system)
+
+
+def must_score_as_one_by_one(policy, system):
+    """In acting and in learning, after what the tokenizer itself makes of the whole conversation."""
     turns = [{"role": "system", "content": system}] if system else []
     decisions, expected = [], []
     for scene in SCENES:
@@ -107,6 +114,94 @@ def test_a_menu_scores_as_its_actions_do_one_by_one_as_the_answer(chat, bos, tmp
     learnt = {i: row for index, rows in policy.evaluate_actions(decisions) for i, row in zip(index, rows, strict=True)}
     for i, right in enumerate(expected):
         torch.testing.assert_close(learnt[i].detach(), right, atol=2e-5, rtol=0)
+
+
+# The turns of each family of the zoo that has instruction-tuned models, as their cards describe them, with the kind of
+# tokenizer that it has, its special tokens, whether it takes a system text.
+CHATML_TOKENS = ("<|im_start|>", "<|im_end|>")
+INST = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system') }}"
+    "{% elif m.role == 'user' %}[INST] {{ m.content }} [/INST]{% else %} {{ m.content }} {{ eos_token }}{% endif %}"
+    "{% endfor %}"
+)
+FAMILIES = {
+    "llama": (
+        "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
+        "{{ m.content | trim }}<|eot_id|>{% endfor %}",
+        lambda: tokenizer_zoo.byte_level(bos=True),
+        ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        True,
+    ),
+    "llama 2": (INST, tokenizer_zoo.llama_legacy, (), False),
+    "qwen2": (CHATML, tokenizer_zoo.qwen_like, CHATML_TOKENS, True),
+    "qwen3": (THINKING, tokenizer_zoo.qwen_like, (*CHATML_TOKENS, "<think>", "</think>"), True),
+    "mistral": (
+        INST.replace(" {{ m.content }} ", "{{ m.content }}"),
+        lambda: tokenizer_zoo.metaspace("first"),
+        (),
+        False,
+    ),
+    "gemma": (
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system') }}{% endif %}"
+        "<start_of_turn>{{ 'model' if m.role == 'assistant' else m.role }}\n{{ m.content | trim }}<end_of_turn>\n"
+        "{% endfor %}",
+        lambda: tokenizer_zoo.metaspace("never", split=False),
+        ("<start_of_turn>", "<end_of_turn>"),
+        False,
+    ),
+    "phi3": (
+        "{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}<|end|>\n{% endfor %}",
+        tokenizer_zoo.llama_legacy,
+        ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>"),
+        True,
+    ),
+    "olmo2": (
+        "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>\n{{ m.content }}"
+        "{{ eos_token if m.role == 'assistant' else '\n' }}{% endfor %}",
+        lambda: tokenizer_zoo.byte_level(bos=True),
+        (),
+        True,
+    ),
+    "smollm3": (THINKING, lambda: tokenizer_zoo.byte_level(bos=False), CHATML_TOKENS, True),
+    "granite": (
+        "{% for m in messages %}<|start_of_role|>{{ m.role }}<|end_of_role|>{{ m.content }}{{ eos_token }}\n"
+        "{% endfor %}",
+        lambda: tokenizer_zoo.byte_level(bos=False),
+        ("<|start_of_role|>", "<|end_of_role|>"),
+        True,
+    ),
+    "cohere": (
+        "{{ bos_token }}{% for m in messages %}<|START|><|{{ m.role | upper }}|>{{ m.content | trim }}<|END|>"
+        "{% endfor %}",
+        lambda: tokenizer_zoo.byte_level(bos=True),
+        ("<|START|>", "<|END|>", "<|SYSTEM|>", "<|USER|>", "<|ASSISTANT|>"),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_with_a_template_finds_the_tokens_of_the_action(family, tmp_path):
+    """They are what `apply_chat_template` itself ends with, and nothing of the turn before them."""
+    template, make, specials, takes_system = FAMILIES[family]
+    tokenizer = make()
+    tokenizer.add_tokens([AddedToken(special, special=True) for special in specials], special_tokens=True)
+    architecture = family if family in zoo.FAMILIES else "llama"
+    folder = saved(tmp_path / "model", template, None, architecture, tokenizer)
+    system = "Be brief." if takes_system else None
+    policy = policy_of(folder, "policy.chat=true", *([f"policy.system={system}"] if system else []))
+    must_score_as_one_by_one(policy, system)
+    asked = ChatTemplate(policy.tokenizer, system)("You see a plate.\nNext action:")
+    turns = [{"role": "system", "content": system}] * takes_system
+    turns += [{"role": "user", "content": "You see a plate.\nNext action:"}]
+    for action, found in zip(MENU, encode(policy.tokenizer, asked, MENU, joint=""), strict=True):
+        whole = policy.tokenizer.apply_chat_template(
+            [*turns, {"role": "assistant", "content": action}], continue_final_message=True, return_dict=True
+        )["input_ids"]
+        adds = [b for b in policy.tokenizer("a")["input_ids"][:1] if b == policy.tokenizer.bos_token_id != whole[0]]
+        assert list(found.ids) == adds + whole  # what a tokenizer puts before every text stays there
+        assert policy.tokenizer.decode(found.continuation).strip() == action
+        assert found.ids[: found.start] == encode_prompt(policy.tokenizer, asked)
 
 
 @pytest.mark.parametrize("bos", [True, False], ids=["BOS", "no BOS"])
