@@ -14,8 +14,9 @@ CARDS = {1: "an ace", 8: "an 8"}
 
 
 class Blackjack(ToyText):
-    """Come closer to 21 than the dealer, and not beyond it: reward 1, 0 for a draw, -1. Cards are drawn with putting
-    back; the dealer draws up to 17.
+    """Come closer to 21 than the dealer, and not beyond it: reward 1, 0 for a draw, -1.
+
+    Cards are drawn with putting back; the dealer draws up to 17.
 
     The vector holds the sum of the hand, the dealer's open card and whether an ace counts as 11.
 

@@ -192,7 +192,7 @@ kwargs = {"how": "hangs", "folder": sys.argv[1]}
 with Workers(1) as workers:
     id = "tests.rollout.troubled_worlds:Troubled-v0"
     env = workers.env(EnvSettings(id=id, kwargs=kwargs, gamma=1.0, optimum=None))
-    for seed in range(10):
+    for seed in range(30):
         env.reset(seed=seed)
         for _ in range(3):
             env.step(0)
