@@ -99,8 +99,9 @@ READER_ALSO = """\
   discouraged ones; repetitions (half of the first {early:,}); things remembered and questions about them;
   scenes without advice; in the last six stages scenes with a question and what tells its answer, among notes
   and other sentences, the answers to choose from, or what to look up: sentences such as the desk's, with words
-  drawn at random, many of them made up, in the last two stages from all words of the corpus. Every action and every value in them is drawn at random. There a token
-  of the action weighs {action:g}, and what stands before it little or nothing.
+  drawn at random, many of them made up, in the last two stages from all words of the corpus. Every action and
+  every value in them is drawn at random. There a token of the action weighs {action:g}, and what stands before
+  it little or nothing.
 
 Where advice tells the actions of a menu apart, the policy over all of them (log-probability per word,
 temperature {temperature}) was trained too: minus the logarithm of how probable it makes those that the advice
