@@ -121,8 +121,8 @@ class Simulator:
 
     def _does_not_repeat(self, what: str) -> ConfigError:
         return ConfigError(
-            f"{self.world.settings.id} does not repeat itself: from the same snapshot {what}. A search needs a world "
-            "whose snapshots hold everything, its random state too: use search.simulations=0."
+            f"{self.world.settings.id} does not repeat itself: from the same snapshot {what}. Simulations need a "
+            "world whose snapshots hold everything, its random state too: use search.simulations=0, or method=twosome."
         )
 
 

@@ -51,7 +51,7 @@ def check_train(cfg: TrainSettings) -> None:
         if value is not None and (not value.strip() or "\0" in value):
             refuse(key, value, "a name, or null")
     check_widths("baseline.widths", cfg.baseline.widths)
-    if cfg.method not in ("search", "clone"):
+    if cfg.method not in ("search", "clone", "preference"):
         _check_batches(cfg)
     _check_search(cfg)
 

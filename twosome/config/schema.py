@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twosome.config.constraints import above, at_least, at_most, below, finite, fraction, one_of, setting
+from twosome.config.learners import OptimizerSettings, PreferenceSettings
 from twosome.types import NORMALIZATIONS
 
 SMALLEST_BUDGET = 64  # tokens; a shorter pass holds no prompt with its menu
@@ -80,15 +81,6 @@ class PolicySettings:
     numbers: bool = False
     chat: bool = False
     system: str | None = None
-
-
-@dataclass(kw_only=True)
-class OptimizerSettings:
-    learning_rate: float = setting(above(0))
-    weight_decay: float = setting(at_least(0))
-    epochs: int = setting(above(0))
-    minibatch: int = setting(above(0))
-    warmup_updates: int = setting(at_least(0))
 
 
 @dataclass(kw_only=True)
@@ -224,9 +216,10 @@ class TrainSettings:
     ppo: PPOSettings
     search: SearchSettings
     expert_iteration: ExpertIterationSettings
+    preference: PreferenceSettings
     memory: MemorySettings
     log: LogSettings
-    method: str = setting(one_of("twosome", "search", "clone", "memory", "memory_ppo", "mlp", "tabular"))
+    method: str = setting(one_of("twosome", "search", "clone", "preference", "memory", "memory_ppo", "mlp", "tabular"))
     baseline: BaselineSettings
 
 

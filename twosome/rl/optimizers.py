@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from twosome.config.schema import OptimizerSettings
+    from twosome.config.learners import OptimizerSettings
 
 LARGE_REWARD = 1e6  # squares and sums of more leave float32 sooner than any learning rate
 ENTRIES = {"step", "exp_avg", "exp_avg_sq"}

@@ -23,19 +23,25 @@ from twosome.rollout.contract import (
     close_env,
     told,
 )
-from twosome.rollout.situation import Place, environment_fault, episode_seed
+from twosome.rollout.situation import Place, cannot_go_back, environment_fault, episode_seed, restorable
 from twosome.rollout.transcript import action_line, goal_lines, menu_lines, scene_lines
 from twosome.rollout.workers import Workers
 
 
 def first_look(
-    settings: EnvSettings, seed: int, *, play: bool = True, demonstrates: bool = False, workers: Workers | None = None
+    settings: EnvSettings,
+    seed: int,
+    *,
+    play: bool = True,
+    demonstrates: bool = False,
+    branches: bool = False,
+    workers: Workers | None = None,
 ) -> None:
     """Make the world of a run, begin its first episode and take the first legal action there.
 
     `seed`: the run's; `play`: False only makes it, for a run that tolerates faults; `demonstrates`: whether it must
-    show how it is played; `workers`: where it is made, if it is to have a process of its own. Raises
-    `ConfigError` where it cannot be made or does not, `EnvironmentFault` for what breaks the contract.
+    show how it is played; `branches`: whether it must go back; `workers`: where it is made, if it is to have a process
+    of its own. Raises `ConfigError` where it cannot be made or does not, `EnvironmentFault` for what breaks the contract.
     """
     env = (workers or Workers(0)).env(settings)
     actions: list[int] = []
@@ -46,6 +52,8 @@ def first_look(
                 f"method=clone learns from what an environment demonstrates, and {settings.id} demonstrates nothing: "
                 "expected a method demonstrate(seed) that returns the index of the action to take, as that of env=desk."
             )
+        if branches:
+            must_branch(env, settings.id, can=restorable(env) is not None)
         if play:
             _play(env, settings.step_timeout, episode_seed(seed, 0, 0), actions, lines)
     except Violation as violation:
@@ -53,6 +61,15 @@ def first_look(
         raise environment_fault(str(violation), place, actions, lines) from violation
     finally:
         close_env(env, settings.step_timeout)
+
+
+def must_branch(env: gymnasium.Env, name: str, *, can: bool) -> None:
+    """Raise `ConfigError` for a world that cannot go back, in which no two branches can be played."""
+    if not can:
+        raise ConfigError(
+            f"method=preference plays two branches from one snapshot. {cannot_go_back(env, name)} Or use "
+            "method=twosome."
+        )
 
 
 def _play(env: gymnasium.Env, seconds: float | None, seed: int, actions: list[int], lines: list[str]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from gymnasium.spaces import Dict, Discrete
 
+from twosome.agents.branches import Branches
 from twosome.agents.demonstrator import demonstrate
+from twosome.agents.frozen import frozen_log_probs
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.agents.planner import Planner
 from twosome.agents.remembering import Remembering
@@ -27,6 +30,7 @@ from twosome.memory.similarity import Features, Similarity, Words, exact
 from twosome.protocols import KeepBadBatch, Learner, TrainedPolicy
 from twosome.rl.expert_iteration import ExpertIteration
 from twosome.rl.ppo import PPO
+from twosome.rl.preference import Preference
 from twosome.rl.q_learning import QLearner
 from twosome.rollout.contract import close_env, make_env
 from twosome.rollout.driver import Deliberation
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
 class System(NamedTuple):
     """What a method is made of.
 
-    `deliberation`: what chooses in training instead of the policy, a planner or demonstrations; `remembering`: what
+    `deliberation`: what chooses in training instead of the policy, or plays beside it; `remembering`: what
     reminds of experience; None for most.
     """
 
@@ -64,6 +68,8 @@ def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBa
     if cfg.method == "clone":
         clone = build_policy(cfg)
         return System(clone, ExpertIteration(clone, cfg.expert_iteration, generator), demonstrate)
+    if cfg.method == "preference":
+        return build_preference(cfg, generator)
     if cfg.method in REMEMBERING:
         return build_memory(cfg, generator, keep_bad_batch)
     policy = build_mlp(cfg) if cfg.method == "mlp" else build_policy(cfg)
@@ -75,6 +81,14 @@ def build_search(cfg: TrainSettings, generator: torch.Generator) -> System:
     policy = build_policy(cfg)
     learner = ExpertIteration(policy, cfg.expert_iteration, generator)
     return System(policy, learner, Planner(policy, cfg.search, cfg.seed, is_training=True, bonus=learner.bonus))
+
+
+def build_preference(cfg: TrainSettings, generator: torch.Generator) -> System:
+    """DPO: a policy, two branches played at its decisions, and a learner of which of them returned more."""
+    policy = build_policy(cfg)
+    branches = Branches(policy, cfg.preference, cfg.seed)
+    reference = partial(frozen_log_probs, policy)
+    return System(policy, Preference(policy, cfg.preference, generator, branches.take, reference), branches)
 
 
 def build_memory(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBadBatch | None) -> System:

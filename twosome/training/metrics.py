@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twosome import files
-from twosome.agents import planner, recall_tally
+from twosome.agents import branches, planner, recall_tally
 from twosome.errors import CheckpointError
 from twosome.memory import learner
-from twosome.rl import expert_iteration, ppo
+from twosome.rl import expert_iteration, ppo, preference
 from twosome.training import progress
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ KEYS: dict[str, str] = {
     **recall_tally.METRICS,
     **expert_iteration.METRICS,
     **planner.METRICS,
+    **branches.METRICS,
+    **preference.METRICS,
     **ppo.METRICS,
 }
 """Every key that a run may log, and what it means; each module declares its own."""

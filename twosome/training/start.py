@@ -36,7 +36,8 @@ def start(cfg: TrainSettings) -> Finished:
         log.warning(sentence)
     play = cfg.log.max_failed_episodes == 0
     with Workers(cfg.num_workers) as workers:
-        first_look(cfg.env, cfg.seed, play=play, demonstrates=cfg.method == "clone", workers=workers)
+        needs = {"demonstrates": cfg.method == "clone", "branches": cfg.method == "preference"}
+        first_look(cfg.env, cfg.seed, play=play, workers=workers, **needs)
     from twosome.lm.footprint import must_fit
     from twosome.systems.remembered import initial_memory, other_discount
     from twosome.training.loop import train

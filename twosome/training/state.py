@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from twosome import checkpoint_folder
+from twosome.agents.branches import Branches
 from twosome.agents.planner import Planner
 from twosome.protocols import Saved
 from twosome.rollout.collect import Worlds
@@ -26,8 +27,7 @@ from twosome.training.run_folder import Run
 class TrainingState:
     """What a run is made of.
 
-    `policy`, `learner`, `deliberation` (None where the policy itself chooses), `planner` (the deliberation, where it is
-    a search), `remembering` (None without a memory), `workers` (the processes of the worlds, if they have any),
+    `policy`, `learner`, `deliberation` (None where the policy itself chooses), `planner` (the deliberation, where it simulates), `remembering` (None without a memory), `workers` (the processes of the worlds, if they have any),
     `worlds`, `progress` and `generators` (`act` draws actions, `learn` orders minibatches). A run that has a checkpoint
     goes on from it; a new one begins with the weights of `init`, if that is given.
     """
@@ -38,7 +38,7 @@ class TrainingState:
         self.generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(names)}
         system = build(cfg, self.generators["learn"], run.keep_bad_batch)
         self.policy, self.learner, self.deliberation, self.remembering = system
-        self.planner = self.deliberation if isinstance(self.deliberation, Planner) else None
+        self.planner = self.deliberation if isinstance(self.deliberation, Planner | Branches) else None
         if self.remembering is not None:
             self.remembering.explores = True
         self.workers = Workers(cfg.num_workers)

@@ -1,0 +1,29 @@
+"""The settings of learners, and of their optimisers: a part of `schema`, which says what a default here is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twosome.config.constraints import above, at_least, at_most, fraction, setting
+
+
+@dataclass(kw_only=True)
+class OptimizerSettings:
+    learning_rate: float = setting(above(0))
+    weight_decay: float = setting(at_least(0))
+    epochs: int = setting(above(0))
+    minibatch: int = setting(above(0))
+    warmup_updates: int = setting(at_least(0))
+
+
+@dataclass(kw_only=True)
+class PreferenceSettings:
+    actor: OptimizerSettings
+    share: float = setting(above(0), fraction())
+    horizon: int | None = setting(above(0), at_most(2**31))
+    delta: float = setting(at_least(0))
+    beta: float = setting(above(0), at_most(1e6))
+    rollouts: int = setting(above(0), at_most(2**20))
+    max_gradient_norm: float = setting(above(0))
+    adam_eps: float = setting(above(0))
+    max_bad_updates: int = setting(above(0))
