@@ -62,7 +62,8 @@ class ToolboxEnv(Agent):
             run in simulations. SECURITY.md says what it is not.
         session: the number of the session of every episode, instead of a drawn one.
         demonstrates: what cloning is shown: `clean`, the best play; `noisy`, with the wrong decision about tools in a
-            share of all questions, by chance; `mistaken`, always at the same questions.
+            share of all questions, by chance; `mistaken`, always at the same questions; `always`, every tool wherever
+            it can be used, and what it says believed.
         noise: that share.
         render_mode: `rgb_array`, `ansi` or None.
 
@@ -125,7 +126,8 @@ class ToolboxEnv(Agent):
         """The action to take; where annotators err, `seed` draws when (`player.py`)."""
         question, left = self.view.question, self.world_inside.plan.n - len(self.world_inside.asked)
         assert question is not None, "the session is over"
-        is_wrong = player.errs(self.demonstrates, self.noise, seed, left, question)
+        pays = bool(optimum.best_plan(self.rules, question.kind, self.world_inside.level).calls)
+        is_wrong = player.errs(self.demonstrates, self.noise, seed, left, question, pays=pays)
         return player.action(self, is_wrong=is_wrong)
 
     def render(self):
@@ -145,6 +147,21 @@ class ToolboxEnv(Agent):
         from . import drawing
 
         return drawing.picture(*self._window())
+
+    @property
+    def exact(self) -> dict[str, float]:
+        """Of a question on average, at the level of the present session: what the best play, the play of all tools and
+        the present annotator earn, and how often the first two call tools and are right.
+
+        Raises `ResetNeeded` before `reset`.
+        """
+        level, found = self.world_inside.level, {}
+        for name, of in (("best", optimum.best), ("always", optimum.always)):
+            play = of(self.rules, level)
+            found |= {name: play.value, f"{name}_calls": play.calls, f"{name}_right": play.right}
+        wrong = 0.0 if self.demonstrates == "clean" else self.noise
+        annotated = found["always"] if self.demonstrates == "always" else optimum.annotated(self.rules, level, wrong)
+        return {**found, "annotator": annotated}
 
     @property
     def kept(self) -> Kept:

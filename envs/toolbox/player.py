@@ -18,7 +18,7 @@ from .words import HABITS, RUMOURS
 if TYPE_CHECKING:
     from .world import QuestionsEnv
 
-DEMONSTRATIONS = ("clean", "noisy", "mistaken")
+DEMONSTRATIONS = ("clean", "noisy", "mistaken", "always")
 KNOWN = {Kind.HABIT: tuple(HABITS.values()), Kind.RUMOUR: tuple(RUMOURS.values())}
 """What is known, by the kind and the subject of a question."""
 
@@ -39,14 +39,16 @@ class Seen(Protocol):
     def kept(self) -> Kept: ...
 
 
-def errs(demonstrates: str, noise: float, seed: int, left: int, question: Question) -> bool:
+def errs(demonstrates: str, noise: float, seed: int, left: int, question: Question, *, pays: bool = True) -> bool:
     """Whether an annotator takes the wrong decision about tools at a question, in a share `noise` of all.
+
+    `always`: wherever tools do not pay, so that all are used; `pays`: whether they do.
 
     `noisy`: by chance, at every question anew; `mistaken`: whoever is asked the same question errs again. The first
     averages out if one learns from many; the second is what annotation teaches.
     """
-    if demonstrates == "clean":
-        return False
+    if demonstrates in ("clean", "always"):
+        return demonstrates == "always" and not pays
     key = f"noisy {seed} {left}" if demonstrates == "noisy" else f"mistaken {asked(question)}"
     return random.Random(f"toolbox {key}").random() < noise
 

@@ -152,6 +152,7 @@ def test_every_file_of_commands_has_its_schema():
         "search",
         "memory",
         "desk",
+        "tools",
         "menus",
     }
 

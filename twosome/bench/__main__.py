@@ -1,4 +1,4 @@
-"""`python -m twosome.bench throughput|learning|generalization|search|memory|desk|menus ...`; each takes `--help`."""
+"""`python -m twosome.bench NAME ...`, where NAME is one of `BENCHES`; each takes `--help`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twosome.cli.command import FAILED_RUN, leave
 from twosome.config.names import near
 from twosome.errors import TwosomeError
 
-BENCHES = ("throughput", "learning", "generalization", "search", "memory", "desk", "menus")
+BENCHES = ("throughput", "learning", "generalization", "search", "memory", "desk", "tools", "menus")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -46,6 +46,10 @@ def main(argv: list[str] | None = None) -> None:
             from twosome.bench import desk
 
             desk.main(argv[1:])
+        elif name == "tools":
+            from twosome.bench import tools
+
+            tools.main(argv[1:])
         elif name == "menus":
             from twosome.bench import menus
 

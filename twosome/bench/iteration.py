@@ -75,7 +75,7 @@ def reached(records: Sequence[dict[str, Any]], goal: float) -> dict[str, float] 
     for record in records:
         seconds += record["speed/processor_seconds"]
         if (record.get("eval/greedy_return") or -float("inf")) >= goal:
-            simulated = record.get("search/simulated_steps", 0.0)
+            simulated = record.get("search/simulated_steps", record.get("branches/simulated_steps", 0.0))
             return {"decisions": record["step"], "seconds": seconds, "simulated": simulated}
     return None
 

@@ -2,10 +2,10 @@
 
     L = -log sigma(beta [(s(a+) - s(a-)) - (s0(a+) - s0(a-))] / temperature)
 
-s are the normalised scores of the policy, s0 those of the frozen model, a+ the action whose branch returned more. Over
-a menu nothing is left out: log pi(a+) - log pi(a-) is the difference of the scores over the temperature, whatever else is
-on the menu, so a pair is a decision between two actions, and the loss that of a logistic regression. Whoever stays
-close to the frozen model pays nothing; `beta` is how strongly it holds.
+s are the normalised scores of the policy, s0 those of the frozen model, a+ the action whose branch returned more.
+Over a menu nothing is left out: log pi(a+) - log pi(a-) is the difference of the scores over the temperature, whatever
+else is on the menu, so a pair is a decision between two actions, and the loss that of a logistic regression. Whoever
+stays close to the frozen model pays nothing; `beta` is how strongly it holds.
 
 Departs from the paper: who prefers is no person but the return of two branches that were played from one snapshot. No
 critic is learnt, and none is asked.
