@@ -88,6 +88,18 @@ class EncodedAction(NamedTuple):
         return self.ids[self.start :]
 
 
+class Reference(NamedTuple):
+    """What a question of a session should be answered with, and what it could be read from.
+
+    goal, scene: as they are told before anything was found out; found: the scene with what was; answer: the phrase.
+    """
+
+    goal: str
+    scene: str
+    found: str
+    answer: str
+
+
 class Episode(NamedTuple):
     """A finished episode: discounted return as the environment reports it, primitive steps, decisions, goal reached.
 
@@ -113,6 +125,8 @@ class Rollout:
     where a search or a demonstrator chose, is the distribution over the menu [A] that it proposes to learn,
     `values[t][b]` the value that it gives the state; else None. `closes` is True where the step closed a question of a
     session, `hints` what the environment hints of its use for later questions; None: neither.
+    `references[t][b]` is given where the step closed a question whose answer the environment tells, `costs` are the
+    prices that are taken off the rewards; None: neither.
     """
 
     decisions: list[list[Decision]]
@@ -132,3 +146,5 @@ class Rollout:
     values: list[list[float | None]] | None = None
     closes: torch.Tensor | None = None
     hints: torch.Tensor | None = None
+    references: list[list[Reference | None]] | None = None
+    costs: torch.Tensor | None = None

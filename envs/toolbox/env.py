@@ -15,7 +15,7 @@ from ..agent.internal_actions import AgentState, InternalAction
 from ..agent.python_tool import is_available
 from ..agent.state import Progress
 from ..arguments import number, numbers_of, one_of
-from ..base import Menu
+from ..base import LastStep, Menu
 from . import optimum, player, text, tools
 from .questions import MOST_NESTING, N_ANSWERS, Kind, Plan
 from .tools import Found, Kept, View
@@ -58,6 +58,8 @@ class ToolboxEnv(Agent):
         search_cost, calculation_cost: prices at level 1.
         nesting: calculations that a nested question needs, one inside the other, 1 to 3: with 2 or 3 a price is told by
             that of another thing, which must be found and calculated first.
+        multiplicative: None, or c (above 0, at level 1; less is steeper) where tools have no price of their own and an
+            answer after m of them is worth cos(m pi / (2 m + c / level)) of itself.
         python: whether Python can be run, in a process of its own, at the price of a calculation. It is external: not
             run in simulations. SECURITY.md says what it is not.
         session: the number of the session of every episode, instead of a drawn one.
@@ -80,6 +82,7 @@ class ToolboxEnv(Agent):
         calculation_cost: float = 0.05,
         *,
         nesting: int = 1,
+        multiplicative: float | None = None,
         python: bool = False,
         session: int | None = None,
         demonstrates: str = "clean",
@@ -99,6 +102,7 @@ class ToolboxEnv(Agent):
             number("search_cost", search_cost),
             number("calculation_cost", calculation_cost),
             whole("nesting", nesting, 1, MOST_NESTING),
+            multiplicative if multiplicative is None else number("multiplicative", multiplicative),
         )
         n, which = whole("questions", questions, 1, MOST_QUESTIONS), None if session is None else session
         plan = Plan(split, n, numbers_of("level", level), nesting)
@@ -117,10 +121,16 @@ class ToolboxEnv(Agent):
         return observation, {**info, "optimum": world.plan.n * optimum.best(self.rules, world.level).value}
 
     def step(self, action):
-        """As `Agent.step`; `info["closes"]`: whether a question was answered."""
-        before = len(self.world_inside.asked)
-        *result, info = super().step(action)
-        return *result, {**info, "closes": len(self.world_inside.asked) > before}
+        """As `Agent.step`; `info["closes"]`: whether a question was answered.
+
+        Then `info["reference"]` has the right answer and the scenes that it could be read from, as texts `goal`,
+        `scene` (before anything was found out), `found` and `answer`; otherwise `info["cost"]` is the price paid.
+        """
+        before, reference = len(self.world_inside.asked), self._reference()
+        observation, _, terminated, truncated, info = super().step(action)
+        closes, reward = len(self.world_inside.asked) > before, self._now.last.reward
+        told = {"reference": reference} if closes else {"cost": 0.0 - reward}
+        return observation, reward, terminated, truncated, {**info, "closes": closes, **told}
 
     def demonstrate(self, seed: int) -> int:
         """The action to take; where annotators err, `seed` draws when (`player.py`)."""
@@ -150,18 +160,13 @@ class ToolboxEnv(Agent):
 
     @property
     def exact(self) -> dict[str, float]:
-        """Of a question on average, at the level of the present session: what the best play, the play of all tools and
-        the present annotator earn, and how often the first two call tools and are right.
+        """What plays of the present level come to, as `optimum.exact` has it. Raises `ResetNeeded` before `reset`."""
+        return optimum.exact(self.rules, self.world_inside.level, self.demonstrates, self.noise)
 
-        Raises `ResetNeeded` before `reset`.
-        """
-        level, found = self.world_inside.level, {}
-        for name, of in (("best", optimum.best), ("always", optimum.always)):
-            play = of(self.rules, level)
-            found |= {name: play.value, f"{name}_calls": play.calls, f"{name}_right": play.right}
-        wrong = 0.0 if self.demonstrates == "clean" else self.noise
-        annotated = found["always"] if self.demonstrates == "always" else optimum.annotated(self.rules, level, wrong)
-        return {**found, "annotator": annotated}
+    @property
+    def worth(self) -> float:
+        """How often who believes what was found would answer rightly now. Raises `ResetNeeded` before `reset`."""
+        return player.worth(self.view, self.kept)
 
     @property
     def kept(self) -> Kept:
@@ -196,7 +201,14 @@ class ToolboxEnv(Agent):
             found = Found(note, None) if has_failed else Found(text.printed(note), note)
             stack = frames.noted(stack, question.expression, found)
             kept = kept._replace(ran=_one_more(kept.ran, question.kind))
-        return now._replace(kept=kept._replace(stack=stack)), price
+        is_priced = self.rules.multiplicative is None
+        return now._replace(kept=kept._replace(stack=stack)), price if is_priced else 0.0
+
+    def _after(self, last: LastStep) -> Progress:
+        """Where calls take a share of the answer they do so here."""
+        c = self.rules.multiplicative
+        share = 1.0 if c is None else optimum.kept_share(c, self.world_inside.level, len(self.kept.taken))
+        return super()._after(last if c is None else last._replace(reward=last.reward * share))
 
     def _turned(self, now: Progress) -> Progress:
         """At the answer what was found is cleared."""
@@ -217,7 +229,18 @@ class ToolboxEnv(Agent):
     def _scene(self) -> str:
         level = self.world_inside.level
         prices = text.prices(level * self.rules.search, level * self.rules.calculation)
+        if (c := self.rules.multiplicative) is not None:
+            prices = text.shares(*(optimum.kept_share(c, level, calls) for calls in (1, 2)))
         return " ".join([prices, self._seen["scene"], *(line for _, line in self._lines())])
+
+    def _reference(self) -> dict[str, str]:
+        """What the present question should be answered with, and from what; empty after the last."""
+        question = self.view.question
+        if question is None:
+            return {}
+        found, end = self._scene(), sum(1 + len(line) for _, line in self._lines())
+        answer = text.say(question.answers[question.right])
+        return {"goal": text.GOAL, "scene": found[: len(found) - end], "found": found, "answer": answer}
 
     def _lines(self) -> list[tuple[int, str]]:
         """What was found and what is worked on, from the outside in, with the number of frames around it."""

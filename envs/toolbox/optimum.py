@@ -9,6 +9,9 @@ k = calculation * level, of D calculations one inside the other (`nesting`, by d
     sum        guess: 1/4;            calculate: 1 - k
     nested     guess: 1/4;            D + 1 searches inside D calculations: 1 - (D + 1) s - D k
 
+Where the price is a share of the answer (`multiplicative` = c, the form of OTC-PO, Wang et al. 2025), a plan of m calls
+earns right * cos(m pi / (2 m + c / level)) instead: 1 without a call, less with every one, never below 0.
+
 What is left out of a plan leaves a guess, so every kind is played wholly or not at all. A level's return is the mean
 over the kinds by their shares; questions are independent, and a session's return is that times its length.
 
@@ -21,6 +24,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from typing import NamedTuple
 
 from .questions import MISLEADS, N_ANSWERS, SHARES, Kind
@@ -29,11 +33,15 @@ GUESS = 1 / N_ANSWERS
 
 
 class Rules(NamedTuple):
-    """Prices of a search and of a calculation at level 1; how many calculations a nested question needs."""
+    """Prices of a search and of a calculation at level 1; how many calculations a nested question needs.
+
+    multiplicative: None, or c where calls take a share of the answer instead of their price.
+    """
 
     search: float = 0.1
     calculation: float = 0.05
     nesting: int = 1
+    multiplicative: float | None = None
 
 
 class Plan(NamedTuple):
@@ -50,7 +58,14 @@ class Plan(NamedTuple):
 
     def value(self, rules: Rules, level: float) -> float:
         """What it earns on average."""
+        if rules.multiplicative is not None:
+            return self.right * kept_share(rules.multiplicative, level, self.calls)
         return self.right - level * (self.searches * rules.search + self.calculations * rules.calculation)
+
+
+def kept_share(c: float, level: float, calls: int) -> float:
+    """What is left of an answer after so many calls, where they take a share of it."""
+    return math.cos(calls * math.pi / (2 * calls + c / level)) if calls and level else 1.0
 
 
 class Optimum(NamedTuple):
@@ -88,8 +103,11 @@ def other_plan(rules: Rules, kind: Kind, level: float) -> Plan:
     return Plan(0, 0, GUESS) if best_plan(rules, kind, level).calls else plans(rules, kind)[-1]
 
 
-def pays(rules: Rules, level: float, searches: int, calculations: int) -> bool:
-    """Whether an answer that so much must still be done for is worth more than a guess."""
+def pays(rules: Rules, level: float, searches: int, calculations: int, done: int = 0) -> bool:
+    """Whether an answer that so much must still be done for is worth more than a guess, after `done` calls."""
+    if rules.multiplicative is not None:
+        whole, now = Plan(searches + calculations + done, 0, 1.0), Plan(done, 0, GUESS)
+        return whole.value(rules, level) > now.value(rules, level)
     return Plan(searches, calculations, 1.0).value(rules, level) > GUESS
 
 
@@ -108,6 +126,18 @@ def annotated(rules: Rules, level: float, noise: float) -> float:
 def always(rules: Rules, level: float) -> Optimum:
     """The play that uses every tool wherever it can, and believes it."""
     return _mean(rules, level, {kind: plans(rules, kind)[-1] for kind in SHARES})
+
+
+def exact(rules: Rules, level: float, demonstrates: str, noise: float) -> dict[str, float]:
+    """What the best play, that of all tools and an annotator earn on a question, and how the first two do it.
+
+    `best`, `always`, `annotator`: returns; `best_calls`, `best_right` and so on: uses of tools, right answers.
+    """
+    found: dict[str, float] = {}
+    for name, play in (("best", best(rules, level)), ("always", always(rules, level))):
+        found |= {name: play.value, f"{name}_calls": play.calls, f"{name}_right": play.right}
+    wrong = annotated(rules, level, 0.0 if demonstrates == "clean" else noise)
+    return {**found, "annotator": found["always"] if demonstrates == "always" else wrong}
 
 
 def _mean(rules: Rules, level: float, chosen: dict[Kind, Plan]) -> Optimum:

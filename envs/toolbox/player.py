@@ -83,7 +83,7 @@ def _uses(env: Seen, question: Question, is_wrong: bool) -> bool:
     if question.kind in KNOWN:
         return False
     left = still_needed(env.view, env.kept)
-    return left is not None and left != (0, 0) and optimum.pays(env.rules, level, *left)
+    return left is not None and left != (0, 0) and optimum.pays(env.rules, level, *left, len(env.kept.taken))
 
 
 def _next(view: View, kept: Kept) -> list[str]:
@@ -93,6 +93,17 @@ def _next(view: View, kept: Kept) -> list[str]:
         *(text.calculate(task.expression) for task in tasks(view, kept.stack)),
         *(text.search(topic) for topic in topics(view, kept.stack) if is_open or not view.question.expression),  # type: ignore[union-attr]
     ]
+
+
+def worth(view: View, kept: Kept) -> float:
+    """How often the answer is right of one who believes what was found, else says what is known, else guesses."""
+    question = view.question
+    assert question is not None, "the session is over"
+    names = [question.expression, *question.topics]
+    found = [value for name in names if (value := value_of(kept.stack, name)) in question.answers]
+    if found:
+        return float(found[0] == question.answers[question.right])
+    return 1.0 if question.kind in KNOWN else optimum.GUESS
 
 
 def still_needed(view: View, kept: Kept) -> tuple[int, int] | None:

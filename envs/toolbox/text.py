@@ -116,6 +116,11 @@ def prices(search: float, calculation: float) -> str:
     return f"Searching costs {search:g}, calculating {calculation:g}."
 
 
+def shares(one: float, two: float) -> str:
+    """What an answer is worth after one and after two tools, where these take a share of it."""
+    return f"An answer is worth {one:.2f} after a tool, {two:.2f} after two."
+
+
 def search(topic: str) -> str:
     """The phrase of a search."""
     return f"search: {topic}"

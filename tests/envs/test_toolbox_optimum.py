@@ -171,6 +171,8 @@ PLAYED = [
     {"level": 1, "nesting": 3},
     {"level": 0, "nesting": 2, "split": "test"},
     {"level": 1, "search_cost": 0.8},
+    {"level": 1, "multiplicative": 8.0},
+    {"level": 4, "multiplicative": 8.0},
 ]
 
 
@@ -198,6 +200,52 @@ def test_annotators_are_wrong_as_often_as_they_are_told_to_be(noise, level):
     returns, _ = played(env, SESSIONS, lambda env, number: env.demonstrate(number))
     expected = 10 * annotated(env.rules, level, noise)
     assert mean(returns) == pytest.approx(expected, abs=4 * stdev(returns) / SESSIONS**0.5)
+
+
+@pytest.mark.parametrize("level", [1, 4])
+def test_who_uses_every_tool_earns_what_the_enumeration_says(level):
+    env = ToolboxEnv(demonstrates="always", level=level)
+    returns, tallies = played(env, SESSIONS, lambda env, number: env.demonstrate(number))
+    found, n = always(env.rules, level), 10 * SESSIONS
+    assert mean(returns) == pytest.approx(10 * found.value, abs=4 * stdev(returns) / SESSIONS**0.5)
+    asked = {kind: sum(t[kind.name.lower()] for t in tallies) for kind in Kind}
+    calls = sum(optimum.plans(env.rules, kind)[-1].calls * count for kind, count in asked.items())
+    assert sum(t["searched"] + t["calculated"] for t in tallies) == calls  # of every question all that there are
+    assert env.exact["always"] == env.exact["annotator"] == found.value
+    assert env.exact["best_calls"] == best(env.rules, level).calls
+    assert n == sum(asked.values())
+
+
+def test_a_share_of_the_answer_is_the_price_where_it_is_asked_for():
+    """cos(m pi / (2 m + c)) of OTC-PO: 1 without a call, less with each, and nothing is paid for a wrong answer."""
+    shares = [optimum.kept_share(2.0, 1, m) for m in range(5)]
+    assert shares[:2] == [1.0, pytest.approx(2**-0.5)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] > 0
+    assert optimum.kept_share(2.0, 4, 1) < shares[1]
+    env = ToolboxEnv(multiplicative=2.0, questions=1)
+    for session in range(30):
+        env = ToolboxEnv(multiplicative=2.0, questions=1, session=session)
+        observation, info = env.reset(seed=0)
+        first = env.snapshot()
+        question = env.view.question
+        total, calls = 0.0, 0
+        while env.kept.stack.frames and (tool := _a_tool(env)) is not None:
+            _, reward, *_ = env.step(tool)
+            total, calls = total + reward, calls + 1
+        assert total == 0  # tools have no price of their own
+        _, reward, *_, info = env.step(question.right)
+        assert reward == info["episode"]["r"] == pytest.approx(optimum.kept_share(2.0, 1, calls))
+        env.restore(first)
+        _, reward, *_ = env.step((question.right + 1) % 4)
+        assert reward == 0
+    assert "An answer is worth 0.71 after a tool, 0.50 after two." in observation["scene"]
+
+
+def _a_tool(env):
+    """A tool that can be used, frames finished first; None where an answer can be said and none is left."""
+    menu = [k for k, legal in enumerate(env.menu.is_legal) if legal and k >= 4]
+    return next((k for k in menu if env.menu.actions[k] != "give up"), None)
 
 
 def test_mistaken_annotators_err_at_the_same_questions_again():

@@ -228,11 +228,19 @@ def test_a_run_that_came_to_its_goal_is_extended_beyond_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("method", "playouts"),
-    [("gumbel", 1), *(pytest.param(method, 0, marks=pytest.mark.slow) for method in ("gumbel", "search"))],
+    [
+        ("gumbel", 1),
+        ("preference", 0),
+        *(pytest.param(method, 0, marks=pytest.mark.slow) for method in ("gumbel", "search")),
+    ],
 )
-def test_expert_iteration_stopped_at_any_update_ends_in_the_same_bits(tmp_path, method, playouts):
-    small = [f"method={method}", "env=food_preparation", "search.simulations=3", "num_envs=2", "rollout_steps=8"]
-    small += [f"search.playouts={playouts}"]
+def test_what_simulates_stopped_at_any_update_ends_in_the_same_bits(tmp_path, method, playouts):
+    small = [f"method={method}", "num_envs=2", "rollout_steps=8"]
+    if method == "preference":
+        small += ["preference.share=0.3", "preference.horizon=4", "preference.rollouts=3", "preference.delta=0"]
+        small += ["env=tomato_salad"]  # whose steps have their price, so that short branches differ
+    else:
+        small += ["env=food_preparation", "search.simulations=3", f"search.playouts={playouts}"]
     small += ["total_steps=64", "log.eval_interval=0", "log.eval_episodes_final=1", "log.checkpoint_interval=1"]
     small += ["log.keep_checkpoints=9", "log.tensorboard=false", "expert_iteration.samples=12"]
     assert_any_stop_is_as_good(tmp_path, small)

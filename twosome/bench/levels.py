@@ -64,7 +64,7 @@ def table(found: dict[Job, Any]) -> str:
     """Every row and level, over the seeds; returns as shares of the exact optimum."""
     lines = [
         "| row | level | optimum of a question | greedy, every seed | sampled | clone before | all tools, exact | "
-        "calls a question, best | greedy, every seed | all tools | fewer calls than all tools | right, greedy | all tools | "
+        "calls a question, best | greedy, every seed | all tools | fewer than all tools | right, greedy | all tools | "
         "rumours searched | nested right | calls in nested | decisions | seconds |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]

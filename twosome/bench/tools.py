@@ -6,6 +6,7 @@
     levels       PPO from a clone at a level of prices: return and calls beside the exact ones, kind by kind
     learners     PPO, the Q head, the expected gradient and preferences from nothing: steps and seconds to 95 %, in the
                  toolbox and on the benchmark tasks
+    surprise     whether the frozen models' surprise orders the tools as exact rewards do
 
 The controls: the annotator and the play of all tools, exact and on the same sessions; the policy before training.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twosome.bench import annotators, learners, levels
+from twosome.bench import annotators, learners, levels, surprise
 from twosome.bench.parts import check_parts, measure_all, parts_of
 from twosome.bench.runs import check_listed, check_numbers, leave
 from twosome.config.names import near
@@ -23,7 +24,7 @@ from twosome.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PARTS = parts_of(annotators, levels, learners)
+PARTS = parts_of(annotators, levels, learners, surprise)
 
 
 def main(argv: list[str]) -> None:
@@ -35,8 +36,8 @@ def main(argv: list[str]) -> None:
 
 def bench(cfg: DictConfig) -> dict[str, Any]:
     """Do the jobs that are missing, then write `tools.json` and `tools.md` into `cfg.out`."""
-    check_numbers(cfg, seeds=1, workers=1, sessions=8, eval_every=1)
-    check_listed(cfg, "parts", "rows", "methods", "worlds")
+    check_numbers(cfg, seeds=1, workers=1, sessions=8, eval_every=1, questions=1)
+    check_listed(cfg, "parts", "rows", "methods", "worlds", "models")
     check_parts(cfg, PARTS)
     for name, known in (("rows", cfg.how), ("worlds", cfg.in_world)):
         for row in cfg[name]:

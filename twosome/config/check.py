@@ -54,6 +54,11 @@ def check_train(cfg: TrainSettings) -> None:
     if cfg.method not in ("search", "clone", "preference"):
         _check_batches(cfg)
     _check_search(cfg)
+    if cfg.method != "twosome" and (cfg.reward.kind != "exact" or cfg.reward.cost_warmup):
+        raise ConfigError(
+            f"reward.kind={cfg.reward.kind} with reward.cost_warmup={cfg.reward.cost_warmup:g} is for method=twosome: "
+            f"method={cfg.method} learns from the environment's own rewards. Use reward=default."
+        )
 
 
 def check_inspect(cfg: InspectSettings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twosome.config.constraints import above, at_least, at_most, fraction, setting
+from twosome.config.constraints import above, at_least, at_most, fraction, one_of, setting
 
 
 @dataclass(kw_only=True)
@@ -27,3 +27,10 @@ class PreferenceSettings:
     max_gradient_norm: float = setting(above(0))
     adam_eps: float = setting(above(0))
     max_bad_updates: int = setting(above(0))
+
+
+@dataclass(kw_only=True)
+class RewardSettings:
+    kind: str = setting(one_of("exact", "surprise"))
+    cap: float = setting(above(0), at_most(1e6))
+    cost_warmup: float = setting(fraction())

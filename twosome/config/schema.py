@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twosome.config.constraints import above, at_least, at_most, below, finite, fraction, one_of, setting
-from twosome.config.learners import OptimizerSettings, PreferenceSettings
+from twosome.config.learners import OptimizerSettings, PreferenceSettings, RewardSettings
 from twosome.types import NORMALIZATIONS
 
 SMALLEST_BUDGET = 64  # tokens; a shorter pass holds no prompt with its menu
@@ -217,6 +217,7 @@ class TrainSettings:
     search: SearchSettings
     expert_iteration: ExpertIterationSettings
     preference: PreferenceSettings
+    reward: RewardSettings
     memory: MemorySettings
     log: LogSettings
     method: str = setting(one_of("twosome", "search", "clone", "preference", "memory", "memory_ppo", "mlp", "tabular"))

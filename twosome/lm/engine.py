@@ -21,6 +21,7 @@ from twosome.lm import tokens
 from twosome.lm.adapter import context_length, vocabulary_size
 from twosome.lm.equivalence import Equivalence
 from twosome.lm.microbatch import Limits, Scored, ScorerChoice, score, split
+from twosome.lm.normalize import sum_tokens
 from twosome.lm.numbers import numbers
 from twosome.lm.pieces import token_log_probs
 from twosome.lm.scorers import SCORERS, Forward, forward_at, prompt_features
@@ -68,6 +69,18 @@ class Engine:
         for index, log_probs in score(self.lm, scored, self._scorers(menus), *how):
             self.counts["passes"] += 1
             yield index, log_probs if torch.is_grad_enabled() else log_probs.cpu()
+
+    def continuation_passes(self, pairs: list[tuple[str, str]]) -> Passes:
+        """The log-probability of a text after a prompt, pass by pass: (indices of pairs, [n])."""
+        menus = [self.encoder(prompt, (text,)) for prompt, text in pairs]
+        for name, rows in split(menus, self._scorers(menus), self._limits()):
+            index = [i for row in rows for i in row]
+            rest = self.token_budget, self.forward
+            found = token_log_probs(self.lm, name, [[menus[i] for i in row] for row in rows], *rest)
+            counts = torch.tensor([len(menus[i][0].continuation) for i in index])
+            owner = torch.repeat_interleave(torch.arange(len(index)), counts).to(found.device)
+            self.counts["passes"] += 1
+            yield index, sum_tokens(found, owner, len(index)).cpu()
 
     def feature_passes(self, texts: list[str]) -> Passes:
         """The hidden state at each text's end, or its mean over it, pass by pass: (indices of texts, [n, H]).

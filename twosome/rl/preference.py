@@ -85,6 +85,8 @@ class Preference:
             return {}
         self.rollouts.append([Pair(d, float(row[0] - row[1])) for d, row in zip(found, rows, strict=True)])
         pairs = [pair for kept in self.rollouts for pair in kept]
+        if not pairs:
+            return {"preference/pairs": 0.0}
         total: dict[str, list[float]] = defaultdict(list)
         for epoch in range(self.settings.actor.epochs):
             for index in torch.randperm(len(pairs), generator=self.generator).split(self.settings.actor.minibatch):

@@ -13,7 +13,7 @@ from twosome.rollout.checked_env import World
 from twosome.rollout.driver import Deliberation, Tolerance, drive
 from twosome.rollout.situation import decide
 from twosome.rollout.workers import Workers
-from twosome.types import Decision, Episode, Rollout, Situation
+from twosome.types import Decision, Episode, Reference, Rollout, Situation
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings
@@ -83,7 +83,7 @@ class Worlds:
 def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: Deliberation | None = None) -> Rollout:
     """Let the policy act for `steps` decisions in every world; episodes that end are followed by the next."""
     n, gamma = len(worlds.worlds), worlds.settings.gamma
-    numbers = {name: torch.zeros(steps, n) for name in ("log_probs", "rewards", "discounts", "hints")}
+    numbers = {name: torch.zeros(steps, n) for name in ("log_probs", "rewards", "discounts", "hints", "costs")}
     flags = {name: torch.zeros(steps, n, dtype=torch.bool) for name in ("terminated", "truncated", "is_real", "closes")}
     actions = torch.zeros(steps, n, dtype=torch.long)
     decisions: list[list[Decision]] = []
@@ -94,6 +94,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
     targets: list[list[torch.Tensor | None]] = []
     values: list[list[float | None]] = []
     episodes: list[Episode] = []
+    references: list[list[Reference | None]] = []
     is_session = False
     for t in range(steps):
         situations.append([_situation(world) for world in worlds.worlds])
@@ -109,6 +110,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
             flags["terminated"][t, b], flags["truncated"][t, b] = step.terminated, step.truncated
             flags["closes"][t, b], numbers["hints"][t, b] = bool(step.closes), step.hint
             is_session |= step.closes is not None
+            numbers["costs"][t, b] = step.cost
             if step.episode is not None:
                 episodes.append(step.episode)
                 worlds.tolerance.restart(world)
@@ -117,6 +119,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
         distributions.append([tr.log_probs for tr in transitions])
         targets.append([tr.target for tr in transitions])
         values.append([tr.value for tr in transitions])
+        references.append([None if tr.step is None else tr.step.reference for tr in transitions])
     found = (targets, values) if deliberate is not None else (None, None)
     closes, hints = flags.pop("closes"), numbers.pop("hints")
     return Rollout(
@@ -133,6 +136,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
         values=found[1],
         closes=closes if is_session else None,
         hints=hints if is_session else None,
+        references=references if any(given for row in references for given in row) else None,
     )
 
 

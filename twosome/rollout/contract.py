@@ -24,7 +24,7 @@ from twosome.config.trust import requests
 from twosome.errors import ConfigError, Stopped
 from twosome.limits import TookTooLong, limited
 from twosome.rollout.transcript import one_line
-from twosome.types import Menu, Observation
+from twosome.types import Menu, Observation, Reference
 
 LONGEST_TEXT = 1_000_000  # characters of a scene
 MOST_ACTIONS = 10_000
@@ -59,6 +59,8 @@ class StepResult(NamedTuple):
     truncated: bool
     closes: bool | None
     hint: float
+    reference: Reference | None
+    cost: float
 
 
 def make_env(settings: EnvSettings, make: Callable[..., gymnasium.Env] | None = None, **kwargs: Any) -> gymnasium.Env:
@@ -185,11 +187,26 @@ def check_step(reward: Any, terminated: Any, truncated: Any, info: Mapping[str, 
     closes, hint = info.get("closes"), info.get("hint", 0.0)
     if closes is not None and not isinstance(closes, (bool, np.bool_)):
         raise Violation(f"gave info['closes']={short(closes)}, expected true or false")
-    is_number = isinstance(hint, (int, float, np.integer, np.floating))
-    if not is_number or not -LARGEST_REWARD < hint < LARGEST_REWARD:
-        raise Violation(f"gave info['hint']={short(hint)}, expected a finite number")
+    for name in ("hint", "cost"):
+        is_number = isinstance(told := info.get(name, 0.0), (int, float, np.integer, np.floating))
+        if not is_number or not -LARGEST_REWARD < told < LARGEST_REWARD:
+            raise Violation(f"gave info['{name}']={short(told)}, expected a finite number")
     ends = bool(terminated), bool(truncated and not terminated)
-    return StepResult(float(reward), int(duration), *ends, None if closes is None else bool(closes), float(hint))
+    more = float(hint), _reference(info.get("reference")), float(info.get("cost", 0.0))
+    return StepResult(float(reward), int(duration), *ends, None if closes is None else bool(closes), *more)
+
+
+def _reference(given: Any) -> Reference | None:
+    """What a question should be answered with, where the environment tells it."""
+    if given is None:
+        return None
+    found = _plain(given) or {}
+    if set(found) != set(Reference._fields) or not all(isinstance(v, str) and v for v in found.values()):
+        keys = ", ".join(Reference._fields)
+        raise Violation(
+            f"gave info['reference']={short(given)}, expected a dict of the texts {keys}, none of them empty"
+        )
+    return Reference(**found)
 
 
 def check_menu(info: Mapping[str, Any]) -> Menu:

@@ -18,7 +18,7 @@ from twosome.protocols import Identified, Policy, Restorable
 from twosome.rollout import transcript
 from twosome.rollout.contract import Violation, short, told
 from twosome.rollout.contract_end import check_success, check_summary, check_tally
-from twosome.types import Decision, Episode, Menu, Observation
+from twosome.types import Decision, Episode, Menu, Observation, Reference
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ class Step(NamedTuple):
     truncated: bool
     closes: bool | None
     hint: float
+    reference: Reference | None
+    cost: float
     state: str
     episode: Episode | None
 

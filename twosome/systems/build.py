@@ -13,7 +13,7 @@ from gymnasium.spaces import Dict, Discrete
 
 from twosome.agents.branches import Branches
 from twosome.agents.demonstrator import demonstrate
-from twosome.agents.frozen import frozen_log_probs
+from twosome.agents.frozen import frozen_log_probs, surprises
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.agents.planner import Planner
 from twosome.agents.remembering import Remembering
@@ -37,6 +37,7 @@ from twosome.rollout.driver import Deliberation
 from twosome.systems.baselines.mlp import MLPPolicy
 from twosome.systems.baselines.tabular import QTable
 from twosome.systems.beside import PPOWithMemory
+from twosome.systems.rewarded import Rewarded
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings, MemorySettings
@@ -72,8 +73,15 @@ def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBa
         return build_preference(cfg, generator)
     if cfg.method in REMEMBERING:
         return build_memory(cfg, generator, keep_bad_batch)
-    policy = build_mlp(cfg) if cfg.method == "mlp" else build_policy(cfg)
-    return System(policy, PPO(policy, cfg.ppo, generator, keep_bad_batch))
+    if cfg.method == "mlp":
+        network = build_mlp(cfg)
+        return System(network, PPO(network, cfg.ppo, generator, keep_bad_batch))
+    policy = build_policy(cfg)
+    ppo = PPO(policy, cfg.ppo, generator, keep_bad_batch)
+    if cfg.reward.kind == "exact" and not cfg.reward.cost_warmup:
+        return System(policy, ppo)
+    reward = partial(surprises, policy, cap=cfg.reward.cap) if cfg.reward.kind == "surprise" else None
+    return System(policy, Rewarded(ppo, reward, cfg.reward.cost_warmup))
 
 
 def build_search(cfg: TrainSettings, generator: torch.Generator) -> System:

@@ -14,6 +14,7 @@ from twosome.agents import branches, planner, recall_tally
 from twosome.errors import CheckpointError
 from twosome.memory import learner
 from twosome.rl import expert_iteration, ppo, preference
+from twosome.systems import rewarded
 from twosome.training import progress
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ KEYS: dict[str, str] = {
     **planner.METRICS,
     **branches.METRICS,
     **preference.METRICS,
+    **rewarded.METRICS,
     **ppo.METRICS,
 }
 """Every key that a run may log, and what it means; each module declares its own."""
