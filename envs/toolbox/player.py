@@ -12,7 +12,7 @@ from ..base import Menu
 from . import optimum, text
 from .optimum import Rules
 from .questions import Kind, Question, asked
-from .tools import Kept, Task, View, missing, task_of, tasks, topics, value_of
+from .tools import Found, Kept, Task, View, missing, task_of, tasks, topics, value_of
 from .words import HABITS, RUMOURS
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ def worth(view: View, kept: Kept) -> float:
     """How often the answer is right of one who believes what was found, else says what is known, else guesses."""
     question = view.question
     assert question is not None, "the session is over"
-    names = [question.expression, *question.topics]
-    found = [value for name in names if (value := value_of(kept.stack, name)) in question.answers]
-    if found:
-        return float(found[0] == question.answers[question.right])
+    results = (found for frame in kept.stack.frames for _, found in frame.results)
+    said = [found.value for found in results if isinstance(found, Found) and found.value in question.answers]
+    if said:
+        return float(said[-1] == question.answers[question.right])
     return 1.0 if question.kind in KNOWN else optimum.GUESS
 
 

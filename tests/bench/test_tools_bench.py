@@ -81,12 +81,13 @@ def test_a_method_that_is_not_there_is_left_out_and_said_to_be(capsys):
 
 
 def test_the_rows_of_surprise():
-    rows = [(0, 0.25, 0.0), (0, 0.25, 0.0), (1, 0.25, 0.1), (2, 1.0, 0.4)]
+    rows = [((0, 0), 0.25, 0.0), ((0, 0), 0.25, 0.0), ((1, 0), 0.25, 0.1), ((1, 1), 1.0, 0.4)]
     found = surprise.summary(rows)
-    assert found["by_calls"][2] == [1.0, 0.4]
+    assert found["plans"]["1 + 1"] == [1.0, 0.4]
     assert found["means"] == pytest.approx(0.8660254)
-    table = surprise.table({("tiny", 0): {"nested": found, "habit": surprise.summary([(0, 1.0, 0.0), (1, 1.0, 0.2)])}})
-    assert "| tiny | nested | 4 | 0.25, +0.000; 0.25, +0.100; 1.00, +0.400 |" in table
+    habit = surprise.summary([((0, 0), 1.0, 0.0), ((1, 0), 1.0, 0.2)])
+    table = surprise.table({("tiny", 0): {"nested": found, "habit": habit}})
+    assert "| tiny | nested | 4 | 0 + 0: 0.25, +0.000; 1 + 0: 0.25, +0.100; 1 + 1: 1.00, +0.400 |" in table
     assert table.splitlines()[3].endswith("| - | - |")  # nothing to order
 
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from twosome.config.schema import EnvSettings, TrainSettings
 
-Row = tuple[str, int, float, Reference]
-"""The kind of a question, uses of tools, how often the answer is right then, what the frozen model is asked."""
+Plan = tuple[int, int]
+"""Searches and calculations."""
+Row = tuple[str, Plan, float, Reference]
+"""The kind of a question, what was done, how often the answer is right then, what the frozen model is asked."""
 
 
 def jobs(cfg: DictConfig) -> list[Job]:
@@ -41,7 +43,7 @@ def settings_of(cfg: DictConfig, model: str, seed: int) -> TrainSettings:
 
 
 def measure(cfg: DictConfig, folder: Any, model: str, seed: int) -> dict[str, Any]:
-    """For every kind: what plans earn on average by both, and the rank correlations."""
+    """For every kind: what plans come to by both, and the rank correlations."""
     from twosome.agents.frozen import surprises
     from twosome.systems.build import build_policy
 
@@ -53,36 +55,40 @@ def measure(cfg: DictConfig, folder: Any, model: str, seed: int) -> dict[str, An
 
 
 def plans(env: EnvSettings, number: int) -> list[Row]:
-    """One question after every use of tools from which it can be answered."""
+    """One question after every use of tools from which it can be answered, in every order; nothing is given up."""
     from twosome.rollout.contract import make_env
 
     made: Any = make_env(dataclasses.replace(env, kwargs={**env.kwargs, "session": number})).unwrapped
-    found, waiting = [], [(0, made.reset(seed=0)[1], made.snapshot())]
+    info, found = made.reset(seed=0)[1], []
+    waiting = [((0, 0), info, made.snapshot())]
     while waiting:
-        calls, info, snapshot = waiting.pop()
+        (searches, calculations), info, snapshot = waiting.pop()
         legal = {phrase: k for k, phrase in enumerate(info["actions"]) if info["action_mask"][k]}
         for phrase, index in legal.items():
-            made.restore(snapshot)
-            if phrase.startswith("say "):
-                continue
-            info = made.step(index)[-1]
-            waiting.append((calls + (phrase != "give up"), info, made.snapshot()))
+            is_search, is_calculation = phrase.startswith("search"), phrase.startswith("calculate")
+            if is_search or is_calculation:
+                made.restore(snapshot)
+                info = made.step(index)[-1]
+                waiting.append(((searches + is_search, calculations + is_calculation), info, made.snapshot()))
         answers = [index for phrase, index in legal.items() if phrase.startswith("say ")]
         if answers:
             made.restore(snapshot)
             kind, right = KINDS[made.view.question.kind], made.worth
-            found.append((kind, calls, right, Reference(**made.step(answers[0])[-1]["reference"])))
+            found.append((kind, (searches, calculations), right, Reference(**made.step(answers[0])[-1]["reference"])))
     made.close()
     return found
 
 
-def summary(rows: list[tuple[int, float, float]]) -> dict[str, Any]:
-    """Of one kind: (calls, right, gain) -> means by calls, and rank correlations over uses of tools and over means."""
-    calls = sorted({n for n, *_ in rows})
-    by = {n: np.mean([(right, gain) for m, right, gain in rows if m == n], axis=0).tolist() for n in calls}
+def summary(rows: list[tuple[Plan, float, float]]) -> dict[str, Any]:
+    """Of one kind: (plan, right, gain) -> means by plan, and rank correlations over uses of tools and over plans."""
+    known = sorted({plan for plan, *_ in rows})
+    by = {
+        f"{plan[0]} + {plan[1]}": np.mean([row[1:] for row in rows if row[0] == plan], axis=0).tolist()
+        for plan in known
+    }
     each = spearman([right for _, right, _ in rows], [gain for *_, gain in rows])
     means = spearman(*(list(column) for column in zip(*by.values(), strict=True))) if by else None
-    return {"uses": len(rows), "by_calls": by, "each": each, "means": means}
+    return {"uses": len(rows), "plans": by, "each": each, "means": means}
 
 
 def spearman(one: list[float], other: list[float]) -> float | None:
@@ -106,13 +112,13 @@ def ranked(values: np.ndarray) -> np.ndarray:
 def table(found: dict[Job, Any]) -> str:
     """Every model and kind."""
     lines = [
-        "| model | kind | uses of tools | after 0, 1, 2, ... calls: right, surprise | rank correlation, every use | of "
-        "the means |",
+        "| model | kind | uses of tools | searches + calculations: right, surprise | rank correlation, every use | of "
+        "plans |",
         "|---|---|---|---|---|---|",
     ]
     for (model, _), kinds in found.items():
         for kind, row in kinds.items():
-            steps = "; ".join(f"{right:.2f}, {gain:+.3f}" for right, gain in row["by_calls"].values())
+            steps = "; ".join(f"{plan}: {right:.2f}, {gain:+.3f}" for plan, (right, gain) in row["plans"].items())
             both = " | ".join("-" if row[name] is None else f"{row[name]:.3f}" for name in ("each", "means"))
             lines.append(f"| {model} | {kind} | {row['uses']} | {steps} | {both} |")
     return "\n".join(lines) + "\n"
