@@ -1,5 +1,7 @@
-"""Whether `reward=surprise` orders the tools as exact rewards do: after every use of tools that a question allows, how
-much likelier the frozen model finds the right answer, beside how often one who believes what was found is right.
+"""Whether `reward=surprise` orders the tools as exact rewards do.
+
+After every use of tools that a question allows: how much likelier the frozen model finds the right answer, beside how
+often one who believes what was found is right.
 """
 
 from __future__ import annotations
@@ -96,7 +98,7 @@ def spearman(one: list[float], other: list[float]) -> float | None:
     ranks = [ranked(np.asarray(values)) for values in (one, other)]
     if min(len(set(values.tolist())) for values in ranks) < 2:
         return None
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def ranked(values: np.ndarray) -> np.ndarray:

@@ -192,8 +192,9 @@ def check_step(reward: Any, terminated: Any, truncated: Any, info: Mapping[str, 
         if not is_number or not -LARGEST_REWARD < told < LARGEST_REWARD:
             raise Violation(f"gave info['{name}']={short(told)}, expected a finite number")
     ends = bool(terminated), bool(truncated and not terminated)
-    more = float(hint), _reference(info.get("reference")), float(info.get("cost", 0.0))
-    return StepResult(float(reward), int(duration), *ends, None if closes is None else bool(closes), *more)
+    reference, cost = _reference(info.get("reference")), float(info.get("cost", 0.0))
+    is_closed = None if closes is None else bool(closes)
+    return StepResult(float(reward), int(duration), *ends, is_closed, float(hint), reference, cost)
 
 
 def _reference(given: Any) -> Reference | None:

@@ -23,8 +23,10 @@ METRICS = {
 
 
 class Rewarded:
-    """`surprises`: the rewards of answers, None for those of the environment; `warmup`: share of the run over which
-    costs rise from nothing to what they are.
+    """A learner behind other rewards.
+
+    `surprises`: those of answers, None for the environment's; `warmup`: share of the run over which costs rise from
+    nothing to what they are.
     """
 
     def __init__(self, learner: Learner, surprises: Callable[[list[Reference]], Tensor] | None, warmup: float):
