@@ -47,11 +47,17 @@ def test_what_is_no_tally_is_refused(tally):
     assert check_tally({"tally": {"b": np.int64(2), "a": True}}) == (("a", 1.0), ("b", 2.0))
 
 
-@pytest.mark.parametrize("more", [{"closes": 1}, {"closes": "yes"}, {"hint": math.inf}, {"hint": None}, {"hint": "1"}])
+REFERENCE = {"goal": "g", "scene": "s", "found": "s f", "answer": "a"}
+WRONG_STEPS = [{"closes": 1}, {"closes": "yes"}, {"hint": math.inf}, {"hint": None}, {"hint": "1"}, {"cost": math.nan}]
+WRONG_STEPS += [{"reference": given} for given in ("a", {}, {**REFERENCE, "answer": ""}, {**REFERENCE, "more": "b"})]
+
+
+@pytest.mark.parametrize("more", WRONG_STEPS)
 def test_what_closes_no_question_is_refused(more):
     with pytest.raises(Violation, match=f"gave info\\['{next(iter(more))}'\\]"):
         check_step(0.0, False, False, more)
-    assert check_step(0.0, False, False, {})[4:] == (None, 0.0)
+    assert check_step(0.0, False, False, {})[4:] == (None, 0.0, None, 0.0)
+    assert check_step(0.0, False, False, {"reference": REFERENCE}).reference == tuple(REFERENCE.values())
 
 
 def test_a_progress_brings_its_tallies_back_and_reads_those_without():

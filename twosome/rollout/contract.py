@@ -188,9 +188,9 @@ def check_step(reward: Any, terminated: Any, truncated: Any, info: Mapping[str, 
     if closes is not None and not isinstance(closes, (bool, np.bool_)):
         raise Violation(f"gave info['closes']={short(closes)}, expected true or false")
     for name in ("hint", "cost"):
-        is_number = isinstance(told := info.get(name, 0.0), (int, float, np.integer, np.floating))
-        if not is_number or not -LARGEST_REWARD < told < LARGEST_REWARD:
-            raise Violation(f"gave info['{name}']={short(told)}, expected a finite number")
+        is_number = isinstance(number := info.get(name, 0.0), (int, float, np.integer, np.floating))
+        if not is_number or not -LARGEST_REWARD < number < LARGEST_REWARD:
+            raise Violation(f"gave info['{name}']={short(number)}, expected a finite number")
     ends = bool(terminated), bool(truncated and not terminated)
     reference, cost = _reference(info.get("reference")), float(info.get("cost", 0.0))
     is_closed = None if closes is None else bool(closes)
