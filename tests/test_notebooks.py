@@ -17,9 +17,9 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_the_five_are_there():
+def test_the_six_are_there():
     names = {path.stem for path in NOTEBOOKS}
-    assert {"01_score_a_menu", "02_read_a_run", "03_your_environment", "04_memory", "05_asking"} <= names
+    assert {"01_score_a_menu", "02_read_a_run", "03_your_environment", "04_memory", "05_asking", "06_tools"} <= names
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

@@ -22,6 +22,9 @@ ENV = compose(["env=toolbox", "env.kwargs.questions=2"]).env
 class Kept:
     """A learner that keeps what it is given."""
 
+    def state_dict(self):
+        return {"kept": 3}
+
     def update(self, rollout, progress):
         self.rewards = rollout.rewards
         return {}
@@ -114,6 +117,7 @@ def test_costs_rise_from_nothing_to_what_they_are(rollout):
         assert torch.allclose(rewards, exact - share * rollout.costs)
         assert metrics["reward/cost_share"] == share
     assert torch.equal(learnt(rollout, 0.0)[0], rollout.rewards)  # without a warm-up the world's own
+    assert Rewarded(Kept(), None, 0.5).state_dict() == {"kept": 3}  # the share is that of the run, so nothing to keep
 
 
 def test_free_tools_are_the_exact_reward():
