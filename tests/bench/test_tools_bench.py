@@ -60,11 +60,8 @@ def test_a_method_that_is_not_there_is_left_out_and_said_to_be(capsys):
     cfg = composed("methods=[twosome,nothing]", "worlds=[toolbox]", "seeds=2")
     assert learners.jobs(cfg) == [("twosome", "toolbox", 0), ("twosome", "toolbox", 1)]
     assert "method=nothing is none of this version" in capsys.readouterr().out
-    for method in ("twosome", "preference"):
-        for world in cfg.in_world:
-            settings = learners.settings_of(cfg, method, world, 0, Path("run"))
-            assert settings.log.stop_at == 0.95
-            assert settings.method == method
+    settings = learners.settings_of(cfg, "preference", "toolbox", 0, Path("run"))
+    assert (settings.method, settings.log.stop_at, settings.env.optimum) == ("preference", 0.95, 9.2)
     there = {"decisions": 512, "seconds": 8.0, "simulated": 900.0}
     one = {
         "optimum": 9.2,
