@@ -41,7 +41,8 @@ def first_look(
 
     `seed`: the run's; `play`: False only makes it, for a run that tolerates faults; `demonstrates`: whether it must
     show how it is played; `branches`: whether it must go back; `workers`: where it is made, if it is to have a process
-    of its own. Raises `ConfigError` where it cannot be made or does not, `EnvironmentFault` for what breaks the contract.
+    of its own. Raises `ConfigError` where it cannot be made or does not, `EnvironmentFault` for what breaks the
+    contract.
     """
     env = (workers or Workers(0)).env(settings)
     actions: list[int] = []

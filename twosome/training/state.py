@@ -27,7 +27,8 @@ from twosome.training.run_folder import Run
 class TrainingState:
     """What a run is made of.
 
-    `policy`, `learner`, `deliberation` (None where the policy itself chooses), `planner` (the deliberation, where it simulates), `remembering` (None without a memory), `workers` (the processes of the worlds, if they have any),
+    `policy`, `learner`, `deliberation` (None where the policy itself chooses), `planner` (the deliberation, where it
+    simulates), `remembering` (None without a memory), `workers` (the processes of the worlds, if they have any),
     `worlds`, `progress` and `generators` (`act` draws actions, `learn` orders minibatches). A run that has a checkpoint
     goes on from it; a new one begins with the weights of `init`, if that is given.
     """
