@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
-from twosome.types import Decision, Menu, Observation, Rollout
+from twosome.types import Branch, Decision, Menu, Observation, Rollout
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -156,6 +156,13 @@ class ActorCritic(TrainedPolicy, Protocol):
 
     def evaluate_actions(self, decisions: list[Decision]) -> Iterator[tuple[list[int], Tensor]]:
         """Action log-probabilities with gradient, pass by pass: (indices, [n, M] padded with -inf)."""
+        ...
+
+    def branches(self, decision: Decision, action: int) -> list[Branch]:
+        """The tokens that choose an action, by its position in the menu; the first one's state is the decision's.
+
+        None where the menu has no other action.
+        """
         ...
 
     def actor_parameters(self) -> list[Tensor]:

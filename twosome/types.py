@@ -73,6 +73,18 @@ class Decision(NamedTuple):
         return self.prompt, self.menu, self.bias
 
 
+class Branch(NamedTuple):
+    """A token of an action at which the actions of its menu part.
+
+    `state`: the decision's, and whatever of the action comes before, as the critic reads it. `open`, `kept`: positions
+    in the menu of the actions that are possible before and after the token.
+    """
+
+    state: str
+    open: tuple[int, ...]
+    kept: tuple[int, ...]
+
+
 class EncodedAction(NamedTuple):
     """One action after its prompt, as tokens: `ids[:start]` is the context, `ids[start:]` the continuation.
 

@@ -32,7 +32,7 @@ from twosome.lm.scorers import Forward, forward_at
 from twosome.lm.value_head import ValueHead
 from twosome.protocols import StateDict
 from twosome.rollout.driver import act
-from twosome.types import Decision, LanguageModel, Menu, Observation, Tokenizer
+from twosome.types import Branch, Decision, LanguageModel, Menu, Observation, Tokenizer
 
 if TYPE_CHECKING:
     from twosome.config.schema import PolicySettings
@@ -93,13 +93,11 @@ class LLMPolicy:
         if "distributions" in self.settings.reuse and self._version.has_changed(adapter_switches(self._tuned)):
             self.clear_cache()
         known = self._distributions
-        distinct = {d.asked: d for d in decisions}
-        asked = list(distinct.values()) if "decisions" in self.settings.reuse else decisions
+        asked = list({d.asked: d for d in decisions}.values()) if "decisions" in self.settings.reuse else decisions
         missing = [d for d in asked if d.asked not in known]
         self.counts["decisions"] += len(decisions)
         self.counts["decisions_computed"] += len(missing)
-        computed = self.engine.complete(missing, self.engine.menu_passes)
-        pairs = zip(missing, computed, strict=True)
+        pairs = zip(missing, self.engine.complete(missing, self.engine.menu_passes), strict=True)
         fresh = {d.asked: finite_log_probs(d, row[: len(d.menu)].clone()) for d, row in pairs}
         result = [(fresh[d.asked] if d.asked in fresh else known[d.asked]).clone() for d in decisions]
         if "distributions" in self.settings.reuse:
@@ -155,6 +153,10 @@ class LLMPolicy:
                 yield [i for _, i in owners], log_probs[rows]
         finally:
             set_dropout(self.lm, False)
+
+    def branches(self, decision: Decision, action: int) -> list[Branch]:
+        """The tokens that choose an action; the critic reads the state, and the action as far as it was told."""
+        return self.engine.branches(decision, action)
 
     def actor_parameters(self) -> list[Tensor]:
         """The adapter's tensors."""
@@ -287,14 +289,10 @@ class LLMPolicy:
     def load_state_dict(self, state: StateDict) -> None:
         """The inverse of `state_dict`."""
         self.engine.load_state_dict(state["engine"])
-        self._load_features(state["states"], state["features"])
-
-    def _load_features(self, states: list[str], features: Tensor | None) -> None:
         self._features.clear()
-        if features is None and not states:
+        if state["features"] is None and not state["states"]:
             return
-        features = finite_features(states, features)
+        features = finite_features(state["states"], state["features"])
         with torch.no_grad():
             self.value_head(features[:1].to(self.device))  # raises where they have another width
-        for state, feature in zip(states, features, strict=True):
-            self._features[state] = feature.to(self.device)
+        self._features |= zip(state["states"], features.to(self.device), strict=True)

@@ -101,6 +101,7 @@ class PPOSettings:
     gae_lambda: float = setting(fraction())
     credit: str = setting(one_of("session", "question"), default="session")
     hint: float = setting(at_least(0), at_most(1e6), default=0.0)
+    decompose: str = setting(one_of("action", "token"), default="action")
     clip: float = setting(above(0))
     value_clip: float | None = setting(above(0))
     entropy: float = setting(at_least(0))

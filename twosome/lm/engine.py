@@ -19,6 +19,7 @@ from twosome.config.schema import SMALLEST_BUDGET
 from twosome.errors import MenuError, counter, is_out_of_memory
 from twosome.lm import tokens
 from twosome.lm.adapter import context_length, vocabulary_size
+from twosome.lm.branches import forks
 from twosome.lm.equivalence import Equivalence
 from twosome.lm.microbatch import Limits, Scored, ScorerChoice, score, split
 from twosome.lm.normalize import sum_tokens
@@ -26,7 +27,7 @@ from twosome.lm.numbers import numbers
 from twosome.lm.pieces import token_log_probs
 from twosome.lm.scorers import SCORERS, Forward, forward_at, prompt_features
 from twosome.lm.windows import attention_window
-from twosome.types import Decision, EncodedAction, LanguageModel, Tokenizer
+from twosome.types import Branch, Decision, EncodedAction, LanguageModel, Tokenizer
 
 if TYPE_CHECKING:
     from twosome.config.schema import PolicySettings
@@ -99,6 +100,16 @@ class Engine:
             if self.settings.numbers:
                 features = torch.cat([features, numbers([texts[i] for i in index]).to(features)], dim=1)
             yield index, features
+
+    def branches(self, decision: Decision, action: int) -> list[Branch]:
+        """The tokens at which the actions of the menu part on the way to one of them."""
+        encoded = self.encoder(decision.prompt, decision.menu)
+        found = forks([s.ids for s in encoded], action)
+        begun = [self.tokenizer.decode(encoded[action].ids[encoded[action].start : fork.depth]) for fork in found[1:]]
+        after = [tokens.join(decision.state, text.strip(), self.encoder.joint)[0] for text in begun]
+        return [
+            Branch(state, fork.open, fork.kept) for state, fork in zip([decision.state, *after], found, strict=False)
+        ]
 
     def token_log_probs(self, encoded: list[EncodedAction]) -> Tensor:
         """The log-probability of every token of a menu's actions, then of the same after no prompt: [E], on the CPU."""

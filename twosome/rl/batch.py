@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,10 +11,22 @@ from torch.nn.utils.rnn import pad_sequence
 
 from twosome.protocols import ActorCritic
 from twosome.rl.advantages import gae, group_advantages
+from twosome.rl.tokens import Chosen, unroll
 from twosome.types import Decision, Rollout
 
 if TYPE_CHECKING:
     from twosome.config.schema import PPOSettings
+
+
+TENSORS = ("features", "distributions", "actions", "log_probs", "values", "advantages", "targets")
+
+
+class Tokens(NamedTuple):
+    """The tokens of a batch's actions: a batch of E rows, the `sample` [E] of each, and what it chose there."""
+
+    rows: Batch
+    sample: Tensor
+    chosen: Chosen
 
 
 @dataclass
@@ -22,7 +34,8 @@ class Batch:
     """N real samples in a row.
 
     `features` [N, H]; old `distributions` [N, M], log-probabilities of the menus padded with -inf; `actions` (positions
-    in the menus), old `log_probs` of them, `values`, `advantages` and value `targets`, all [N], on the CPU.
+    in the menus), old `log_probs` of them, `values`, `advantages` and value `targets`, all [N], on the CPU. `tokens`:
+    of the actions, where each has its own; the samples' numbers are then those of their first tokens.
     """
 
     decisions: list[Decision]
@@ -33,9 +46,39 @@ class Batch:
     values: Tensor
     advantages: Tensor
     targets: Tensor
+    tokens: Tokens | None = field(default=None, init=False)
 
     def __len__(self) -> int:
         return len(self.actions)
+
+    @property
+    def learnt(self) -> Batch:
+        """What has a value, an advantage and a ratio of its own: the samples, or their tokens."""
+        return self.tokens.rows if self.tokens else self
+
+    def rows_of(self, index: Tensor) -> Tensor:
+        """The rows of `learnt` that belong to some samples, in their order."""
+        return index if self.tokens is None else self._tokens_of(index)[0]
+
+    def chosen(self, index: Tensor, log_probs: Tensor) -> Tensor:
+        """The log-probability of every row of `rows_of(index)`, from those of the samples' menus: [n, M]."""
+        if self.tokens is None:
+            return log_probs.gather(1, self.actions[index, None].to(log_probs.device)).squeeze(1)
+        rows, places = self._tokens_of(index)
+        return self.tokens.chosen.at(rows, log_probs.shape[1]).log_probs(log_probs[places.to(log_probs.device)])
+
+    def _tokens_of(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows of some samples' tokens, and the place of each's sample in `index`."""
+        assert self.tokens is not None
+        places = torch.full((len(self),), -1).scatter(0, index, torch.arange(len(index)))[self.tokens.sample]
+        rows = (places >= 0).nonzero().squeeze(1)
+        rows = rows[places[rows].argsort(stable=True)]
+        return rows, places[rows]
+
+    def at(self, index: Tensor) -> Batch:
+        """Some rows, in the order of `index`."""
+        tensors = (getattr(self, name) for name in TENSORS)
+        return Batch([self.decisions[i] for i in index.tolist()], *(x[index.to(x.device)] for x in tensors))
 
     def not_finite(self) -> list[str]:
         """Which of its numbers are a NaN or an infinity somewhere."""
@@ -54,6 +97,28 @@ def make_batch(rollout: Rollout, policy: ActorCritic, settings: PPOSettings, bon
     `bonus` [T, B] is added to the advantages alone: the value targets stay those of the environment's reward. Raises
     `NumericsError` where the model gives no finite features.
     """
+    make = _of_tokens if settings.decompose == "token" else _of_actions
+    return make(rollout, policy, settings, bonus)
+
+
+def _of_tokens(rollout: Rollout, policy: ActorCritic, settings: PPOSettings, bonus: Tensor | None) -> Batch:
+    """The batch of a rollout's actions with that of their tokens."""
+    unrolled = unroll(rollout, policy, bonus)
+    real = unrolled.rollout.is_real
+    rows = _of_actions(unrolled.rollout, policy, settings, unrolled.bonus)
+    kept = zip((branch for row in unrolled.branches for branch in row), real.flatten(), strict=True)
+    chosen = Chosen.of([branch for branch, keep in kept if keep], rows.distributions.shape[1])
+    numbers = (rollout.is_real.flatten().cumsum(0) - 1).view(rollout.is_real.shape)
+    sample = numbers.gather(0, unrolled.step)[real]
+    first = unrolled.is_first[real].nonzero().squeeze(1)
+    batch = rows.at(first[sample[first].argsort()])
+    rows.log_probs = chosen.log_probs(rows.distributions)
+    batch.tokens = Tokens(rows, sample, chosen)
+    return batch
+
+
+def _of_actions(rollout: Rollout, policy: ActorCritic, settings: PPOSettings, bonus: Tensor | None) -> Batch:
+    """The batch of a rollout whose steps are what is learnt from."""
     real, shape = rollout.is_real.flatten(), rollout.rewards.shape
     decisions = [d for d, keep in zip((d for row in rollout.decisions for d in row), real, strict=True) if keep]
     features = policy.features([d.state for row in rollout.decisions for d in row])

@@ -88,12 +88,13 @@ class PPO:
             self.samples = None
             self._skip([f"values: {error}"], None, None)
             return metrics
-        metrics["value/explained_variance"] = losses.explained_variance(batch.values, batch.targets)
-        if bad := batch.not_finite():
-            self._skip(bad, batch, torch.arange(len(batch)))
+        learnt = batch.learnt
+        metrics["value/explained_variance"] = losses.explained_variance(learnt.values, learnt.targets)
+        if bad := learnt.not_finite():
+            self._skip(bad, learnt, torch.arange(len(learnt)))
         elif len(batch):
             if self.updates > s.critic.warmup_updates:
-                metrics |= self._learn_values(batch)
+                metrics |= self._learn_values(learnt)
             self.self_imitation.add(batch)
             if self.updates > s.actor.warmup_updates:
                 metrics |= self._learn_policy(batch, entropy)
@@ -160,7 +161,7 @@ class PPO:
         stopped, last = False, LastStep(self.actor) if s.kl == "menu" else None
         for _ in range(s.actor.epochs):
             order = torch.randperm(len(batch), generator=self.generator)
-            advantages = self._normalized(batch.advantages, order)
+            advantages = self._normalized(batch, order)
             for group in order.split(s.actor.minibatch * s.accumulation):
                 step = self._gradient(batch, group, advantages, entropy)
                 if not total:
@@ -182,13 +183,13 @@ class PPO:
         steps = float(len(total["gradient_norm/actor"]))
         return _means(total) | {"policy/steps": steps, "policy/kl_stop": float(stopped)}
 
-    def _normalized(self, advantages: Tensor, order: Tensor) -> Tensor:
-        s = self.settings
+    def _normalized(self, batch: Batch, order: Tensor) -> Tensor:
+        s, advantages = self.settings, batch.learnt.advantages
         if s.advantage_normalization == "batch":
             return losses.normalize(advantages, s.advantage_floor)
         if s.advantage_normalization == "minibatch":
             result = advantages.clone()
-            for index in order.split(s.actor.minibatch):
+            for index in map(batch.rows_of, order.split(s.actor.minibatch)):
                 result[index] = losses.normalize(advantages[index], s.advantage_floor)
             return result
         return advantages
@@ -216,7 +217,7 @@ class PPO:
         """
         sums: dict[str, float] = defaultdict(float)
         samples = past.samples if past else []
-        scale = batch.advantages.std(correction=0).item() + self.settings.advantage_floor
+        scale = batch.learnt.advantages.std(correction=0).item() + self.settings.advantage_floor
         decisions = [*(batch.decisions[i] for i in group.tolist()), *(s.decision for s in samples)]
         for places, log_probs in self.policy.evaluate_actions(decisions):
             index = torch.tensor(places)
@@ -235,10 +236,9 @@ class PPO:
         self, batch: Batch, index: Tensor, advantages: Tensor, log_probs: Tensor, entropy: float, sums: dict[str, float]
     ) -> Tensor:
         """The summed loss of some samples, and its parts added to `sums`."""
-        device = log_probs.device
-        chosen = log_probs.gather(1, batch.actions[index, None].to(device)).squeeze(1)
-        log_ratio = chosen - batch.log_probs[index].to(device)
-        surrogate = losses.clipped_surrogate(log_ratio, advantages[index].to(device), self.settings.clip).sum()
+        device, rows = log_probs.device, batch.rows_of(index)
+        log_ratio = batch.chosen(index, log_probs) - batch.learnt.log_probs[rows].to(device)
+        surrogate = losses.clipped_surrogate(log_ratio, advantages[rows].to(device), self.settings.clip).sum()
         entropies = losses.entropy(log_probs).sum()
         with torch.no_grad():
             deviation = (log_ratio.exp() - 1).abs()
@@ -248,7 +248,7 @@ class PPO:
                 sums["policy/kl"] += losses.kl(old, log_probs[:, : old.shape[1]]).sum().item()
             else:
                 sums["policy/kl"] += losses.approximate_kl(log_ratio).sum().item()
-            sums["policy/clip_fraction"] += (deviation > self.settings.clip).sum().item()
+            sums["policy/clip_fraction"] += (deviation > self.settings.clip).sum().item() * len(index) / len(rows)
             sums["policy/entropy"] += entropies.item()
             sums["loss/policy"] += surrogate.item()
         return surrogate - entropy * entropies

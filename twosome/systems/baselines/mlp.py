@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from twosome.errors import MenuError, NumericsError, brief
 from twosome.lm.value_head import ValueHead
 from twosome.systems.baselines.common import Baseline, numbers
-from twosome.types import Decision
+from twosome.types import Branch, Decision
 
 if TYPE_CHECKING:
     from twosome.config.schema import ValueHeadSettings
@@ -70,6 +70,10 @@ class MLPPolicy(Baseline):
         """The value of every state: [N]."""
         with torch.no_grad():
             return self.value_head(self.features(states))
+
+    def branches(self, decision: Decision, action: int) -> list[Branch]:
+        """An action is an index, hence one token."""
+        return [Branch(decision.state, tuple(range(len(decision.menu))), (action,))]
 
     def actor_parameters(self) -> list[Tensor]:
         """The network's tensors."""
