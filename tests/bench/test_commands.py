@@ -27,7 +27,7 @@ def test_without_a_name_the_benches_are_listed(argv, capsys):
 def test_the_package_runs_as_a_command():
     done = subprocess.run([sys.executable, "-m", "twosome.bench", "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(
-        "usage: python -m twosome.bench {throughput,learning,generalization,search,memory,desk,tools,menus}"
+        "usage: python -m twosome.bench {throughput,learning,generalization,search,memory,desk,tools,menus,attribution}"
     )
     assert not done.stderr
 
@@ -47,6 +47,7 @@ def test_the_throughput_bench_explains_itself(capsys):
         ("search", "shares"),
         ("memory", "stop_at"),
         ("menus", "token_budget"),
+        ("attribution", "definitions"),
     ],
 )
 def test_the_other_benches_list_their_settings(name, setting, capsys):

@@ -154,6 +154,7 @@ def test_every_file_of_commands_has_its_schema():
         "desk",
         "tools",
         "menus",
+        "attribution",
     }
 
 

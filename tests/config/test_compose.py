@@ -234,6 +234,7 @@ EVERYWHERE = {
     "ppo.critic.minibatch": 32,
     "ppo.accumulation": 8,
     "ppo.advantage": "gae",
+    "ppo.decompose": "action",
     "ppo.advantage_normalization": "minibatch",
     "ppo.advantage_floor": 1e-8,
     "ppo.gae_lambda": 0.95,

@@ -189,6 +189,7 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_had():
         "agent": None,
         "ppo.credit": "session",
         "ppo.hint": 0.0,
+        "ppo.decompose": "action",
     }
     assert later == alone | groups
     assert groups["search.simulations"] == 0

@@ -64,6 +64,7 @@ CANNOT_WORK = {
     "ppo.truncation": ("death!", "boot"),
     "ppo.advantage_normalization": ("minibach",),
     "ppo.advantage": ("gea",),
+    "ppo.decompose": ("tokens", "null"),
     "ppo.accumulation": ("0", "3", "1000"),
     "ppo.actor.minibatch": ("0", "100", "7", "1000000"),
     "ppo.critic.minibatch": ("0", "100", "300"),

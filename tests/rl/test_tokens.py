@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -47,7 +48,12 @@ def spelled(steps=6, worlds=3, seed=0):
 
 
 def settings(lam=0.8, **changes):
-    return dataclasses.replace(compose([f"ppo.gae_lambda={lam}"]).ppo, decompose="token", **changes)
+    return dataclasses.replace(_usual(), gae_lambda=lam, decompose="token", **changes)
+
+
+@functools.cache
+def _usual():
+    return compose([]).ppo
 
 
 def slow(rollout, policy, lam, bonus=None):
@@ -181,7 +187,7 @@ def test_without_a_critic_a_token_is_compared_with_those_after_the_same_words():
 
 @pytest.mark.parametrize("method", ["mlp", "twosome"])
 def test_menus_of_one_token_phrases_learn_the_same_bits(method):
-    """`say red`, `say green`, ...: one fork. The update, self-imitation and bonus with it, is that of credit per action."""
+    """`say red`, `say green`, ...: one fork. All of the update, self-imitation and bonus too, is as per action."""
     made = [
         setup(f"method={method}", "ppo=default", f"ppo.decompose={what}", "ppo.actor.warmup_updates=0")
         for what in ("action", "token")

@@ -1,4 +1,4 @@
-"""`python -m twosome.bench NAME ...`, where NAME is one of `BENCHES`; each takes `--help`."""
+"""`python -m twosome.bench NAME ...`, one of `BENCHES`; each takes `--help`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twosome.cli.command import FAILED_RUN, leave
 from twosome.config.names import near
 from twosome.errors import TwosomeError
 
-BENCHES = ("throughput", "learning", "generalization", "search", "memory", "desk", "tools", "menus")
+BENCHES = ("throughput", "learning", "generalization", "search", "memory", "desk", "tools", "menus", "attribution")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -54,6 +54,10 @@ def main(argv: list[str] | None = None) -> None:
             from twosome.bench import menus
 
             menus.main(argv[1:])
+        elif name == "attribution":
+            from twosome.bench import attribution
+
+            attribution.main(argv[1:])
         else:
             print(f"Unknown bench {name!r}.{near(name, list(BENCHES))} Known: {', '.join(BENCHES)}.", file=sys.stderr)
             raise SystemExit(2)

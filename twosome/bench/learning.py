@@ -53,20 +53,20 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     check_listed(cfg, "methods", "envs")
     out = Path(cfg.out).expanduser()
     jobs = [(m, e, s) for m in cfg.methods for e in cfg.envs for s in range(cfg.seeds)]
-    waiting = [job for job in jobs if not _result_file(out, *job).exists()] if cfg.run else []
+    waiting = [job for job in jobs if not result_file(out, *job).exists()] if cfg.run else []
     # Composed before anything is trained: a mistake in the settings costs nothing.
     settings = {(m, e): settings_of(cfg, m, e, 0, out) for m in cfg.methods for e in cfg.envs}
     for method, env, seed in jobs:
-        folder = _result_file(out, method, env, seed).parent
+        folder = result_file(out, method, env, seed).parent
         if (folder / "config.yaml").exists():
             must_agree(folder, dataclasses.replace(settings[method, env], seed=seed))
-    is_there = any(_result_file(out, *job).exists() for job in jobs)
+    is_there = any(result_file(out, *job).exists() for job in jobs)
     if not cfg.run and (table := shipped("learning", is_there)):
         print(table)
         return {"failed": []}
     print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
-    failed = run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
-    results = {e: {m: _summary(cfg, out, m, e) for m in cfg.methods} for e in cfg.envs}
+    failed = run_all(_run, cfg, waiting, lambda *job: result_file(out, *job).parent, cfg.workers)
+    results = {e: {m: summary_of(out, m, e, cfg.seeds) for m in cfg.methods} for e in cfg.envs}
     table = f"{overview(results)}\n{markdown(results, cfg.seeds)}"
     report = {"versions": versions(), "seeds": cfg.seeds, "stop_at": cfg.stop_at, "failed": failed, "results": results}
     out.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def settings_of(cfg: DictConfig, method: str, env: str, seed: int, folder: Path)
     budget = round(budget * cfg.budget_share.get(method, 1.0))
     overrides = [
         *experiment,
-        *(_published_rates(env) if method == "published" else []),
+        *(published_rates(env) if method == "published" else []),
         f"env={env}",
         f"method={method}",
         f"seed={seed}",
@@ -109,13 +109,20 @@ def settings_of(cfg: DictConfig, method: str, env: str, seed: int, folder: Path)
         f"total_steps={budget}",
         *cfg.overrides,
     ]
+    return stopping(cfg, overrides)
+
+
+def stopping(cfg: DictConfig, overrides: list[str]) -> TrainSettings:
+    """The settings of a run that is evaluated every `cfg.eval_every` steps and ends at `cfg.stop_at`."""
+    from twosome.config.compose import compose
+
     size = compose(overrides)
     interval = -(-cfg.eval_every // (size.num_envs * size.rollout_steps))
     goal = cfg.stop_at if size.env.optimum is not None and cfg.stop_at is not None else "null"
     return compose([f"log.eval_interval={interval}", f"log.stop_at={goal}", *overrides])
 
 
-def _published_rates(env: str) -> list[str]:
+def published_rates(env: str) -> list[str]:
     """The published rates differ by family: the VirtualHome tasks have their own."""
     return ["ppo.actor.learning_rate=1e-6", "ppo.critic.learning_rate=5e-5"] if env.startswith(VIRTUALHOME) else []
 
@@ -142,14 +149,14 @@ def _evaluate_untrained(cfg: DictConfig, method: str, env: str, seed: int, folde
     files.write_json(folder / "summary.json", summary)
 
 
-def _result_file(out: Path, method: str, env: str, seed: int) -> Path:
+def result_file(out: Path, method: str, env: str, seed: int) -> Path:
     return out / method / env / f"seed{seed}" / "summary.json"
 
 
 # Figures --------------------------------------------------------------------------------------------------------------
 
 
-def _summary(cfg: DictConfig, out: Path, method: str, env: str) -> MethodResult:
+def summary_of(out: Path, method: str, env: str, seeds: int) -> MethodResult:
     """All finished seeds of one method in one environment."""
     from twosome.files import read_lines
 
@@ -157,7 +164,7 @@ def _summary(cfg: DictConfig, out: Path, method: str, env: str) -> MethodResult:
         optimum=None, commits=[], curves=[], final_greedy=[], final_sampled=[], steps=[],
         steps_to={str(share): [] for share in SHARES}, seconds_to={str(share): [] for share in SHARES},
     )  # fmt: skip
-    for path in (_result_file(out, method, env, seed) for seed in range(cfg.seeds)):
+    for path in (result_file(out, method, env, seed) for seed in range(seeds)):
         if not path.exists():
             continue
         summary = json.loads(path.read_text(encoding="utf-8"))

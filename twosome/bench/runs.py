@@ -50,7 +50,12 @@ def shipped(name: str, is_there: bool) -> str | None:
 
 def run_dir(folder: Path) -> str:
     """The override that puts a run into a folder, whatever characters its name has."""
-    return "run_dir='" + str(folder).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return f"run_dir={quoted(folder)}"
+
+
+def quoted(path: Path) -> str:
+    """A path as the value of an override."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def run_all(
