@@ -26,9 +26,7 @@ def test_without_a_name_the_benches_are_listed(argv, capsys):
 
 def test_the_package_runs_as_a_command():
     done = subprocess.run([sys.executable, "-m", "twosome.bench", "--help"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(
-        "usage: python -m twosome.bench {throughput,learning,generalization,search,memory,desk,tools,menus,attribution}"
-    )
+        "usage: python -m twosome.bench {throughput,learning,generalization,search,memory,desk,tools,menus,attribution,normalisation}"
     assert not done.stderr
 
 
@@ -48,6 +46,7 @@ def test_the_throughput_bench_explains_itself(capsys):
         ("memory", "stop_at"),
         ("menus", "token_budget"),
         ("attribution", "definitions"),
+        ("normalisation", "vocabulary"),
     ],
 )
 def test_the_other_benches_list_their_settings(name, setting, capsys):

@@ -155,6 +155,7 @@ def test_every_file_of_commands_has_its_schema():
         "tools",
         "menus",
         "attribution",
+        "normalisation",
     }
 
 

@@ -26,7 +26,7 @@ GROUPS = {name.split(".")[0] for command in SCHEMAS for name in known_names(comm
 PYTHON = {"gamma": twosome.Search.plan, "trusted": replay, "checkpoint": twosome.load, "phrase": adviser.checkpoint}
 """Said to who calls a function."""
 OF_MEMORY = {name for names, _ in OPTIONS.values() for name in names}  # words of twosome-memory alone
-BENCHES = ("generalization", "learning", "search", "menus", "desk", "tools", "attribution")
+BENCHES = ("generalization", "learning", "search", "menus", "desk", "tools", "attribution", "normalisation")
 
 EXAMPLES = {  # what a message leaves to its reader
     "checkpoint=RUN": "checkpoint=outputs/run",

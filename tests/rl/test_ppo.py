@@ -66,7 +66,7 @@ def test_the_optimisers_hold_what_they_should_and_nothing_else(tiny):
 def gradient_of(made, batch, group, past=None):
     """The actor's gradient of one optimiser step."""
     made.learner.actor.zero_grad(set_to_none=True)
-    advantages = made.learner._normalized(batch.advantages, torch.arange(len(batch)))
+    advantages = made.learner._normalized(batch, torch.arange(len(batch)))
     made.learner._accumulate(batch, group, advantages, 0.01, past)
     return flat_gradient(made.policy)
 

@@ -8,7 +8,7 @@ from twosome.cli.command import FAILED_RUN, leave
 from twosome.config.names import near
 from twosome.errors import TwosomeError
 
-BENCHES = ("throughput", "learning", "generalization", "search", "memory", "desk", "tools", "menus", "attribution")
+BENCHES = ("throughput", "learning", "generalization", "search", "memory", "desk", "tools", "menus", "attribution", "normalisation")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -58,6 +58,10 @@ def main(argv: list[str] | None = None) -> None:
             from twosome.bench import attribution
 
             attribution.main(argv[1:])
+        elif name == "normalisation":
+            from twosome.bench import normalisation
+
+            normalisation.main(argv[1:])
         else:
             print(f"Unknown bench {name!r}.{near(name, list(BENCHES))} Known: {', '.join(BENCHES)}.", file=sys.stderr)
             raise SystemExit(2)

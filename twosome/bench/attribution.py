@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,16 @@ def main(argv: list[str]) -> None:
     command.run("attribution", lambda cfg: leave(bench(cfg)["failed"]), argv)
 
 
-def bench(cfg: DictConfig) -> dict[str, Any]:
-    """Do the runs that are missing, then write `attribution.json`, `.md` and `.png` into `cfg.out`."""
+def bench(
+    cfg: DictConfig,
+    name: str = "attribution",
+    prepare: Callable[[], None] = lambda: None,
+    also: Callable[[Results], str] = lambda results: "",
+) -> dict[str, Any]:
+    """Do the runs that are missing, then write `<name>.json`, `.md` and `.png` into `cfg.out`.
+
+    `prepare`: called before the first run; `also`: what stands below the tables.
+    """
     from twosome.versions import versions
 
     check_numbers(cfg, seeds=1, workers=1, eval_every=1)
@@ -49,19 +58,21 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     jobs = [(r, t, s) for t in cfg.tasks for r in rows for s in range(cfg.seeds)]
     _check(cfg, out, rows, jobs)
     waiting = [job for job in jobs if not result_file(out, *job).exists()] if cfg.run else []
-    if not cfg.run and (table := shipped("attribution", any(out.glob("*/*/seed*/summary.json")))):
+    if not cfg.run and (table := shipped(name, any(out.glob("*/*/seed*/summary.json")))):
         print(table)
         return {"failed": []}
     print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
+    if waiting:
+        prepare()
     failed = run_all(_run, cfg, waiting, lambda *job: result_file(out, *job).parent, cfg.workers)
     results = found_in(cfg, out)
-    table = tables(results, next(iter(cfg.definitions)), cfg.seeds)
+    table = tables(results, next(iter(cfg.definitions)), cfg.seeds) + also(results)
     report = {"versions": versions(), "seeds": cfg.seeds, "stop_at": cfg.stop_at, "failed": failed, "results": results}
     out.mkdir(parents=True, exist_ok=True)
-    (out / "attribution.json").write_text(json.dumps(report) + "\n", encoding="utf-8")
-    (out / "attribution.md").write_text(table, encoding="utf-8")
+    (out / f"{name}.json").write_text(json.dumps(report) + "\n", encoding="utf-8")
+    (out / f"{name}.md").write_text(table, encoding="utf-8")
     if results:
-        draw(results, out / "attribution.png")
+        draw(results, out / f"{name}.png")
     print(table)
     return report
 
