@@ -94,7 +94,7 @@ def _check(cfg: DictConfig, out: Path, rows: list[str], jobs: list[tuple[str, st
 
     Raises `ConfigError`. Composing takes most of a second, so not every task is composed for every row.
     """
-    pairs = {(row, cfg.tasks[0]) for row in rows} | {(rows[0], task) for task in cfg.tasks}
+    pairs = {(row, cfg.tasks[0]) for row in rows} | {(rows[0], task) for task in cfg.tasks} if cfg.run else set()
     known = {pair: settings_of(cfg, *pair, 0, out) for pair in pairs}
     for row, task, seed in jobs:
         folder = result_file(out, row, task, seed).parent
