@@ -8,7 +8,18 @@ from twosome.cli.command import FAILED_RUN, leave
 from twosome.config.names import near
 from twosome.errors import TwosomeError
 
-BENCHES = ("throughput", "learning", "generalization", "search", "memory", "desk", "tools", "menus", "attribution", "normalisation")
+BENCHES = (
+    "throughput",
+    "learning",
+    "generalization",
+    "search",
+    "memory",
+    "desk",
+    "tools",
+    "menus",
+    "attribution",
+    "normalisation",
+)
 
 
 def main(argv: list[str] | None = None) -> None:
