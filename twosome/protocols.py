@@ -174,6 +174,18 @@ class ActorCritic(TrainedPolicy, Protocol):
         ...
 
 
+class ActionCritic(ActorCritic, Protocol):
+    """What a learner of action values asks: the value head reads a state and an action of its menu."""
+
+    def action_features(self, pairs: list[tuple[str, str]]) -> Tensor:
+        """What the value head reads of (state, action): [N, H], float32, without gradient."""
+        ...
+
+    def action_values(self, decisions: list[Decision]) -> list[Tensor]:
+        """For every decision the values of its menu: 1-D, float32, on the CPU, without gradient."""
+        ...
+
+
 class Samples(Protocol):
     """The samples of an update, in a row: what those who look at a learner may read of them."""
 

@@ -139,6 +139,8 @@ class Rollout:
     session, `hints` what the environment hints of its use for later questions; None: neither.
     `references[t][b]` is given where the step closed a question whose answer the environment tells, `costs` are the
     prices that are taken off the rewards; None: neither.
+    `next_menus` holds the phrases of the actions that are legal in `next_states`; none after a terminal step, and where
+    an environment names none when it truncates.
     """
 
     decisions: list[list[Decision]]
@@ -160,3 +162,4 @@ class Rollout:
     hints: torch.Tensor | None = None
     references: list[list[Reference | None]] | None = None
     costs: torch.Tensor | None = None
+    next_menus: list[list[tuple[str, ...]]] | None = None

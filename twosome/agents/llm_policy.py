@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 Asked = tuple[str, tuple[str, ...], tuple[float, ...]]  # `Decision.asked`
 
-VALUE_HEAD = "value_head.safetensors"
-
 
 class LLMPolicy:
     """A frozen causal LM with a LoRA adapter as actor, and a value head on the adapter-free backbone as critic.
@@ -51,6 +49,7 @@ class LLMPolicy:
     """
 
     reads: Literal["text", "numbers"] = "text"
+    head_file = "value_head.safetensors"
 
     def __init__(
         self,
@@ -258,7 +257,7 @@ class LLMPolicy:
 
         Raises `CheckpointError`.
         """
-        tensor_files.write_tensors(folder / VALUE_HEAD, self.value_head.state_dict())
+        tensor_files.write_tensors(folder / self.head_file, self.value_head.state_dict())
         save_adapter(self.lm, folder / "adapter")
         if isinstance(self.prompter.recall, Remembering):
             self.prompter.recall.save(folder)
@@ -266,7 +265,7 @@ class LLMPolicy:
     def load_weights(self, folder: Path) -> None:
         """Read what `save_weights` wrote. Raises `CheckpointError` where it does not fit this model."""
         shapes = {name: tensor.shape for name, tensor in self.value_head.state_dict().items()}
-        loaded = tensor_files.read_finite_tensors(folder / VALUE_HEAD, shapes)
+        loaded = tensor_files.read_finite_tensors(folder / self.head_file, shapes)
         try:
             self.value_head.load_state_dict(loaded)
         except INVALID_CONTENT as error:

@@ -9,7 +9,7 @@ import string
 from twosome.config.agent import is_of_agent
 from twosome.config.constraints import check_fields, refuse
 from twosome.config.known import known_names
-from twosome.config.names import flat, key_of, near, program
+from twosome.config.names import ACTION_VALUES, flat, key_of, near, program
 from twosome.config.plain import check_plain
 from twosome.config.schema import (
     EnvSettings,
@@ -51,7 +51,7 @@ def check_train(cfg: TrainSettings) -> None:
         if value is not None and (not value.strip() or "\0" in value):
             refuse(key, value, "a name, or null")
     check_widths("baseline.widths", cfg.baseline.widths)
-    if cfg.method not in ("search", "clone", "preference"):
+    if cfg.method not in ("search", "clone", "preference", *ACTION_VALUES):
         _check_batches(cfg)
     _check_search(cfg)
     if cfg.method != "twosome" and (cfg.reward.kind != "exact" or cfg.reward.cost_warmup):

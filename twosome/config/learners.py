@@ -34,3 +34,29 @@ class RewardSettings:
     kind: str = setting(one_of("exact", "surprise"))
     cap: float = setting(above(0), at_most(1e6))
     cost_warmup: float = setting(fraction())
+
+
+@dataclass(kw_only=True)
+class QHeadSettings:
+    critic: OptimizerSettings
+    replay: int = setting(above(0), at_most(2**20))
+    n: int = setting(above(0), at_most(2**20))
+    double: bool
+    target_rate: float = setting(above(0), fraction())
+    target_interval: int = setting(above(0))
+    acting: str = setting(one_of("softmax", "epsilon"))
+    tau: float = setting(at_least(1e-6), at_most(1e6))
+    tau_end: float = setting(at_least(1e-6), at_most(1e6))
+    epsilon: float = setting(fraction())
+    epsilon_end: float = setting(fraction())
+    max_gradient_norm: float = setting(above(0))
+    adam_eps: float = setting(above(0))
+    max_bad_updates: int = setting(above(0))
+
+
+@dataclass(kw_only=True)
+class ExpectedSettings:
+    actor: OptimizerSettings
+    states: int = setting(above(0), at_most(2**20))
+    entropy: float = setting(at_least(0))
+    entropy_end: float = setting(at_least(0))

@@ -86,6 +86,7 @@ def _warn(changes: list[str], where: str) -> None:
 
 
 BASELINES = ("mlp", "tabular")  # methods without a language model
+ACTION_VALUES = ("qhead", "expected")  # methods whose critic values actions
 REMEMBERING = ("memory", "memory_ppo")  # methods with an experience memory
 
 

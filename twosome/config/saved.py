@@ -35,7 +35,15 @@ FREE = (
     "num_workers",
 )  # may differ when a run is continued
 LONG_NUMBER = re.compile(r"[-+]?0x[\da-fA-F_]{400,}|[-+]?\d[\db_:.]{400,}")  # also in hexadecimal, and with base 60
-LATER_GROUPS = ("search", "expert_iteration", "preference", "reward", "memory")  # of conf/; older runs lack them
+LATER_GROUPS = (
+    "search",
+    "expert_iteration",
+    "q_head",
+    "expected",
+    "preference",
+    "reward",
+    "memory",
+)  # of conf/: older runs lack them, and take their defaults
 
 
 def to_yaml(cfg: TrainSettings) -> str:

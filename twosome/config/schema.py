@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from twosome.config.constraints import above, at_least, at_most, below, finite, fraction, one_of, setting
-from twosome.config.learners import OptimizerSettings, PreferenceSettings, RewardSettings
+from twosome.config.learners import (
+    ExpectedSettings,
+    OptimizerSettings,
+    PreferenceSettings,
+    QHeadSettings,
+    RewardSettings,
+)
 from twosome.types import NORMALIZATIONS
 
 SMALLEST_BUDGET = 64  # tokens; a shorter pass holds no prompt with its menu
@@ -219,9 +225,15 @@ class TrainSettings:
     expert_iteration: ExpertIterationSettings
     preference: PreferenceSettings
     reward: RewardSettings
+    q_head: QHeadSettings
+    expected: ExpectedSettings
     memory: MemorySettings
     log: LogSettings
-    method: str = setting(one_of("twosome", "search", "clone", "preference", "memory", "memory_ppo", "mlp", "tabular"))
+    method: str = setting(
+        one_of(
+            "twosome", "search", "clone", "preference", "qhead", "expected", "memory", "memory_ppo", "mlp", "tabular"
+        )
+    )
     baseline: BaselineSettings
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from twosome.config.names import near
 from twosome.errors import ConfigError, MenuError
-from twosome.inspection import recollection_views, views
+from twosome.inspection import action_value_views, recollection_views, views
 from twosome.inspection.parts import Token, Word, optional
 from twosome.inspection.recollection import Recollection
 from twosome.types import NORMALIZATIONS, Decision, EncodedAction, Tokenizer
@@ -42,6 +42,8 @@ class ActionDistribution:
     `value`: the critic's estimate of the discounted return from here on.
     `normalization`: how sums become `scores`, see `twosome.lm.normalize`; `log_probs` and `probs` follow.
     `illegal`: phrases that the environment names here but does not allow; they have no probability.
+    `action_values`: what a critic of actions expects of every action; empty where there is none. `given`: the policy's
+    log-probabilities where they come from these values and not from the scores; empty where they come from the scores.
     `recollection`: what a memory recalled here, and `without`: the same decision without it; None where none was asked.
     """
 
@@ -54,6 +56,8 @@ class ActionDistribution:
     illegal: tuple[str, ...] = ()
     temperature: float = 1.0
     bias: tuple[float, ...] = ()
+    action_values: tuple[float, ...] = ()
+    given: tuple[float, ...] = ()
     recollection: Recollection | None = None
     without: ActionDistribution | None = None
 
@@ -118,11 +122,11 @@ class ActionDistribution:
 
     @cached_property
     def log_probs(self) -> np.ndarray:
-        return _log_softmax(self._logits(self.normalization))
+        return np.array(self.given) if self.given else _log_softmax(self._logits(self.normalization))
 
     @cached_property
     def probs(self) -> np.ndarray:
-        return _softmax(self._logits(self.normalization))
+        return np.exp(self.given) if self.given else _softmax(self._logits(self.normalization))
 
     @cached_property
     def by_normalization(self) -> dict[str, np.ndarray]:
@@ -189,6 +193,7 @@ class ActionDistribution:
                 [{"word": w.word, "log_prob": w.log_prob, "tokens": list(map(list, w.tokens))} for w in words]
                 for words in self.words
             ],
+            **({"action_values": list(self.action_values)} if self.action_values else {}),
             **memory,
         }
 
@@ -205,6 +210,7 @@ class ActionDistribution:
             "alone": self.alone,
             "words": [len(words) for words in self.words],
             "tokens": [sum(len(w.tokens) for w in words) for words in self.words],
+            **({"action_value": self.action_values} if self.action_values else {}),
             **{f"prob_{name}": probs for name, probs in self.by_normalization.items()},
         }
         frame = pd.DataFrame(legal)
@@ -221,16 +227,18 @@ class ActionDistribution:
         return views.plot(self, ax)
 
     def _repr_html_(self) -> str:
+        shown = action_value_views.html(self) if self.action_values else views.html(self)
         if self.recollection is None or self.without is None:
-            return views.html(self)
-        return views.html(self) + recollection_views.html(self.recollection, self.without, self)
+            return shown
+        return shown + recollection_views.html(self.recollection, self.without, self)
 
     def __rich__(self) -> RenderableType:
+        shown = action_value_views.rich_table(self) if self.action_values else views.rich_table(self)
         if self.recollection is None or self.without is None:
-            return views.rich_table(self)
+            return shown
         from rich.console import Group
 
-        return Group(views.rich_table(self), recollection_views.rich_group(self.recollection, self.without, self))
+        return Group(shown, recollection_views.rich_group(self.recollection, self.without, self))
 
     def __str__(self) -> str:
         return views.plain(self)

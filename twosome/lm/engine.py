@@ -111,6 +111,11 @@ class Engine:
             Branch(state, fork.open, fork.kept) for state, fork in zip([decision.state, *after], found, strict=False)
         ]
 
+    def check(self, prompt: str, action: str) -> None:
+        """The equivalence check, if there was none: for who reads features of actions and asks for no scores."""
+        if self._choice.inside is None:
+            self._scorers([self.encoder(prompt, (action,))])
+
     def token_log_probs(self, encoded: list[EncodedAction]) -> Tensor:
         """The log-probability of every token of a menu's actions, then of the same after no prompt: [E], on the CPU."""
         both = [*encoded, *tokens.unconditional(self.tokenizer, encoded)]

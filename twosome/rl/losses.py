@@ -1,4 +1,4 @@
-"""The terms of PPO, per sample, and what is watched beside them. Pure; knows nothing of models or environments."""
+"""The terms of what is minimised, per sample, and what is watched. Pure; knows nothing of models or environments."""
 
 from __future__ import annotations
 
@@ -62,3 +62,10 @@ def cross_entropy(log_probs: Float[Tensor, "N M"], targets: Float[Tensor, "N M"]
     """- sum_a target(a) log pi(a) of every row; an absent action (-inf) must have no weight, and adds nothing."""
     is_real = log_probs > -torch.inf
     return -(targets * torch.where(is_real, log_probs, 0.0)).sum(dim=1)
+
+
+def expected_value(log_probs: Float[Tensor, "N M"], values: Float[Tensor, "N M"]) -> Float[Tensor, " N"]:
+    """sum_a pi(a) Q(a) of every row, from log-probabilities; an absent action (-inf) adds nothing, nor to gradients."""
+    is_real = log_probs > -torch.inf
+    probs = torch.where(is_real, log_probs, 0.0).exp()
+    return (probs * torch.where(is_real, values, 0.0)).sum(dim=1)

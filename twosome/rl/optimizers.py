@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from twosome.errors import NumericsError, counter
+
 if TYPE_CHECKING:
     from twosome.config.learners import OptimizerSettings
 
@@ -40,6 +42,43 @@ class LastStep:
             with torch.no_grad():
                 for parameter, old in zip(self.parameters, self.before, strict=True):
                     parameter.copy_(old.lerp(parameter, share))
+
+
+class GuardedSteps:
+    """Clips and takes optimiser steps. A NaN or infinity never reaches a weight: the step is skipped and counted.
+
+    `most`: steps that may be skipped, by the setting `of_most`; `rates`: the settings of the learning rates; `rewards`:
+    of the present rollout.
+    """
+
+    def __init__(self, max_gradient_norm: float, most: int, of_most: str, rates: str):
+        self.max_gradient_norm, self.most, self.of_most, self.rates = max_gradient_norm, most, of_most, rates
+        self.skipped = 0
+        self.rewards = torch.zeros(1)
+
+    def __call__(self, optimizer: torch.optim.Optimizer) -> float:
+        """One step. Returns the gradient's norm before clipping. Raises `NumericsError` after `most` skipped ones."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_gradient_norm)
+        if torch.isfinite(norm):
+            optimizer.step()
+        else:
+            self.skip()
+        optimizer.zero_grad(set_to_none=True)
+        return norm.item()
+
+    def skip(self) -> None:
+        """Count a step that was not taken. Raises `NumericsError` after `most`."""
+        self.skipped += 1
+        if self.skipped >= self.most:
+            raise NumericsError(
+                f"{self.skipped} optimiser steps met a NaN or infinity and were skipped; {self.of_most}={self.most}. "
+                f"No weight was touched by them. {remedy(self.rewards, self.rates)}."
+            )
+
+    def load(self, skipped: object) -> None:
+        """Bring the count back. Raises `ValueError` for what is none."""
+        self.skipped = counter(skipped, "bad_updates")
 
 
 def remedy(rewards: Tensor, rates: str) -> str:

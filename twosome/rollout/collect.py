@@ -10,8 +10,9 @@ import torch
 from twosome.errors import EnvironmentFault
 from twosome.protocols import Policy, StateDict
 from twosome.rollout.checked_env import World
+from twosome.rollout.contract import READ, Violation, check_menu, told
 from twosome.rollout.driver import Deliberation, Tolerance, drive
-from twosome.rollout.situation import decide
+from twosome.rollout.situation import Step, decide
 from twosome.rollout.workers import Workers
 from twosome.types import Decision, Episode, Reference, Rollout, Situation
 
@@ -90,6 +91,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
     next_states: list[list[str]] = []
     situations: list[list[Situation]] = []
     next_situations: list[list[Situation]] = []
+    next_menus: list[list[tuple[str, ...]]] = []
     distributions: list[list[torch.Tensor]] = []
     targets: list[list[torch.Tensor | None]] = []
     values: list[list[float | None]] = []
@@ -100,6 +102,7 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
         situations.append([_situation(world) for world in worlds.worlds])
         transitions = drive(worlds.worlds, worlds.policy, generator, worlds.tolerance, deliberate)
         next_situations.append([_situation(world) for world in worlds.worlds])  # before any restart
+        next_menus.append([_next_menu(tr.world, tr.step) for tr in transitions])
         for b, (world, _, log_probs, action, _, _, step) in enumerate(transitions):
             actions[t, b], numbers["log_probs"][t, b] = action, log_probs[action]
             if step is None:
@@ -137,8 +140,22 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
         closes=closes if is_session else None,
         hints=hints if is_session else None,
         references=references if any(given for row in references for given in row) else None,
+        next_menus=next_menus,
     )
 
 
 def _situation(world: World) -> Situation:
     return Situation(world.observation["goal"], world.observation["scene"])
+
+
+def _next_menu(world: World, step: Step | None) -> tuple[str, ...]:
+    """The phrases that are legal after a step, also where it cut the episode off and the environment names some."""
+    if step is None or step.terminated:
+        return ()
+    if not world.is_over:
+        return world.menu.phrases
+    try:
+        with told(READ, seconds=world.settings.step_seconds):
+            return check_menu(world.info).phrases
+    except Violation:
+        return ()

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from gymnasium.spaces import Dict, Discrete
 
+from twosome.agents.action_values import ActionValuePolicy, QPolicy
 from twosome.agents.branches import Branches
 from twosome.agents.demonstrator import demonstrate
 from twosome.agents.frozen import frozen_log_probs, surprises
 from twosome.agents.llm_policy import LLMPolicy
 from twosome.agents.planner import Planner
 from twosome.agents.remembering import Remembering
-from twosome.config.names import REMEMBERING
+from twosome.config.names import ACTION_VALUES, REMEMBERING
 from twosome.config.schema import InspectSettings, TrainSettings
 from twosome.errors import ConfigError
 from twosome.lm.adapter import add_adapter, compile_layers
@@ -28,9 +29,11 @@ from twosome.memory.learner import MemoryLearner
 from twosome.memory.records import Records
 from twosome.memory.similarity import Features, Similarity, Words, exact
 from twosome.protocols import KeepBadBatch, Learner, TrainedPolicy
+from twosome.rl.expected import Expected
 from twosome.rl.expert_iteration import ExpertIteration
 from twosome.rl.ppo import PPO
 from twosome.rl.preference import Preference
+from twosome.rl.q_head import QHead
 from twosome.rl.q_learning import QLearner
 from twosome.rollout.contract import close_env, make_env
 from twosome.rollout.driver import Deliberation
@@ -71,6 +74,8 @@ def build(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBa
         return System(clone, ExpertIteration(clone, cfg.expert_iteration, generator), demonstrate)
     if cfg.method == "preference":
         return build_preference(cfg, generator)
+    if cfg.method in ACTION_VALUES:
+        return build_action_values(cfg, generator)
     if cfg.method in REMEMBERING:
         return build_memory(cfg, generator, keep_bad_batch)
     if cfg.method == "mlp":
@@ -97,6 +102,15 @@ def build_preference(cfg: TrainSettings, generator: torch.Generator) -> System:
     branches = Branches(policy, cfg.preference, cfg.seed)
     reference = partial(frozen_log_probs, policy)
     return System(policy, Preference(policy, cfg.preference, generator, branches.take, reference), branches)
+
+
+def build_action_values(cfg: TrainSettings, generator: torch.Generator) -> System:
+    """A critic of actions, learnt from replay: the policy acts by it, or is an actor that climbs it."""
+    policy = build_policy(cfg)
+    if isinstance(policy, QPolicy):
+        return System(policy, QHead(policy, cfg.q_head, generator))
+    assert isinstance(policy, ActionValuePolicy)
+    return System(policy, Expected(policy, cfg.expected, cfg.q_head, generator))
 
 
 def build_memory(cfg: TrainSettings, generator: torch.Generator, keep_bad_batch: KeepBadBatch | None) -> System:
@@ -138,7 +152,10 @@ def build_policy(cfg: TrainSettings | InspectSettings, *, adapter: bool = True) 
     value_head = ValueHead(width + PLACES * cfg.policy.numbers, cfg.model.value_head).to(device)
     if cfg.model.compile:
         compile_layers(lm)
-    return LLMPolicy(lm, tokenizer, value_head, cfg.policy)
+    parts = lm, tokenizer, value_head, cfg.policy
+    if isinstance(cfg, InspectSettings) or cfg.method not in ACTION_VALUES:
+        return LLMPolicy(*parts)
+    return QPolicy(*parts, q_head=cfg.q_head) if cfg.method == "qhead" else ActionValuePolicy(*parts)
 
 
 def build_mlp(cfg: TrainSettings) -> MLPPolicy:

@@ -13,7 +13,7 @@ from twosome import files
 from twosome.agents import branches, planner, recall_tally
 from twosome.errors import CheckpointError
 from twosome.memory import learner
-from twosome.rl import expert_iteration, ppo, preference
+from twosome.rl import expected, expert_iteration, ppo, preference, q_head
 from twosome.systems import rewarded
 from twosome.training import progress
 
@@ -29,6 +29,8 @@ KEYS: dict[str, str] = {
     **learner.METRICS,
     **recall_tally.METRICS,
     **expert_iteration.METRICS,
+    **expected.METRICS,
+    **q_head.METRICS,
     **planner.METRICS,
     **branches.METRICS,
     **preference.METRICS,

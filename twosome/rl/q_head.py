@@ -1,0 +1,221 @@
+"""Q-learning of a head on frozen features of state and action, from replayed transitions (after Mnih et al. 2015).
+
+    max       y = R + D Q'(s', argmax_a Q(s', a))        double selection (van Hasselt et al. 2016, eq. 4)
+    expected  y = R + D sum_a pi(a | s') Q'(s', a)       expected Sarsa, the critic of an actor pi
+    loss      half (Q(s, a) - y)^2
+
+R, D: reward and discount of n steps (`rl.replay`); Q: the policy's value head; Q': its target network, a copy that
+follows it slowly. Knows nothing of how the policy acts.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from twosome.errors import NumericsError, counter
+from twosome.protocols import ActionCritic, StateDict
+from twosome.rl import losses
+from twosome.rl.optimizers import GuardedSteps, load_optimizer_state, make_optimizer, optimizer_state
+from twosome.rl.replay import Replay, Transition, transitions
+from twosome.types import Rollout
+
+if TYPE_CHECKING:
+    from twosome.config.learners import QHeadSettings
+
+METRICS = {
+    "q/value": "Q of the replayed decisions and actions, mean over the minibatches of an update",
+    "q/replay": "transitions kept for replay",
+    "q/tau": "temperature of Q in the policy, in units of return",
+    "q/epsilon": "share of random actions, where q_head.acting is epsilon",
+}
+
+
+class Explorer(ActionCritic, Protocol):
+    """A policy that acts by its action values: their temperature, and the share of random actions."""
+
+    tau: float
+    epsilon: float
+
+
+class Drawn(NamedTuple):
+    """N drawn transitions as numbers.
+
+    `features` [U, H] of all their states and actions; `chosen` [N] and `ahead` (N lists) count its rows: of the action
+    taken, and of those of the next menu. `log_probs`: of the policy over the next menus, where they are asked for.
+    """
+
+    features: Tensor
+    chosen: Tensor
+    ahead: list[list[int]]
+    rewards: Tensor
+    discounts: Tensor
+    log_probs: list[Tensor] | None
+
+
+def best_ahead(online: Tensor, target: Tensor, *, double: bool = True) -> Tensor:
+    """The target network's value of the best action of every row, [N, M] padded with -inf -> [N].
+
+    `double`: the best by the online head, so that an action which the target network overrates is not the one that is
+    valued; else the best by the target network itself.
+    """
+    return target.gather(1, (online if double else target).argmax(1, keepdim=True)).squeeze(1)
+
+
+class QCritic:
+    """Head, target network, optimiser and replay.
+
+    `expects`: targets are expected under the policy, else those of the best action. `take_step`: takes optimiser steps,
+    the actor's too if there is one; `rates`: the settings of their learning rates, for its message.
+    """
+
+    def __init__(
+        self,
+        policy: ActionCritic,
+        settings: QHeadSettings,
+        generator: torch.Generator,
+        *,
+        expects: bool = False,
+        rates: str = "q_head.critic.learning_rate",
+    ):
+        self.policy, self.settings, self.generator, self.expects = policy, settings, generator, expects
+        limits = settings.max_gradient_norm, settings.max_bad_updates
+        self.take_step = GuardedSteps(*limits, "q_head.max_bad_updates", rates)
+        self.target = copy.deepcopy(policy.value_head).requires_grad_(False)
+        self.optimizer = make_optimizer(policy.value_head.parameters(), settings.critic, settings.adam_eps)
+        self.replay = Replay(settings.replay)
+        self.updates = self.steps = 0
+
+    def learn(self, rollout: Rollout) -> dict[str, float]:
+        """Keep a rollout's transitions and learn from drawn ones. Returns what to log."""
+        if self.updates == 0:  # a run may begin with another's weights
+            self.target.load_state_dict(self.policy.value_head.state_dict())
+        self.updates += 1
+        self.take_step.rewards = rollout.rewards
+        found = transitions(rollout, self.settings.n)
+        if torch.isfinite(rollout.rewards).all():
+            self.replay.add(found)
+        else:
+            self.take_step.skip()
+        s = self.settings.critic
+        metrics = {"q/replay": float(len(self.replay))}
+        if not found or not len(self.replay) or self.updates <= s.warmup_updates:
+            return metrics
+        count = -(-s.epochs * len(found) // s.minibatch) * s.minibatch
+        try:
+            drawn = self._as_numbers(self.replay.draw(count, self.generator))
+        except NumericsError:
+            self.take_step.skip()
+            return metrics
+        total: dict[str, list[float]] = defaultdict(list)
+        for index in torch.arange(count).split(s.minibatch):
+            for name, value in self._step(drawn, index).items():
+                total[name].append(value)
+        return metrics | {name: sum(values) / len(values) for name, values in total.items()}
+
+    def state_dict(self) -> StateDict:
+        """Optimiser, target network, replay and counters; the head itself is the policy's."""
+        return {
+            "updates": self.updates,
+            "steps": self.steps,
+            "bad_updates": self.take_step.skipped,
+            "optimizer": optimizer_state(self.optimizer),
+            "target": self.target.state_dict(),
+            "replay": self.replay.state_dict(),
+        }
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """The inverse of `state_dict`. Raises one of `INVALID_CONTENT` where it cannot be that."""
+        self.updates, self.steps = (counter(state[name], name) for name in ("updates", "steps"))
+        self.take_step.load(state["bad_updates"])
+        load_optimizer_state(self.optimizer, state["optimizer"])
+        if not all(torch.isfinite(tensor).all() for tensor in state["target"].values()):
+            raise ValueError("the target network holds numbers that are not finite")
+        self.target.load_state_dict(state["target"])
+        self.replay.load_state_dict(state["replay"])
+
+    def targets(self, drawn: Drawn, index: Tensor) -> Tensor:
+        """The value targets of some of the drawn transitions: [n], without gradient."""
+        rows = [drawn.ahead[i] for i in index.tolist()]
+        features = drawn.features[torch.tensor([k for row in rows for k in row])]
+        sizes = [len(row) for row in rows]
+        with torch.no_grad():
+            target = _padded(self.target(features).split(sizes))
+            if drawn.log_probs is not None:
+                log_probs = _padded([drawn.log_probs[i].to(target) for i in index.tolist()])
+                ahead = losses.expected_value(log_probs, target)
+            else:
+                online = _padded(self.policy.value_head(features).split(sizes))
+                ahead = best_ahead(online, target, double=self.settings.double)
+            return drawn.rewards[index].to(ahead) + drawn.discounts[index].to(ahead) * ahead
+
+    def _step(self, drawn: Drawn, index: Tensor) -> dict[str, float]:
+        targets = self.targets(drawn, index)
+        values = self.policy.value_head(drawn.features[drawn.chosen[index]])
+        loss = losses.value_loss(values, values, targets, None).mean()
+        loss.backward()
+        norm = self.take_step(self.optimizer)
+        self.steps += 1
+        if self.steps % self.settings.target_interval == 0:
+            with torch.no_grad():
+                pairs = zip(self.target.parameters(), self.policy.value_head.parameters(), strict=True)
+                for slow, fast in pairs:
+                    slow.lerp_(fast, self.settings.target_rate)
+        return {"loss/value": loss.item(), "gradient_norm/critic": norm, "q/value": values.mean().item()}
+
+    def _as_numbers(self, found: list[Transition]) -> Drawn:
+        rows: dict[tuple[str, str], int] = {}
+        chosen = [rows.setdefault((t.state, t.menu[t.action]), len(rows)) for t in found]
+        ahead = [[rows.setdefault((t.next_state, a), len(rows)) for a in t.next_menu] for t in found]
+        ahead = [row or [k] for row, k in zip(ahead, chosen, strict=True)]  # where nothing follows any will do: D is 0
+        return Drawn(
+            self.policy.action_features(list(rows)),
+            torch.tensor(chosen),
+            ahead,
+            torch.tensor([t.reward for t in found]),
+            torch.tensor([t.discount for t in found]),
+            self._log_probs(found) if self.expects else None,
+        )
+
+    def _log_probs(self, found: list[Transition]) -> list[Tensor]:
+        asked = iter(self.policy.log_probs([t.following for t in found if t.next_menu]))
+        return [next(asked) if t.next_menu else torch.zeros(1) for t in found]
+
+
+class QHead:
+    """The critic alone is learnt, and the policy acts by it; `settings` also say how much it explores."""
+
+    samples = None
+
+    def __init__(self, policy: Explorer, settings: QHeadSettings, generator: torch.Generator):
+        self.policy, self.settings = policy, settings
+        self.critic = QCritic(policy, settings, generator)
+
+    @property
+    def bad_updates(self) -> int:
+        return self.critic.take_step.skipped
+
+    def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
+        """Learn from one rollout; `progress`, 0 to 1, sets how the next is explored. Returns what to log."""
+        s, policy = self.settings, self.policy
+        policy.tau = s.tau * (1 - progress) + s.tau_end * progress
+        policy.epsilon = s.epsilon * (1 - progress) + s.epsilon_end * progress
+        explores = {"q/tau": policy.tau} if s.acting == "softmax" else {"q/epsilon": policy.epsilon}
+        return explores | self.critic.learn(rollout)
+
+    def state_dict(self) -> StateDict:
+        """The critic's."""
+        return self.critic.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.critic.load_state_dict(state)
+
+
+def _padded(rows: Any) -> Tensor:
+    return pad_sequence(list(rows), batch_first=True, padding_value=-torch.inf)
