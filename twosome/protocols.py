@@ -177,6 +177,10 @@ class ActorCritic(TrainedPolicy, Protocol):
 class ActionCritic(ActorCritic, Protocol):
     """What a learner of action values asks: the value head reads a state and an action of its menu."""
 
+    def scale_features(self, pairs: list[tuple[str, str]]) -> None:
+        """Have the value head settle its scale of features by these (state, action), unless it has one."""
+        ...
+
     def action_features(self, pairs: list[tuple[str, str]]) -> Tensor:
         """What the value head reads of (state, action): [N, H], float32, without gradient."""
         ...

@@ -23,6 +23,7 @@ from twosome.errors import CheckpointError, NumericsError
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import load_adapter
 from twosome.lm.tokens import join
+from twosome.lm.value_head import ActionValueHead
 from twosome.rollout.situation import AFTER_THE_END
 from twosome.types import Decision, Menu, Observation
 
@@ -66,6 +67,11 @@ class ActionValuePolicy(LLMPolicy):
             self.engine.check(*pairs[0])
         joint = self.engine.encoder.joint
         return self.features([join(state, action.strip(), joint)[0] for state, action in pairs])
+
+    def scale_features(self, pairs: list[tuple[str, str]]) -> None:
+        """Have the value head settle its scale of features by these (state, action), unless it has one."""
+        if isinstance(self.value_head, ActionValueHead):
+            self.value_head.fit(self.action_features(pairs))
 
     def action_values(self, decisions: list[Decision]) -> list[Tensor]:
         """For every decision the values of its menu: 1-D, float32, on the CPU. Raises `NumericsError` for a NaN."""

@@ -42,6 +42,7 @@ class QHeadSettings:
     replay: int = setting(above(0), at_most(2**20))
     n: int = setting(above(0), at_most(2**20))
     double: bool
+    learning_rate_end: float = setting(at_least(0))
     target_rate: float = setting(above(0), fraction())
     target_interval: int = setting(above(0))
     acting: str = setting(one_of("softmax", "epsilon"))

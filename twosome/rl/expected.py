@@ -51,7 +51,7 @@ class Expected:
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from one rollout, the critic first. `progress`, 0 to 1, sets the entropy. Returns what to log."""
         s = self.settings
-        metrics = self.critic.learn(rollout)
+        metrics = self.critic.learn(rollout, progress)
         decisions = [t.decision for t in self.critic.replay.newest(s.states)]
         if not decisions or self.critic.updates <= s.actor.warmup_updates:
             return metrics
@@ -89,7 +89,7 @@ class Expected:
                         if not is_out_of_memory(error):
                             raise
                         self.policy.halve_budget(error)
-                total["gradient_norm/actor"].append(self.take_step(self.actor))
+                total["gradient_norm/actor"].append(self.take_step(self.actor, found["policy/expected_value"]))
                 for name, value in found.items():
                     total[name].append(value)
         return {name: sum(found) / len(found) for name, found in total.items()}

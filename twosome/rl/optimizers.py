@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +57,11 @@ class GuardedSteps:
         self.skipped = 0
         self.rewards = torch.zeros(1)
 
-    def __call__(self, optimizer: torch.optim.Optimizer) -> float:
+    def __call__(self, optimizer: torch.optim.Optimizer, loss: float) -> float:
         """One step. Returns the gradient's norm before clipping. Raises `NumericsError` after `most` skipped ones."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_gradient_norm)
-        if torch.isfinite(norm):
+        if torch.isfinite(norm) and math.isfinite(loss):
             optimizer.step()
         else:
             self.skip()

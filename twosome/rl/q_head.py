@@ -91,18 +91,23 @@ class QCritic:
         self.replay = Replay(settings.replay)
         self.updates = self.steps = 0
 
-    def learn(self, rollout: Rollout) -> dict[str, float]:
-        """Keep a rollout's transitions and learn from drawn ones. Returns what to log."""
-        if self.updates == 0:  # a run may begin with another's weights
-            self.target.load_state_dict(self.policy.value_head.state_dict())
+    def learn(self, rollout: Rollout, progress: float = 0.0) -> dict[str, float]:
+        """Keep a rollout's transitions and learn from drawn ones. `progress` sets the rate. Returns what to log."""
         self.updates += 1
         self.take_step.rewards = rollout.rewards
+        try:
+            if self.updates == 1:
+                self._begin(rollout)
+        except NumericsError:
+            self.take_step.skip()
         found = transitions(rollout, self.settings.n)
         if torch.isfinite(rollout.rewards).all():
             self.replay.add(found)
         else:
             self.take_step.skip()
         s = self.settings.critic
+        for group in self.optimizer.param_groups:
+            group["lr"] = s.learning_rate * ((1 - progress) + progress * self.settings.learning_rate_end)
         metrics = {"q/replay": float(len(self.replay))}
         if not found or not len(self.replay) or self.updates <= s.warmup_updates:
             return metrics
@@ -154,12 +159,21 @@ class QCritic:
                 ahead = best_ahead(online, target, double=self.settings.double)
             return drawn.rewards[index].to(ahead) + drawn.discounts[index].to(ahead) * ahead
 
+    def _begin(self, rollout: Rollout) -> None:
+        """What the head makes of features is settled by the first rollout; the target network begins with its weights.
+
+        Not when it is built: a run may begin with another's.
+        """
+        pairs = {(d.state, action) for row in rollout.decisions for d in row for action in d.menu}
+        self.policy.scale_features(sorted(pairs))
+        self.target.load_state_dict(self.policy.value_head.state_dict())
+
     def _step(self, drawn: Drawn, index: Tensor) -> dict[str, float]:
         targets = self.targets(drawn, index)
         values = self.policy.value_head(drawn.features[drawn.chosen[index]])
         loss = losses.value_loss(values, values, targets, None).mean()
         loss.backward()
-        norm = self.take_step(self.optimizer)
+        norm = self.take_step(self.optimizer, loss.item())
         self.steps += 1
         if self.steps % self.settings.target_interval == 0:
             with torch.no_grad():
@@ -206,7 +220,7 @@ class QHead:
         policy.tau = s.tau * (1 - progress) + s.tau_end * progress
         policy.epsilon = s.epsilon * (1 - progress) + s.epsilon_end * progress
         explores = {"q/tau": policy.tau} if s.acting == "softmax" else {"q/epsilon": policy.epsilon}
-        return explores | self.critic.learn(rollout)
+        return explores | self.critic.learn(rollout, progress)
 
     def state_dict(self) -> StateDict:
         """The critic's."""

@@ -24,7 +24,7 @@ from twosome.errors import ConfigError
 from twosome.lm.adapter import add_adapter, compile_layers
 from twosome.lm.loading import load_lm
 from twosome.lm.numbers import PLACES
-from twosome.lm.value_head import ValueHead
+from twosome.lm.value_head import ActionValueHead, ValueHead
 from twosome.memory.learner import MemoryLearner
 from twosome.memory.records import Records
 from twosome.memory.similarity import Features, Similarity, Words, exact
@@ -149,13 +149,15 @@ def build_policy(cfg: TrainSettings | InspectSettings, *, adapter: bool = True) 
     device = lm.get_input_embeddings().weight.device
     if adapter:
         lm = add_adapter(lm, cfg.model.lora, cfg.model.gradient_checkpointing)
-    value_head = ValueHead(width + PLACES * cfg.policy.numbers, cfg.model.value_head).to(device)
+    values_actions = isinstance(cfg, TrainSettings) and cfg.method in ACTION_VALUES
+    head = ActionValueHead if values_actions else ValueHead
+    value_head = head(width + PLACES * cfg.policy.numbers, cfg.model.value_head).to(device)
     if cfg.model.compile:
         compile_layers(lm)
     parts = lm, tokenizer, value_head, cfg.policy
-    if isinstance(cfg, InspectSettings) or cfg.method not in ACTION_VALUES:
-        return LLMPolicy(*parts)
-    return QPolicy(*parts, q_head=cfg.q_head) if cfg.method == "qhead" else ActionValuePolicy(*parts)
+    if isinstance(cfg, TrainSettings) and cfg.method == "qhead":
+        return QPolicy(*parts, q_head=cfg.q_head)
+    return ActionValuePolicy(*parts) if values_actions else LLMPolicy(*parts)
 
 
 def build_mlp(cfg: TrainSettings) -> MLPPolicy:
