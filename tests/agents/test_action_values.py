@@ -1,4 +1,4 @@
-"""Laws of policies that value actions: what Q reads, that it is computed once, how it decides, and that it comes back."""
+"""Laws of policies that value actions: what Q reads, that it is computed once, how it decides, how it comes back."""
 
 import logging
 
@@ -12,7 +12,7 @@ from twosome.config.compose import compose
 from twosome.errors import CheckpointError, NumericsError
 from twosome.lm.value_head import ActionValueHead
 from twosome.rollout.situation import AFTER_THE_END
-from twosome.types import Decision, Menu
+from twosome.types import Menu
 
 
 def made(kind=QPolicy, acting="softmax", **options):
@@ -30,6 +30,7 @@ def policy():
     return made()
 
 
+ROUNDING = 1e-4  # of log-probabilities of some -50 in float32, where what was asked beside a decision differs
 DECISIONS = list(dict.fromkeys(zoo.decisions(3)))
 
 
@@ -66,11 +67,11 @@ def test_a_state_met_again_costs_no_pass_and_the_adapter_none_of_its_values(poli
     computed = policy.counts["states_computed"]
     zoo.shake(policy.lm)
     policy.clear_cache()
-    assert zoo.worst(policy.log_probs(DECISIONS[::-1]), before[::-1]) == 0
+    assert zoo.worst(policy.log_probs(DECISIONS[::-1]), before[::-1]) < ROUNDING
     assert (policy.counts["passes"], policy.counts["states_computed"]) == (passes, computed)
     fresh = made()
     zoo.shake(fresh.lm)
-    assert zoo.worst(fresh.log_probs(DECISIONS), before) < 1e-4
+    assert zoo.worst(fresh.log_probs(DECISIONS), before) < ROUNDING
     assert zoo.worst(ActionValuePolicy.__mro__[1].log_probs(fresh, DECISIONS), before) > 0.01, "the actor is another"
 
 
@@ -102,7 +103,7 @@ def test_or_the_best_and_sometimes_any():
 
 def test_the_order_of_a_menu_changes_nothing(policy):
     turned = [d._replace(menu=d.menu[::-1]) for d in DECISIONS]
-    assert zoo.worst([row.flip(0) for row in policy.log_probs(turned)], policy.log_probs(DECISIONS)) < 1e-6
+    assert zoo.worst([row.flip(0) for row in policy.log_probs(turned)], policy.log_probs(DECISIONS)) < ROUNDING
 
 
 @pytest.mark.parametrize("kind", [QPolicy, ActionValuePolicy])

@@ -87,7 +87,9 @@ def random_walk(seed, length=64):
         after.append([f"s{there}"])
         menus.append([() if over else MENU])
         state, steps = (int(torch.randint(0, 4, (1,), generator=g)), 0) if over or cut else (there, steps)
-    actions, rewards, discounts, terminated, truncated = (torch.tensor(column)[:, None] for column in zip(*rows))
+    actions, rewards, discounts, terminated, truncated = (
+        torch.tensor(column)[:, None] for column in zip(*rows, strict=True)
+    )
     zeros = torch.zeros(length, 1)
     flags = {"terminated": terminated, "truncated": truncated, "is_real": ~zeros.bool()}
     played = [[torch.zeros(2)]] * length
@@ -170,7 +172,7 @@ def test_exploration_follows_its_schedule():
     for progress, tau, epsilon in ((0.0, 0.5, 0.3), (0.5, 0.3, 0.2), (1.0, 0.1, 0.1)):
         metrics = made.update(random_walk(0, length=4), progress)
         assert (policy.tau, policy.epsilon) == pytest.approx((tau, epsilon))
-        assert metrics["q/tau"] == pytest.approx(tau)
+        assert metrics["q/exploration"] == pytest.approx(tau)
 
 
 def test_steps_that_meet_an_infinity_are_skipped_and_end_the_run_with_the_remedy():
@@ -197,11 +199,14 @@ def test_a_frozen_model_learns_an_identity_task():
     adapter = [p.detach().clone() for p in made.policy.actor_parameters()]
     for k in range(8):
         made.learner.update(play(made, k), 0.0)
-    seen = {d for row in play(made, 99).decisions for d in row}
-    right = [d.menu[int(row.argmax())].split()[1] in d.state for d, row in zip(seen, made.policy.log_probs(list(seen)))]
+    seen = list({d for row in play(made, 99).decisions for d in row})
+    right = [
+        d.menu[int(row.argmax())].split()[1] in d.state
+        for d, row in zip(seen, made.policy.log_probs(seen), strict=True)
+    ]
     assert len(right) == 4
     assert all(right)
-    assert all(torch.equal(a, b) for a, b in zip(adapter, made.policy.actor_parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(adapter, made.policy.actor_parameters(), strict=True))
 
 
 def endless(rollout):

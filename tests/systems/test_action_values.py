@@ -1,6 +1,8 @@
 """`method=qhead` and `method=expected` as runs: they stop and go on in the same bits, and are loaded as they played."""
 
+import io
 import json
+import re
 import shutil
 
 import pytest
@@ -64,11 +66,11 @@ def test_it_plays_as_it_did_wherever_it_is_loaded(finished, capsys, monkeypatch)
     assert len(told["action_values"]) == len(told["actions"])
     inspect.main([f"checkpoint={folder}"])
     assert ("chosen by Q" in (shown := capsys.readouterr().out)) == (method == "qhead"), shown
-    monkeypatch.setattr("sys.stdin", __import__("io").StringIO("q\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("q\n"))
     play.main(["env=food_preparation", f"checkpoint={folder}"])
     shown = capsys.readouterr().out
-    shares = [float(line.split()[-2]) for line in shown.splitlines() if line.rstrip().endswith("%")]
+    shares = [float(share) for share in re.findall(r"([\d.]+) %", shown)]
     assert sum(shares) == pytest.approx(100, abs=2)
     evaluate.main([f"checkpoint={folder}", "which=newest", "episodes=1", f"out={folder.parent / 'eval'}"])
-    [result] = json.loads((folder.parent / "eval" / "eval.json").read_text())
+    result = json.loads((folder.parent / "eval" / "eval.json").read_text())
     assert result["trained_on"].endswith("FoodPreparation-v0")

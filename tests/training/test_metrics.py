@@ -9,7 +9,14 @@ from twosome.training.run_folder import open_run
 
 SHORT = "total_steps=128"
 LONGER = "total_steps=1024"  # an episode ends, and the memory knows something
-METHODS = (["method=mlp_full"], ["method=search", "search.simulations=2", SHORT], ["method=memory", LONGER])
+ACTOR = ["expected.actor.warmup_updates=0", "expected.states=16", "expected.actor.epochs=1"]
+METHODS = (
+    ["method=mlp_full"],
+    ["method=search", "search.simulations=2", SHORT],
+    ["method=memory", LONGER],
+    ["method=qhead", SHORT],
+    ["method=expected", *ACTOR, SHORT],
+)
 
 
 def test_runs_log_every_key_of_the_table_and_no_other(tmp_path):

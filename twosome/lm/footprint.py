@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from twosome.config.names import BASELINES
+from twosome.config.names import ACTION_VALUES, BASELINES
 from twosome.config.schema import ModelSettings, TrainSettings
 from twosome.errors import ConfigError
 from twosome.types import LanguageModel
@@ -231,7 +231,8 @@ def _caches(lm: LanguageModel, cfg: TrainSettings) -> dict[str, int]:
     """The caches at their fullest, or as full as the run can make them."""
     from twosome.lm.tokens import KEPT_IDS
 
-    entries = min(cfg.policy.reuse_capacity, 2 * cfg.total_steps)
+    values_actions = cfg.method in ACTION_VALUES  # and fills it, an entry for each
+    entries = cfg.policy.reuse_capacity if values_actions else min(cfg.policy.reuse_capacity, 2 * cfg.total_steps)
     width = _width(lm)
     features = entries * (width * 4 + 1000) if "features" in cfg.policy.reuse else 0
     menus = KEPT_IDS * 40 + entries * 2000 if cfg.policy.reuse else 0

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 METRICS = {
     "q/value": "Q of the replayed decisions and actions, mean over the minibatches of an update",
     "q/replay": "transitions kept for replay",
-    "q/tau": "temperature of Q in the policy, in units of return",
-    "q/epsilon": "share of random actions, where q_head.acting is epsilon",
+    "q/exploration": "how much the next rollout explores: tau, in units of return, or epsilon, as q_head.acting says",
 }
 
 
@@ -46,16 +45,18 @@ class Explorer(ActionCritic, Protocol):
 class Drawn(NamedTuple):
     """N drawn transitions as numbers.
 
-    `features` [U, H] of all their states and actions; `chosen` [N] and `ahead` (N lists) count its rows: of the action
-    taken, and of those of the next menu. `log_probs`: of the policy over the next menus, where they are asked for.
+    `features` [U, H] of all their states and actions; `chosen` [N] and `ahead` [N, M] count its rows: of the action
+    taken, and of those of the next menu, as far as `is_real` [N, M]. `log_probs` [N, M]: of the policy over the next
+    menus, padded with -inf, where they are asked for.
     """
 
     features: Tensor
     chosen: Tensor
-    ahead: list[list[int]]
+    ahead: Tensor
+    is_real: Tensor
     rewards: Tensor
     discounts: Tensor
-    log_probs: list[Tensor] | None
+    log_probs: Tensor | None
 
 
 def best_ahead(online: Tensor, target: Tensor, *, double: bool = True) -> Tensor:
@@ -146,18 +147,15 @@ class QCritic:
 
     def targets(self, drawn: Drawn, index: Tensor) -> Tensor:
         """The value targets of some of the drawn transitions: [n], without gradient."""
-        rows = [drawn.ahead[i] for i in index.tolist()]
-        features = drawn.features[torch.tensor([k for row in rows for k in row])]
-        sizes = [len(row) for row in rows]
+        features, is_real = drawn.features[drawn.ahead[index]], drawn.is_real[index]  # [n, M, H], [n, M]
         with torch.no_grad():
-            target = _padded(self.target(features).split(sizes))
+            target = self.target(features).masked_fill(~is_real, -torch.inf)
             if drawn.log_probs is not None:
-                log_probs = _padded([drawn.log_probs[i].to(target) for i in index.tolist()])
-                ahead = losses.expected_value(log_probs, target)
+                ahead = losses.expected_value(drawn.log_probs[index], target)
             else:
-                online = _padded(self.policy.value_head(features).split(sizes))
+                online = self.policy.value_head(features).masked_fill(~is_real, -torch.inf)
                 ahead = best_ahead(online, target, double=self.settings.double)
-            return drawn.rewards[index].to(ahead) + drawn.discounts[index].to(ahead) * ahead
+            return drawn.rewards[index] + drawn.discounts[index] * ahead
 
     def _begin(self, rollout: Rollout) -> None:
         """What the head makes of features is settled by the first rollout; the target network begins with its weights.
@@ -187,18 +185,24 @@ class QCritic:
         chosen = [rows.setdefault((t.state, t.menu[t.action]), len(rows)) for t in found]
         ahead = [[rows.setdefault((t.next_state, a), len(rows)) for a in t.next_menu] for t in found]
         ahead = [row or [k] for row, k in zip(ahead, chosen, strict=True)]  # where nothing follows any will do: D is 0
+        padded = pad_sequence([torch.tensor(row) for row in ahead], batch_first=True, padding_value=-1)
+        numbers = {"rewards": [t.reward for t in found], "discounts": [t.discount for t in found]}
+        features = self.policy.action_features(list(rows))
+        found_log_probs = self._log_probs(found).to(features) if self.expects else None
         return Drawn(
-            self.policy.action_features(list(rows)),
+            features,
             torch.tensor(chosen),
-            ahead,
-            torch.tensor([t.reward for t in found]),
-            torch.tensor([t.discount for t in found]),
-            self._log_probs(found) if self.expects else None,
+            padded.clamp(min=0),
+            (padded >= 0).to(features.device),
+            **{name: torch.tensor(values).to(features) for name, values in numbers.items()},
+            log_probs=found_log_probs,
         )
 
-    def _log_probs(self, found: list[Transition]) -> list[Tensor]:
+    def _log_probs(self, found: list[Transition]) -> Tensor:
+        """Of the policy over the next menus; where nothing follows one action that is sure."""
         asked = iter(self.policy.log_probs([t.following for t in found if t.next_menu]))
-        return [next(asked) if t.next_menu else torch.zeros(1) for t in found]
+        rows = [next(asked) if t.next_menu else torch.zeros(1) for t in found]
+        return pad_sequence(rows, batch_first=True, padding_value=-torch.inf)
 
 
 class QHead:
@@ -219,8 +223,8 @@ class QHead:
         s, policy = self.settings, self.policy
         policy.tau = s.tau * (1 - progress) + s.tau_end * progress
         policy.epsilon = s.epsilon * (1 - progress) + s.epsilon_end * progress
-        explores = {"q/tau": policy.tau} if s.acting == "softmax" else {"q/epsilon": policy.epsilon}
-        return explores | self.critic.learn(rollout, progress)
+        exploration = policy.tau if s.acting == "softmax" else policy.epsilon
+        return self.critic.learn(rollout, progress) | {"q/exploration": exploration}
 
     def state_dict(self) -> StateDict:
         """The critic's."""
@@ -229,7 +233,3 @@ class QHead:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self.critic.load_state_dict(state)
-
-
-def _padded(rows: Any) -> Tensor:
-    return pad_sequence(list(rows), batch_first=True, padding_value=-torch.inf)
