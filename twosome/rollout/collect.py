@@ -155,7 +155,7 @@ def _next_menu(world: World, step: Step | None) -> tuple[str, ...]:
     if not world.is_over:
         return world.menu.phrases
     try:
-        with told(READ, seconds=world.settings.step_seconds):
+        with told(READ, seconds=world.settings.step_timeout):
             return check_menu(world.info).phrases
     except Violation:
         return ()
