@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -11,10 +11,10 @@ from twosome.errors import EnvironmentFault
 from twosome.protocols import Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.contract import READ, Violation, check_menu, told
-from twosome.rollout.driver import Deliberation, Tolerance, drive
+from twosome.rollout.driver import Deliberation, Tolerance, Transition, drive
 from twosome.rollout.situation import Step, decide
 from twosome.rollout.workers import Workers
-from twosome.types import Decision, Episode, Reference, Rollout, Situation
+from twosome.types import Episode, Rollout, Situation
 
 if TYPE_CHECKING:
     from twosome.config.schema import EnvSettings
@@ -87,22 +87,16 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
     numbers = {name: torch.zeros(steps, n) for name in ("log_probs", "rewards", "discounts", "hints", "costs")}
     flags = {name: torch.zeros(steps, n, dtype=torch.bool) for name in ("terminated", "truncated", "is_real", "closes")}
     actions = torch.zeros(steps, n, dtype=torch.long)
-    decisions: list[list[Decision]] = []
-    next_states: list[list[str]] = []
+    rows: list[dict[str, list[Any]]] = []
     situations: list[list[Situation]] = []
     next_situations: list[list[Situation]] = []
-    next_menus: list[list[tuple[str, ...]]] = []
-    distributions: list[list[torch.Tensor]] = []
-    targets: list[list[torch.Tensor | None]] = []
-    values: list[list[float | None]] = []
     episodes: list[Episode] = []
-    references: list[list[Reference | None]] = []
     is_session = False
     for t in range(steps):
         situations.append([_situation(world) for world in worlds.worlds])
         transitions = drive(worlds.worlds, worlds.policy, generator, worlds.tolerance, deliberate)
         next_situations.append([_situation(world) for world in worlds.worlds])  # before any restart
-        next_menus.append([_next_menu(tr.world, tr.step) for tr in transitions])
+        next_menus = [_next_menu(tr.world, tr.step) for tr in transitions]
         for b, (world, _, log_probs, action, _, _, step) in enumerate(transitions):
             actions[t, b], numbers["log_probs"][t, b] = action, log_probs[action]
             if step is None:
@@ -117,31 +111,34 @@ def collect(worlds: Worlds, steps: int, generator: torch.Generator, deliberate: 
             if step.episode is not None:
                 episodes.append(step.episode)
                 worlds.tolerance.restart(world)
-        decisions.append([tr.decision for tr in transitions])
-        next_states.append([tr.decision.state if tr.step is None else tr.step.state for tr in transitions])
-        distributions.append([tr.log_probs for tr in transitions])
-        targets.append([tr.target for tr in transitions])
-        values.append([tr.value for tr in transitions])
-        references.append([None if tr.step is None else tr.step.reference for tr in transitions])
-    found = (targets, values) if deliberate is not None else (None, None)
-    closes, hints = flags.pop("closes"), numbers.pop("hints")
+        rows.append(_row(transitions) | {"next_menus": next_menus})
+    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]} | numbers | flags
+    if deliberate is None:
+        columns["targets"] = columns["values"] = None
+    references = columns.pop("references")
+    closes, hints = columns.pop("closes"), columns.pop("hints")
     return Rollout(
-        decisions,
-        next_states,
-        distributions,
-        actions,
-        **numbers,
-        **flags,
+        actions=actions,
+        **columns,
         episodes=episodes,
         situations=situations,
         next_situations=next_situations,
-        targets=found[0],
-        values=found[1],
         closes=closes if is_session else None,
         hints=hints if is_session else None,
         references=references if any(given for row in references for given in row) else None,
-        next_menus=next_menus,
     )
+
+
+def _row(transitions: list[Transition]) -> dict[str, list[Any]]:
+    """What the worlds were asked at one step, and what was answered."""
+    return {
+        "decisions": [tr.decision for tr in transitions],
+        "next_states": [tr.decision.state if tr.step is None else tr.step.state for tr in transitions],
+        "distributions": [tr.log_probs for tr in transitions],
+        "targets": [tr.target for tr in transitions],
+        "values": [tr.value for tr in transitions],
+        "references": [None if tr.step is None else tr.step.reference for tr in transitions],
+    }
 
 
 def _situation(world: World) -> Situation:
