@@ -16,10 +16,12 @@ from twosome.config.schema import EnvSettings
 from twosome.errors import ConfigError, EnvironmentFault
 from twosome.rollout.checked_env import World
 from twosome.rollout.collect import Worlds, collect
+from twosome.rollout.contract import Violation
 from twosome.rollout.demonstration import demonstrated
 from twosome.rollout.driver import Tolerance
 from twosome.rollout.evaluate import run_episodes
 from twosome.rollout.first_look import first_look
+from twosome.rollout.process import Process
 from twosome.rollout.workers import Workers
 from twosome.systems.baselines.random import RandomPolicy
 
@@ -224,3 +226,26 @@ def until(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_who_still_owes_an_answer_is_asked_nothing_more():
+    """Its next answer would be taken for that to another question, and it would be used again, one answer behind."""
+    process = Process()
+    try:
+        process.must_have_started()
+        process.send("close")
+        with pytest.raises(Violation, match="has not answered what it was asked before"):
+            process.ask("close")
+        assert not process.close()
+    finally:
+        process.end()
+
+
+def test_a_module_beside_the_user_is_not_taken_for_pythons_own(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")
+    monkeypatch.chdir(tmp_path)
+    process = Process()
+    try:
+        process.must_have_started()
+    finally:
+        process.end()

@@ -24,6 +24,7 @@ from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import load_adapter
 from twosome.lm.tokens import join
 from twosome.lm.value_head import ActionValueHead
+from twosome.protocols import StateDict
 from twosome.rollout.situation import AFTER_THE_END
 from twosome.types import Decision, Menu, Observation
 
@@ -60,6 +61,19 @@ class ActionValuePolicy(LLMPolicy):
         pairs = zip(self.log_probs(known), self.action_values(known), strict=True)
         found = iter([float((log_probs.exp() * values).sum()) for log_probs, values in pairs])
         return torch.tensor([next(found) if s in self._menus else 0.0 for s in states])
+
+    def state_dict(self) -> StateDict:
+        """The policy's, and the menus that states were met with: a resumed run values the same ones."""
+        return super().state_dict() | {"menus": [[state, *menu] for state, menu in self._menus.items()]}
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """The inverse of `state_dict`."""
+        super().load_state_dict(state)
+        self._menus.clear()
+        for met, *menu in state["menus"]:
+            if not all(isinstance(text, str) for text in (met, *menu)):
+                raise ValueError("a menu holds what is no text")
+            self._menus.keep(met, tuple(menu))
 
     def action_features(self, pairs: list[tuple[str, str]]) -> Tensor:
         """What the value head reads of (state, action): [N, H], float32, without gradient."""
@@ -123,7 +137,7 @@ class QPolicy(ActionValuePolicy):
 
     def load_weights(self, folder: Path) -> None:
         super().load_weights(folder)
-        if not (folder / self.head_file).is_file():
+        if not (folder / ACTING).is_file():  # of a run that explores in another way
             return
         tau, epsilon = tensor_files.read_finite_tensors(folder / ACTING, {"explores": (2,)})["explores"].tolist()
         if tau <= 0 or not 0 <= epsilon <= 1:

@@ -59,6 +59,11 @@ def check_train(cfg: TrainSettings) -> None:
             f"reward.kind={cfg.reward.kind} with reward.cost_warmup={cfg.reward.cost_warmup:g} is for method=twosome: "
             f"method={cfg.method} learns from the environment's own rewards. Use reward=default."
         )
+    if cfg.reward.kind == "surprise" and "{menu}" in cfg.policy.prompt:
+        raise ConfigError(
+            "reward.kind=surprise asks how likely the right answer is, and with {menu} in policy.prompt the prompt "
+            "names it. Take {menu} out, or use reward=default."
+        )
 
 
 def check_inspect(cfg: InspectSettings) -> None:

@@ -91,13 +91,14 @@ class QCritic:
         self.optimizer = make_optimizer(policy.value_head.parameters(), settings.critic, settings.adam_eps)
         self.replay = Replay(settings.replay)
         self.updates = self.steps = 0
+        self.has_begun = False
 
     def learn(self, rollout: Rollout, progress: float = 0.0) -> dict[str, float]:
         """Keep a rollout's transitions and learn from drawn ones. `progress` sets the rate. Returns what to log."""
         self.updates += 1
         self.take_step.rewards = rollout.rewards
         try:
-            if self.updates == 1:
+            if not self.has_begun:
                 self._begin(rollout)
         except NumericsError:
             self.take_step.skip()
@@ -129,6 +130,7 @@ class QCritic:
         return {
             "updates": self.updates,
             "steps": self.steps,
+            "has_begun": self.has_begun,
             "bad_updates": self.take_step.skipped,
             "optimizer": optimizer_state(self.optimizer),
             "target": self.target.state_dict(),
@@ -138,6 +140,9 @@ class QCritic:
     def load_state_dict(self, state: StateDict) -> None:
         """The inverse of `state_dict`. Raises one of `INVALID_CONTENT` where it cannot be that."""
         self.updates, self.steps = (counter(state[name], name) for name in ("updates", "steps"))
+        if not isinstance(state["has_begun"], bool):
+            raise ValueError(f"has_begun is {state['has_begun']!r}, expected true or false")
+        self.has_begun = state["has_begun"]
         self.take_step.load(state["bad_updates"])
         load_optimizer_state(self.optimizer, state["optimizer"])
         if not all(torch.isfinite(tensor).all() for tensor in state["target"].values()):
@@ -158,13 +163,14 @@ class QCritic:
             return drawn.rewards[index] + drawn.discounts[index] * ahead
 
     def _begin(self, rollout: Rollout) -> None:
-        """What the head makes of features is settled by the first rollout; the target network begins with its weights.
+        """The first rollout that gives numbers settles the scale of features; the target network begins like the head.
 
         Not when it is built: a run may begin with another's.
         """
         pairs = {(d.state, action) for row in rollout.decisions for d in row for action in d.menu}
         self.policy.scale_features(sorted(pairs))
         self.target.load_state_dict(self.policy.value_head.state_dict())
+        self.has_begun = True
 
     def _step(self, drawn: Drawn, index: Tensor) -> dict[str, float]:
         targets = self.targets(drawn, index)

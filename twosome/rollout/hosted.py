@@ -16,7 +16,10 @@ from twosome.rollout.contract import Violation, place_of, said
 from twosome.rollout.process import REMEDY
 from twosome.rollout.situation import STATELESS, restorable
 
-READ = {"actions", "action_mask", "duration", "success", "episode", "events", "closes", "hint", "tally", "optimum"}
+READ = {
+    *("actions", "action_mask", "duration", "success", "episode", "events", "closes", "hint", "tally", "optimum"),
+    *("reference", "cost"),
+}
 """Of an info, what is looked at."""
 
 

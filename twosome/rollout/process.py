@@ -19,6 +19,7 @@ from twosome.limits import limited
 from twosome.rollout.contract import Arrived, Violation, said
 
 SECONDS_TO_CLOSE = 10.0
+MOST_BYTES = 2**30  # of an answer
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from twosome.rollout.hosted import serve; serve()"
 REMEDY = "num_workers=0 keeps the worlds in one process"
 
@@ -28,7 +29,7 @@ class Process:
 
     def __init__(self) -> None:
         self._pipe, there = Pipe()
-        command = [sys.executable, "-c", START, str(there.fileno()), json.dumps(sys.path)]
+        command = [sys.executable, "-P", "-c", START, str(there.fileno()), json.dumps(sys.path)]
         fds = (there.fileno(),)
         # In a group of their own, which Ctrl-C in the terminal does not reach.
         self._child = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL, process_group=0)
@@ -63,7 +64,9 @@ class Process:
         return self.receive()
 
     def send(self, what: str, *given: Any) -> None:
-        """Ask without waiting. Raises `Violation` for what cannot be sent."""
+        """Ask without waiting. Raises `Violation` for what cannot be sent, and where an answer is still owed."""
+        if self.is_busy:  # its next answer would be taken for that to another question
+            raise Violation("has not answered what it was asked before")
         try:
             data = pickle.dumps((what, given))
         except Exception as error:
@@ -75,7 +78,7 @@ class Process:
     def receive(self) -> Any:
         """The answer to what was asked."""
         try:
-            data = self._pipe.recv_bytes()
+            data = self._pipe.recv_bytes(MOST_BYTES)
         except (EOFError, OSError):
             raise Violation(f"has lost its process: {self._ending()}") from None
         try:
@@ -103,6 +106,7 @@ class Process:
         """End it at once, with all that it has started."""
         assert self._guard.stdin is not None
         self._guard.stdin.close()
+        self._child.kill()  # should it have left its group, or the guard have gone
         self._child.wait()
         self._guard.wait()
         self._pipe.close()

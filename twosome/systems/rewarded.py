@@ -48,16 +48,18 @@ class Rewarded:
         if share < 1 and rollout.costs is not None:
             rewards += (1 - share) * rollout.costs * rollout.is_real
         if self.surprises is not None:
-            if rollout.references is None:
+            if rollout.references is None and (rollout.closes is None or rollout.closes.any()):
                 raise ConfigError(
                     "reward=surprise asks how likely the right answers are, and this environment told none: expected "
                     "info['reference'] where a question is closed, as that of env=toolbox. Use reward=default."
                 )
-            given = [(t, b, r) for t, row in enumerate(rollout.references) for b, r in enumerate(row) if r is not None]
-            found = self.surprises([reference for *_, reference in given])
-            places = torch.tensor([place for *place, _ in given])
-            rewards[places[:, 0], places[:, 1]] = found
-            metrics["reward/surprise"] = found.mean().item()
+            rows = enumerate(rollout.references or [])  # in a small rollout no question may be closed
+            given = [(t, b, r) for t, row in rows for b, r in enumerate(row) if r is not None]
+            if given:
+                found = self.surprises([reference for *_, reference in given])
+                places = torch.tensor([place for *place, _ in given])
+                rewards[places[:, 0], places[:, 1]] = found
+                metrics["reward/surprise"] = found.mean().item()
         return metrics | self.learner.update(dataclasses.replace(rollout, rewards=rewards), progress)
 
     def state_dict(self) -> StateDict:
