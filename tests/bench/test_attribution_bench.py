@@ -26,6 +26,7 @@ def done(tmp_path_factory):
     return out, run(out, "rows=[small_network_full]")
 
 
+@pytest.mark.slow  # a run of seconds
 def test_a_table_made_in_two_sittings_holds_both(done, capsys):
     out, report = done
     assert list(report["results"]["food_preparation"]) == ["small_network", "small_network_full"]
@@ -37,6 +38,7 @@ def test_a_table_made_in_two_sittings_holds_both(done, capsys):
     assert json.loads((out / "attribution.json").read_text())["results"] == json.loads(json.dumps(report["results"]))
 
 
+@pytest.mark.slow  # a run of seconds
 def test_runs_of_other_settings_are_not_taken_for_these(done):
     out, _ = done
     with pytest.raises(ConfigError, match=r"ppo\.clip: 0\.2 -> 0\.3"):
@@ -75,6 +77,7 @@ def test_a_row_differs_from_the_full_one_in_what_its_name_says():
     assert not rows.full
 
 
+@pytest.mark.slow  # a run of seconds
 def test_weights_that_learnt_nothing_have_the_shapes_of_the_model_and_differ_from_seed_to_seed(tmp_path):
     for seed in (0, 1):
         attribution.make_random_weights(tmp_path / f"seed{seed}", seed)

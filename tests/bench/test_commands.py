@@ -26,7 +26,7 @@ def test_without_a_name_the_benches_are_listed(argv, capsys):
 
 def test_the_package_runs_as_a_command():
     done = subprocess.run([sys.executable, "-m", "twosome.bench", "--help"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(f"usage: python -m twosome.bench {{{','.join(BENCHES)}}}")
+    assert done.stdout.startswith(f"usage: python -m twosome.bench {{{','.join(bench.BENCHES)}}}")
     assert not done.stderr
 
 

@@ -194,6 +194,7 @@ def test_steps_that_meet_an_infinity_are_skipped_and_end_the_run_with_the_remedy
 HOW = ("method=qhead", "q_head.critic.minibatch=32")
 
 
+@pytest.mark.slow  # a run of many seconds
 def test_a_frozen_model_learns_an_identity_task():
     made = setup(*HOW, "q_head.tau=0.05", "model.value_head.widths=[64]")
     adapter = [p.detach().clone() for p in made.policy.actor_parameters()]
