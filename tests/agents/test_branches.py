@@ -138,6 +138,7 @@ def test_a_world_that_cannot_go_back_is_refused_with_the_remedy():
         branches()([world], [world.decision], RandomPolicy().log_probs([world.decision]))
 
 
+@pytest.mark.slow  # a run of seconds
 def test_an_identity_task_is_learnt_from_branches():
     made = setup("method=preference", "env.id=TwosomeTest/Returning-v0", "preference.share=1.0")
     beside = Branches(made.policy, made.cfg.preference, 0)

@@ -157,6 +157,7 @@ def test_a_process_that_dies_or_hangs_costs_its_episode(how, told, workers, capl
         assert getattr(rollout, name)[:, sound].tolist() == getattr(quiet, name)[:, sound].tolist()
 
 
+@pytest.mark.slow  # some seconds of new processes
 def test_too_many_lost_processes_end_a_run(workers):
     with pytest.raises(EnvironmentFault, match=r"signal 9 .*log.max_failed_episodes=0.0 .*0.1 where a process is lost"):
         play(troubled("dies"), workers, 30)
