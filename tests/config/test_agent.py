@@ -106,7 +106,8 @@ def test_an_evaluation_puts_it_around_every_world(tmp_path, monkeypatch):
     monkeypatch.setattr(
         evaluate, "_sources", lambda cfg, trains_own: (_ for _ in ()).throw(KeyError(str(cfg.overrides)))
     )
-    monkeypatch.setattr(evaluate, "_worlds", lambda cfg, of_world, f=evaluate._worlds: worlds.update(f(cfg, of_world)))
+    named = evaluate._worlds
+    monkeypatch.setattr(evaluate, "_worlds", lambda *given: worlds.update(named(*given)))
     with pytest.raises(KeyError, match=r"\[\]"):  # none of it is left for the checkpoint's own settings
         evaluate.job(cfg)
     assert worlds == {name: compose([f"env={name}", *ADVISED[1:]]).env for name in ("tomato_salad", "food_preparation")}

@@ -222,7 +222,7 @@ def test_the_same_settings_go_on_and_others_are_listed(base, tmp_path):
 
 def test_what_may_differ_is_what_changes_no_number_of_the_run():
     free = {key for key in flat(asdict(compose([]))) if is_free(key)}
-    assert {key.split(".")[0] for key in free} == {"run_dir", "resume", "plan", "log", "model"}
+    assert {key.split(".")[0] for key in free} == {"run_dir", "resume", "plan", "log", "model", "num_workers"}
     assert {key for key in free if key.startswith("model")} == {"model.device", "model.threads"}
     assert not is_free("logs")
     assert all(is_free(key) for key in FREE)

@@ -1,6 +1,7 @@
 """Laws of an update, and that every method learns something small in seconds."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -206,7 +207,8 @@ def test_published_normalisation_is_within_the_minibatch():
     made = setup("method=mlp", "ppo.advantage_normalization=minibatch", "ppo.actor.minibatch=4")
     advantages = torch.randn(64, generator=torch.Generator().manual_seed(1))
     order = torch.randperm(64, generator=torch.Generator().manual_seed(2))
-    normalized = made.learner._normalized(advantages, order)
+    batch = SimpleNamespace(learnt=SimpleNamespace(advantages=advantages), rows_of=lambda index: index)
+    normalized = made.learner._normalized(batch, order)
     for index in order.split(4):
         assert normalized[index].mean().abs() < 1e-6
         torch.testing.assert_close(normalized[index].std(correction=0), torch.tensor(1.0), atol=1e-4, rtol=0)
