@@ -10,15 +10,16 @@ an expected policy gradient). Q is constant in it; the states are the newest tha
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from twosome.errors import NumericsError, is_out_of_memory
+from twosome.errors import NumericsError
 from twosome.protocols import ActionCritic, StateDict
 from twosome.rl import losses
-from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state
+from twosome.rl.optimizers import in_smaller_passes, load_optimizer_state, make_optimizer, optimizer_state
 from twosome.rl.q_head import QCritic
 from twosome.types import Decision, Rollout
 
@@ -80,15 +81,8 @@ class Expected:
         for _ in range(s.epochs):
             for index in torch.randperm(len(decisions), generator=self.generator).split(s.minibatch):
                 group = [(decisions[i], values[i]) for i in index.tolist()]
-                while True:
-                    self.actor.zero_grad(set_to_none=True)
-                    try:
-                        found = self.accumulate(group, entropy)
-                        break
-                    except (MemoryError, RuntimeError) as error:
-                        if not is_out_of_memory(error):
-                            raise
-                        self.policy.halve_budget(error)
+                work = partial(self.accumulate, group, entropy)
+                found = in_smaller_passes(self.actor, work, self.policy.halve_budget)
                 total["gradient_norm/actor"].append(self.take_step(self.actor, found["policy/expected_value"]))
                 for name, value in found.items():
                     total[name].append(value)

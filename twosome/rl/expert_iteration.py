@@ -10,16 +10,17 @@ the data are not the policy's own: there is no ratio to clip, and no advantage.
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from twosome.errors import NumericsError, counter, is_out_of_memory, number
+from twosome.errors import NumericsError, counter, number
 from twosome.protocols import ActorCritic, StateDict
 from twosome.rl import losses
 from twosome.rl.advantages import gae
 from twosome.rl.count_bonus import CountBonus
-from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state, remedy
+from twosome.rl.optimizers import in_smaller_passes, load_optimizer_state, make_optimizer, optimizer_state, remedy
 from twosome.types import Decision, Rollout
 
 if TYPE_CHECKING:
@@ -142,15 +143,8 @@ class ExpertIteration:
         for _ in range(s.actor.epochs):
             for index in torch.randperm(len(samples), generator=self.generator).split(s.actor.minibatch):
                 group = [samples[i] for i in index.tolist()]
-                while True:
-                    self.actor.zero_grad(set_to_none=True)
-                    try:
-                        found = self._accumulate(group)
-                        break
-                    except (MemoryError, RuntimeError) as error:
-                        if not is_out_of_memory(error):
-                            raise
-                        self.policy.halve_budget(error)
+                work = partial(self._accumulate, group)
+                found = in_smaller_passes(self.actor, work, self.policy.halve_budget)
                 total["gradient_norm/actor"].append(self._step(self.actor))
                 for name, value in found.items():
                     total[name].append(value)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from twosome.errors import NumericsError, counter
+from twosome.errors import NumericsError, counter, is_out_of_memory
 
 if TYPE_CHECKING:
     from twosome.config.learners import OptimizerSettings
+
+T = TypeVar("T")
 
 LARGE_REWARD = 1e6  # squares and sums of more leave float32 sooner than any learning rate
 ENTRIES = {"step", "exp_avg", "exp_avg_sq"}
@@ -21,6 +23,23 @@ ENTRIES = {"step", "exp_avg", "exp_avg_sq"}
 def make_optimizer(parameters: Iterable[Tensor], settings: OptimizerSettings, eps: float) -> torch.optim.Optimizer:
     """AdamW at the settings' rate and weight decay; `eps` keeps its steps finite."""
     return torch.optim.AdamW(parameters, settings.learning_rate, eps=eps, weight_decay=settings.weight_decay)
+
+
+def in_smaller_passes(
+    optimizer: torch.optim.Optimizer, accumulate: Callable[[], T], halve_budget: Callable[[Exception], None]
+) -> T:
+    """What `accumulate` gives, which leaves its gradient in the parameters; again with half the budget out of memory.
+
+    It is to be a function of its own, so that a failed pass leaves no tensor behind.
+    """
+    while True:
+        optimizer.zero_grad(set_to_none=True)
+        try:
+            return accumulate()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            halve_budget(error)
 
 
 class LastStep:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from twosome.errors import NumericsError, counter, is_out_of_memory
+from twosome.errors import NumericsError, counter
 from twosome.protocols import ActorCritic, KeepBadBatch, StateDict
-from twosome.rl import count_bonus, losses
+from twosome.rl import count_bonus, losses, optimizers
 from twosome.rl.batch import Batch, make_batch
 from twosome.rl.count_bonus import CountBonus
 from twosome.rl.optimizers import LastStep, load_optimizer_state, make_optimizer, optimizer_state, remedy
@@ -197,14 +197,9 @@ class PPO:
     def _gradient(self, batch: Batch, group: Tensor, advantages: Tensor, entropy: float) -> dict[str, float]:
         """Accumulate the gradient of one optimiser step; after an out-of-memory error again, with smaller passes."""
         past = self.self_imitation.draw(self.generator)
-        while True:
-            self.actor.zero_grad(set_to_none=True)
-            try:
-                return self._accumulate(batch, group, advantages, entropy, past)
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self.policy.halve_budget(error)
+        return optimizers.in_smaller_passes(
+            self.actor, lambda: self._accumulate(batch, group, advantages, entropy, past), self.policy.halve_budget
+        )
 
     def _accumulate(
         self, batch: Batch, group: Tensor, advantages: Tensor, entropy: float, past: Drawn | None

@@ -22,9 +22,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from twosome.errors import NumericsError, counter, is_out_of_memory, number
+from twosome.errors import NumericsError, number
 from twosome.protocols import ActorCritic, StateDict
-from twosome.rl.optimizers import load_optimizer_state, make_optimizer, optimizer_state, remedy
+from twosome.rl.optimizers import GuardedSteps, in_smaller_passes, load_optimizer_state, make_optimizer, optimizer_state
 from twosome.types import Decision, Rollout
 
 if TYPE_CHECKING:
@@ -72,16 +72,21 @@ class Preference:
         )  # fmt: skip
         self.actor = make_optimizer(policy.actor_parameters(), settings.actor, settings.adam_eps)
         self.rollouts: deque[list[Pair]] = deque(maxlen=settings.rollouts)
-        self.bad_updates = 0
+        limits = settings.max_gradient_norm, settings.max_bad_updates
+        self.take_step = GuardedSteps(*limits, "preference.max_bad_updates", "preference.actor.learning_rate")
+
+    @property
+    def bad_updates(self) -> int:
+        return self.take_step.skipped
 
     def update(self, rollout: Rollout, progress: float) -> dict[str, float]:
         """Learn from the pairs of the last rollouts. `progress` is not used. Returns what to log."""
-        self._rewards = rollout.rewards
+        self.take_step.rewards = rollout.rewards
         found = self.take()
         try:
             rows = self.reference(found)
         except NumericsError:
-            self._skip()
+            self.take_step.skip()
             return {}
         self.rollouts.append([Pair(d, float(row[0] - row[1])) for d, row in zip(found, rows, strict=True)])
         pairs = [pair for kept in self.rollouts for pair in kept]
@@ -104,28 +109,15 @@ class Preference:
 
     def load_state_dict(self, state: StateDict) -> None:
         """The inverse of `state_dict`."""
-        self.bad_updates = counter(state["bad_updates"], "bad_updates")
+        self.take_step.load(state["bad_updates"])
         load_optimizer_state(self.actor, state["actor"])
         self.rollouts.clear()
         self.rollouts.extend([_pair(row) for row in kept] for kept in state["rollouts"])
 
     def _learn(self, group: list[Pair]) -> dict[str, float]:
         """One step on some pairs, repeated in smaller passes where memory runs out."""
-        while True:
-            self.actor.zero_grad(set_to_none=True)
-            try:
-                found = self._accumulate(group)
-                break
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self.policy.halve_budget(error)
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.actor_parameters(), self.settings.max_gradient_norm)
-        if torch.isfinite(norm):
-            self.actor.step()
-        else:
-            self._skip()
-        return found | {"gradient_norm/actor": norm.item()}
+        found = in_smaller_passes(self.actor, lambda: self._accumulate(group), self.policy.halve_budget)
+        return found | {"gradient_norm/actor": self.take_step(self.actor, found["loss/preference"])}
 
     def _accumulate(self, group: list[Pair]) -> dict[str, float]:
         """Forward and backward pass by pass; a function of its own, so that a failed pass leaves no tensor behind."""
@@ -139,16 +131,6 @@ class Preference:
             sums["preference/accuracy"] += (margins > 0).sum().item() / len(group)
             sums["preference/margin"] += (margins.detach() - frozen).sum().item() / len(group)
         return dict(sums)
-
-    def _skip(self) -> None:
-        """Count a step that met a NaN or infinity and was not taken. Raises `NumericsError` after `max_bad_updates`."""
-        self.bad_updates += 1
-        if self.bad_updates >= self.settings.max_bad_updates:
-            raise NumericsError(
-                f"{self.bad_updates} optimiser steps met a NaN or infinity and were skipped; "
-                f"preference.max_bad_updates={self.settings.max_bad_updates}. No weight was touched by them. "
-                f"{remedy(self._rewards, 'preference.actor.learning_rate')}."
-            )
 
 
 def _pair(row: list[Any]) -> Pair:
