@@ -22,6 +22,8 @@ ASK = "ask what to do"
 ADVICE = "Advice: "
 """How the line of an advice begins."""
 MOST_STATES = 1_000_000
+NEWCOMER_ASKS = 0.5
+"""How often one asks, as it is demonstrated, where no advice stands."""
 
 SALAD: Mapping[str, Any] = MappingProxyType({"id": "twosome/TomatoSalad-v0"})
 
@@ -119,6 +121,15 @@ class Advised(Agent):
         self._now = self._now._replace(kept=Kept(restorable(self.world).snapshot()))
         self._best()
         return shown
+
+    def demonstrate(self, seed: int) -> dict[int, float]:
+        """Odds of a newcomer, who knows nothing of the world: asks half of the time, follows, else does anything."""
+        if (advice := self.advice) is not None:
+            return {self._menu.actions.index(advice): 1.0}
+        *others, ask = self._menu.is_legal
+        possible = [k for k, is_legal in enumerate(others) if is_legal]
+        rest = (1 - NEWCOMER_ASKS * ask) / len(possible)
+        return dict.fromkeys(possible, rest) | ({len(others): NEWCOMER_ASKS} if ask else {})
 
     def render(self):
         """As the world does, with the advice below and the last action if it was a question."""

@@ -11,6 +11,7 @@ QUICK += ["episodes=2", "stop_at=null"]
 QUICK += ['overrides=["num_envs=4","rollout_steps=16","log.eval_interval=0","log.eval_episodes_final=1"]']
 
 
+@pytest.mark.slow  # a run, then other worlds
 def test_a_policy_is_tried_elsewhere_and_its_language_model_measured(tmp_path):
     cfg = compose_command([*QUICK, f"out={tmp_path}"], "generalization")
     [run] = generalization.bench(cfg)["results"]["food_preparation"]

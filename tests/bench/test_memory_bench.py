@@ -98,6 +98,7 @@ def done(tmp_path_factory):
     return out, memory.bench(compose_command([*QUICK, f"out={out}"], "memory"))
 
 
+@pytest.mark.slow  # half a minute of all parts
 def test_every_part_is_measured_and_its_table_written(done):
     out, report = done
     assert not report["failed"]

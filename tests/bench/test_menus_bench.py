@@ -14,6 +14,7 @@ def test_menus_hold_so_many_distinct_phrases():
     assert menu_row.menu(5, 0) != menu_row.menu(5, 1)
 
 
+@pytest.mark.slow  # a process for every row
 def test_the_bench_measures_and_prints(tmp_path, capsys):
     small = ["shape=mini", "actions=[4,100]", "published_tokens=2000", "repetitions=1", "token_budget=256"]
     bench.main(["menus", *small, f"out={tmp_path / 'menus'}"])

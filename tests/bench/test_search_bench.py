@@ -38,6 +38,7 @@ def done(tmp_path_factory):
     return out, run(out)
 
 
+@pytest.mark.slow  # half a minute of all parts
 def test_every_part_is_measured_and_its_table_written(done):
     out, report = done
     assert not report["failed"]

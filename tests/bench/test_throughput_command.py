@@ -67,6 +67,7 @@ def test_the_command_writes_its_json_and_prints_its_tables(tmp_path, capsys):
         table.show(drawn)
 
 
+@pytest.mark.slow  # every mode
 def test_the_smallest_model_runs_in_every_mode(tmp_path, capsys):
     modes = ["--modes", "pass,update,count", "--repetitions", "1", "--updates", "1", "--no-flops"]
     result = measured_by_command(tmp_path / "t.json", "--model", "mini", *modes)
@@ -93,6 +94,7 @@ def test_the_command_measures_environments_alone(tmp_path):
     assert [row[1] for row in drawn.rows] == list(environments.MODES)
 
 
+@pytest.mark.slow  # whole updates
 def test_whole_updates_fill_their_table(built, cfg):
     rows = scoring.per_update(built, cfg, [OURS], updates=2, count=True) + scoring.count_updates(built, cfg, 2)
     assert [(r["mode"], r["scheme"]) for r in rows] == [(m, s) for m in ("update", "count") for s in (OURS, PUBLISHED)]

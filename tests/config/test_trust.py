@@ -121,11 +121,14 @@ def test_a_window_that_an_environment_would_open_needs_the_users_word(tmp_path, 
 
 
 def test_the_shipped_environments_ask_for_nothing():
-    from twosome.config.schema import conf_dir
+    from omegaconf import OmegaConf
 
-    names = [path.stem for path in (conf_dir() / "env").glob("*.yaml") if path.stem != "own"]
-    assert len(names) > 20
-    assert not [name for name in names if trust.requests(compose([f"env={name}"]).env)]
+    from twosome.config.schema import EnvSettings, conf_dir
+
+    files = [path for path in (conf_dir() / "env").glob("*.yaml") if path.stem != "own"]
+    assert len(files) > 20
+    worlds = {path.stem: OmegaConf.merge(OmegaConf.structured(EnvSettings), OmegaConf.load(path)) for path in files}
+    assert not [name for name, env in worlds.items() if trust.requests(OmegaConf.to_object(env))]
 
 
 # What the refusal tells to write, works -------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from twosome.rl.self_imitation import Drawn, Sample
 from twosome.rollout.evaluate import evaluate
 
 BANDIT = pytest.param("twosome", 1, marks=pytest.mark.slow)  # less than the identity task, of four of them
-METHODS = [BANDIT, ("twosome", 4), ("group", 4), ("mlp", 4), ("tabular", 4)]
+GROUP = pytest.param("group", 4, marks=pytest.mark.slow)
+METHODS = [BANDIT, ("twosome", 4), GROUP, ("mlp", 4), ("tabular", 4)]
 
 
 @pytest.fixture(scope="module")

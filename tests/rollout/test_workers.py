@@ -188,7 +188,8 @@ def test_no_process_is_there_twice_or_left_over(tmp_path):
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have had it ignored
 from twosome.config.schema import EnvSettings
 from twosome.rollout.workers import Workers
 kwargs = {"how": "hangs", "folder": sys.argv[1]}
@@ -210,7 +211,7 @@ def test_nothing_outlives_the_program(signal_, tmp_path):
     pids = list(map(int, (tmp_path / "pids").read_text().split()))
     assert all(map(is_there, pids))
     program.send_signal(signal_)
-    program.wait()
+    program.wait(100)
     until(lambda: not any(map(is_there, pids)))
 
 

@@ -46,16 +46,16 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
             raise ConfigError(
                 f"sources={list(cfg.sources)}: {name} has no entry for {missing}. Add one: '+{name}.{missing[0]}=...'"
             )
-    for source in cfg.sources:  # a mistake in the settings costs nothing
-        settings_of(cfg, source, 0, out)
-        for target in cfg.targets[source]:
-            compose([f"env={target}"])
     jobs = [(source, seed) for source in cfg.sources for seed in range(cfg.seeds)]
-    waiting = [job for job in jobs if not _is_done(cfg, out, *job)] if cfg.run else []
     is_there = any(_result_file(out, *job).exists() for job in jobs)
     if not cfg.run and (table := shipped("generalization", is_there)):
         print(table)
         return {"failed": []}
+    for source in cfg.sources:  # a mistake in the settings costs nothing
+        settings_of(cfg, source, 0, out)
+        for target in cfg.targets[source]:
+            compose([f"env={target}"])
+    waiting = [job for job in jobs if not _is_done(cfg, out, *job)] if cfg.run else []
     print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
     failed = run_all(_run, cfg, waiting, lambda *job: _result_file(out, *job).parent, cfg.workers)
     results = {source: _read(out, source, cfg.seeds) for source in cfg.sources}

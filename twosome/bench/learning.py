@@ -54,16 +54,16 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     out = Path(cfg.out).expanduser()
     jobs = [(m, e, s) for m in cfg.methods for e in cfg.envs for s in range(cfg.seeds)]
     waiting = [job for job in jobs if not result_file(out, *job).exists()] if cfg.run else []
+    is_there = any(result_file(out, *job).exists() for job in jobs)
+    if not cfg.run and (table := shipped("learning", is_there)):
+        print(table)
+        return {"failed": []}
     # Composed before anything is trained: a mistake in the settings costs nothing.
     settings = {(m, e): settings_of(cfg, m, e, 0, out) for m in cfg.methods for e in cfg.envs}
     for method, env, seed in jobs:
         folder = result_file(out, method, env, seed).parent
         if (folder / "config.yaml").exists():
             must_agree(folder, dataclasses.replace(settings[method, env], seed=seed))
-    is_there = any(result_file(out, *job).exists() for job in jobs)
-    if not cfg.run and (table := shipped("learning", is_there)):
-        print(table)
-        return {"failed": []}
     print(f"{len(jobs)} runs, {len(waiting)} of them to do; results in {out}")
     failed = run_all(_run, cfg, waiting, lambda *job: result_file(out, *job).parent, cfg.workers)
     results = {e: {m: summary_of(out, m, e, cfg.seeds) for m in cfg.methods} for e in cfg.envs}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from twosome.config.constraints import check_fields
 from twosome.config.names import key_of
-from twosome.config.schema import AgentSettings, EnvSettings
+from twosome.config.schema import AgentSettings, EnvSettings, conf_dir
 from twosome.errors import ConfigError
 
 
@@ -28,8 +28,17 @@ def is_of_agent(override: str) -> bool:
 
 
 def must_have_agent(overrides: Sequence[str]) -> None:
-    """Refuse settings of an agent where none is chosen by name. Raises `ConfigError`."""
+    """Refuse settings of an agent where none is chosen: by name, or by an experiment. Raises `ConfigError`."""
     settings = [o for o in overrides if key_of(o).startswith("agent.")]
-    chosen = [o.partition("=")[2] for o in overrides if key_of(o) == "agent"]
-    if settings and (not chosen or "none" in [name.strip() for name in chosen[-1].split(",")]):
+    if settings and not _has_agent({key_of(o): o.partition("=")[2] for o in overrides}):
         raise ConfigError(f"{settings[0]} does nothing without an agent. Add agent=advised, or leave it out.")
+
+
+def _has_agent(chosen: Mapping[str, str]) -> bool:
+    if "agent" in chosen:
+        return "none" not in [name.strip() for name in chosen["agent"].split(",")]
+    for name in chosen.get("experiment", "null").split(","):
+        file = conf_dir() / "experiment" / f"{name.strip()}.yaml"
+        if name.strip() == "null" or (file.is_file() and "override /agent:" not in file.read_text(encoding="utf-8")):
+            return False
+    return True  # of one that lies elsewhere Hydra tells

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from twosome.config.constraints import is_finite
 from twosome.errors import ConfigError, brief
 
-DEEPEST, MOST_ENTRIES = 50, 2**20  # of a setting: a parser of Python takes minutes over a million brackets
+DEEPEST, MOST_ENTRIES = 50, 2**17  # of a setting: a parser of Python takes minutes over a million brackets
 
 
 def check_plain(settings: object) -> None:

@@ -34,6 +34,7 @@ FREE = (
     "model.threads",
     "num_workers",
 )  # may differ when a run is continued
+MISSING = "???"  # what OmegaConf takes for a value that is still to be given
 LONG_NUMBER = re.compile(r"[-+]?0x[\da-fA-F_]{400,}|[-+]?\d[\db_:.]{400,}")  # also in hexadecimal, and with base 60
 LATER_GROUPS = (
     "search",
@@ -50,7 +51,7 @@ def to_yaml(cfg: TrainSettings) -> str:
     """The settings of a run as text."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.to_yaml(OmegaConf.structured(cfg), resolve=True)
+    return OmegaConf.to_yaml(OmegaConf.create(asdict(cfg)), resolve=True)
 
 
 def must_come_back(cfg: TrainSettings) -> str:
@@ -64,7 +65,10 @@ def must_come_back(cfg: TrainSettings) -> str:
             "(env.kwargs?) to the environment as a file."
         )
     try:
-        again = _typed(_parsed(text, "The settings"))
+        data = _parsed(text, "The settings")
+        if MISSING not in text and repr(data) == repr(asdict(cfg)):  # of the right types already
+            return text
+        again = _typed(data)
     except (CheckpointError, OmegaConfBaseException, ConfigError, *UNREADABLE) as error:
         raise ConfigError(f"The settings of this run could not be read again: {explain(error, [])}") from error
     old, new = flat(asdict(cfg)), flat(asdict(again))
