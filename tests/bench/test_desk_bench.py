@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from twosome.bench import desk, prices
+from twosome.bench import advised, desk, prices
 from twosome.bench.sessions import FIRST, answers, asking, ends, play, session_of, shown
 from twosome.config.compose import compose, compose_command
 from twosome.errors import ConfigError
@@ -53,6 +53,16 @@ def test_a_row_compares_with_the_best_player_and_with_its_course():
     assert cells[8:11] == ["0.200", "0.200 0.217", "0.100"]  # the first two of six questions: .1 above
 
 
+def test_asking_is_told_by_tenths_and_a_row_by_its_shares():
+    records = [{"step": 10 * k, "agent/asked": float(10 - k), "return/mean": k / 10} for k in range(1, 11)]
+    assert advised._asking(records) == [float(10 - k) for k in range(1, 11)]
+    there = {"to": {"decisions": 64, "seconds": 2.0}, "optimum": 0.8, "shown": 9, "decisions": 99, "asking": [3.0, 1.0]}
+    one = {**there, "always": 0.4, "greedy after": 0.8, "sampled after": 0.6, "learning": 0.2}
+    rows = advised.table({("asks", 0.1, 0): one, ("asks", 0.1, 1): {**one, "to": None}}).splitlines()
+    cells = [cell.strip() for cell in rows[2].strip("|").split("|")]
+    assert cells == ["asks", "0.1", "0.500", "1.000 1.000", "0.750", "3.00", "1.00", "0.25", "64 (9)", "2"]
+
+
 def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
     def bench(*overrides):
         return desk.bench(compose_command([f"out={tmp_path}", *overrides], "desk"))
@@ -69,8 +79,8 @@ def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
 
 @pytest.mark.slow  # two runs of seconds each; the parts by themselves are above
 def test_it_runs_and_goes_on_where_it_was(tmp_path, capsys):
-    quick = ["seeds=1", "sessions=2", "rows=[full]", "how.full.costs=[1]"]
-    small = "num_envs=2,rollout_steps=32,total_steps=64,env.kwargs.questions=2,ppo.actor.warmup_updates=0"
+    quick = ["parts=[clones,prices]", "seeds=1", "sessions=2", "rows=[full]", "how.full.costs=[1]"]
+    small = "num_envs=2,rollout_steps=32,total_steps=64,env.kwargs.questions=2,ppo.actor.warmup_updates=0,ppo.accumulation=1"
     quick += [f"overrides=[{small}]", f"out={tmp_path}"]
     report = desk.bench(compose_command(quick, "desk"))
     assert not report["failed"]
@@ -83,3 +93,16 @@ def test_it_runs_and_goes_on_where_it_was(tmp_path, capsys):
     assert (tmp_path / "prices" / "full" / "1" / "seed0" / "result.json").stat().st_mtime_ns == before
     with pytest.raises(ConfigError, match="holds results of other settings"):
         desk.bench(compose_command([*quick, "sessions=3"], "desk"))
+
+
+@pytest.mark.slow  # three short runs
+def test_an_adviser_around_a_world_is_measured_beside_those_who_learn_alone(tmp_path):
+    small = "num_envs=2,rollout_steps=32,total_steps=64,ppo.actor.warmup_updates=0"
+    quick = ["parts=[advised]", "seeds=1", "advised.costs=[0.1]", "advised.every=1", f"overrides=[{small}]"]
+    report = desk.bench(compose_command([*quick, f"out={tmp_path}"], "desk"))
+    assert not report["failed"]
+    found = {tuple(row["job"]): row["found"] for row in report["results"]["advised"]}
+    assert set(found) == {("asks", 0.1, 0), ("alone", "-", 0), ("usual", "-", 0)}
+    assert found["asks", 0.1, 0]["shown"] == 64
+    assert found["asks", 0.1, 0]["always"] < found["asks", 0.1, 0]["optimum"]
+    assert not found["alone", "-", 0]["asking"]

@@ -173,6 +173,26 @@ def test_an_end_is_an_end():
     assert Advised(Trail(fall=1.0)).ends([0.0])[0].never == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("legal", [True, False])
+def test_a_newcomer_is_demonstrated(legal):
+    """Of what is possible only: half of the odds to ask, the rest alike; what is advised is done; none left to ask."""
+    env = Advised(Trail(), max_internal=1)
+    _, info = env.reset()
+    odds = env.demonstrate(0)
+    assert {info["actions"][k]: share for k, share in odds.items()} == {
+        ASK: 0.5,
+        **dict.fromkeys(("go east", "go west", "leap"), 0.5 / 3),
+    }
+    ask(env)
+    [(follows, share)] = env.demonstrate(0).items()
+    assert (info["actions"][follows], share) == (env.advice, 1.0)
+    _, _, _, _, info = env.step(follows)
+    odds = env.demonstrate(0)
+    assert set(odds) == set(np.flatnonzero(info["action_mask"]))
+    assert sum(odds.values()) == pytest.approx(1)
+    assert info["actions"].index(ASK) not in odds
+
+
 # What asking changes --------------------------------------------------------------------------------------------------
 
 

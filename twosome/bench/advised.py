@@ -53,7 +53,7 @@ def settings_of(cfg: DictConfig, row: str, cost: float | str, seed: int, folder:
 
 def measure(cfg: DictConfig, folder: Path, row: str, cost: float | str, seed: int) -> dict[str, Any]:
     """Be shown how one asks, then learn at the price; or learn alone."""
-    from twosome.bench.episodes import trained
+    from twosome.bench.episodes import optimum_of, trained
     from twosome.config.compose import compose
     from twosome.files import read_lines
 
@@ -63,7 +63,7 @@ def measure(cfg: DictConfig, folder: Path, row: str, cost: float | str, seed: in
         shown = trained(compose(clone))
     settings = settings_of(cfg, row, cost, seed, folder / "run")
     summary = trained(settings)
-    records, optimum = list(read_lines(folder / "run" / "metrics.jsonl")), settings.env.optimum
+    records, optimum = list(read_lines(folder / "run" / "metrics.jsonl")), optimum_of(settings.env)
     ends = {name: summary[f"eval_{name}"] for name in ("before", "after")}
     return {
         "optimum": optimum,
