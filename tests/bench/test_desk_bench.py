@@ -80,7 +80,8 @@ def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
 @pytest.mark.slow  # two runs of seconds each; the parts by themselves are above
 def test_it_runs_and_goes_on_where_it_was(tmp_path, capsys):
     quick = ["parts=[clones,prices]", "seeds=1", "sessions=2", "rows=[full]", "how.full.costs=[1]"]
-    small = "num_envs=2,rollout_steps=32,total_steps=64,env.kwargs.questions=2,ppo.actor.warmup_updates=0,ppo.accumulation=1"
+    small = "num_envs=2,rollout_steps=32,total_steps=64,env.kwargs.questions=2"
+    small += ",ppo.actor.warmup_updates=0,ppo.accumulation=1"
     quick += [f"overrides=[{small}]", f"out={tmp_path}"]
     report = desk.bench(compose_command(quick, "desk"))
     assert not report["failed"]
