@@ -29,7 +29,7 @@ class AdviceError(ValueError):
 
 
 def meant(said: object, answers: tuple[str, ...]) -> str:
-    """The answer that was meant: by its words, by their beginning, or by its number from 1.
+    """The answer that was meant: by its words, by their beginning, or by its number from 1; signs around it aside.
 
     Raises `AdviceError` for anything else.
 
@@ -39,6 +39,7 @@ def meant(said: object, answers: tuple[str, ...]) -> str:
     if not isinstance(said, str):
         raise AdviceError(f"the adviser returned {type(said).__name__}, expected str")
     words = one_line(said[: 100 * SHOWN]).casefold()
+    words = words if words in map(str.casefold, answers) else words.strip(" .,;:!\"'")  # a sentence has its full stop
     if not words:
         raise AdviceError("the adviser said nothing")
     for fits in (str.__eq__, str.startswith):

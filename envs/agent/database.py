@@ -6,6 +6,7 @@ instructions of SQLite's machine and not in seconds, so that a query ends in the
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ class Database:
 
     def select(self, sql: str, parameters: Sequence[Value] = ()) -> tuple[tuple[Value, ...], ...]:
         """The rows of a query. Raises `TableError` where it is refused, wrong, too much work or too many rows."""
+        if not re.match(r"\s*SELECT\b", sql, re.IGNORECASE):
+            raise TableError("The table could not be asked: expected a query that begins with SELECT.")
         with self._lock:
             self._work = 0
             try:

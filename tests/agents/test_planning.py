@@ -43,6 +43,8 @@ def test_settings_are_checked_with_the_nearest_name():
         twosome.Search(RandomPolicy(), algoritm="puct")
     with pytest.raises(ConfigError, match=r"search\.simulations=-1"):
         twosome.Search(RandomPolicy(), simulations=-1)
+    with pytest.raises(ConfigError, match="seed=-1 cannot work: expected a whole number"):
+        twosome.Search(RandomPolicy(), seed=-1)
     with pytest.raises(ConfigError, match="Known: puct, gumbel"):
         twosome.Search(RandomPolicy(), algorithm="minimax")
 

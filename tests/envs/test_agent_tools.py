@@ -122,6 +122,11 @@ def test_what_is_asked_is_what_the_table_says(database):
         "VACUUM INTO '/tmp/x'",
         "PRAGMA query_only=OFF",
         "BEGIN",
+        "",
+        "VALUES (1)",
+        "REINDEX",
+        "EXPLAIN SELECT name FROM products LIMIT 1",
+        "SELECTED",
         "SELECT * FROM sqlite_master",
         "SELECT * FROM pragma_table_info('products')",
         "SELECT load_extension('x')",
@@ -231,13 +236,20 @@ ANSWERS = ("soap", "soapy water", "2")
         ("1", "soap"),
         ("2", "2"),
         ("3", "2"),
+        ("Soap.", "soap"),
+        (' "soapy water"! ', "soapy water"),
+        ("1.", "soap"),
     ],
 )
 def test_an_answer_is_meant_by_its_words_their_beginning_or_its_number(said, answer):
     assert meant(said, ANSWERS) == answer
 
 
-@pytest.mark.parametrize("said", ["", " \n", "so", "oil", "0", "4", "-1", "²", "9" * 5000, None, 3, "x" * 10**7])
+def test_an_answer_that_has_signs_of_its_own_is_meant_with_them():
+    assert meant("no.", ("no.", "no")) == "no."
+
+
+@pytest.mark.parametrize("said", ["", " \n", "...", "so", "oil", "0", "4", "-1", "²", "9" * 5000, None, 3, "x" * 10**7])
 def test_any_other_answer_is_none(said):
     with pytest.raises(AdviceError) as error:
         meant(said, ANSWERS)

@@ -38,6 +38,8 @@ class Search:
                 f"{brief(repr(policy), 80)} is no policy: expected one that has {', '.join(lacking)}, such as "
                 "twosome.load(...) gives."
             )
+        if type(seed) is not int or seed < 0:
+            raise ConfigError(f"seed={seed!r} cannot work: expected a whole number, 0 or more.")
         self.policy = policy
         self.planner = Planner(policy, search_settings(simulations=simulations, **settings), seed)
 

@@ -98,7 +98,8 @@ class Console:
             table.add_row("optimum", f"{summary['optimum']:.4f}")
         self.out.print(table)
         self.out.print(f"Run folder: {self._shown(folder)}")
-        self.out.print(f"Curves:     tensorboard --logdir {self._shown(folder)}")
+        if self.cfg.log.tensorboard:
+            self.out.print(f"Curves:     tensorboard --logdir {self._shown(folder)}")
 
     def _shown(self, folder: Path) -> Path:
         """A folder as it is named from where the person is."""
