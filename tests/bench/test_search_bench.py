@@ -59,6 +59,7 @@ def test_every_part_is_measured_and_its_table_written(done):
     assert [entry["job"] for entry in report["results"]["savings"]] == [["food_preparation", 0], ["cheese", 0]]
 
 
+@pytest.mark.slow  # after the one above; parts in general: tests/bench/test_parts.py
 def test_what_is_done_is_kept_and_other_settings_are_refused(done, capsys):
     out, _ = done
     kept = (out / "simulations/food_preparation/seed0/result.json").stat().st_mtime_ns

@@ -63,8 +63,8 @@ def made(folder, *overrides):
     return footprint(compose(["model=hf", f"model.name={folder}", "model.device=cpu", *overrides]))
 
 
-CASES = [
-    ["policy.token_budget=1024"],
+CASES = [  # each a process of its own and a model of some hundred MiB; what the plan adds up from is tested below
+    pytest.param(["policy.token_budget=1024"], marks=pytest.mark.slow),
     pytest.param(["policy.token_budget=4096"], marks=pytest.mark.slow),
     pytest.param(["policy.token_budget=2048", "model.gradient_checkpointing=true"], marks=pytest.mark.slow),
     pytest.param(["policy.token_budget=2048", "model.lora.targets=all-linear"], marks=pytest.mark.slow),
