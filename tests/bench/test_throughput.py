@@ -1,5 +1,9 @@
 """The throughput bench counts what it says it counts, on schemes that agree. Nothing here looks at a clock."""
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -156,3 +160,25 @@ def test_ratios_are_taken_within_a_round():
 def test_decisions_of_a_pass_are_distinct_and_the_same_again(cfg, decisions):
     assert len(set(decisions)) == len(decisions) == 6
     assert distinct_decisions(cfg, 6) == decisions
+
+
+LEFT = """
+import sys, torch
+from twosome.bench import measure
+if sys.argv[1] == "True":
+    measure.give_back_at_once()
+torch.ones(7_000_000)
+before = measure._status("VmRSS")
+blocks, small = zip(*((torch.ones(250_000), torch.ones(1000)) for _ in range(64)))
+del blocks
+print((measure._status("VmRSS") - before) / 2**20)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what glibc keeps of freed memory")
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_is_freed_is_no_longer_resident_where_it_is_given_back_at_once(at_once):
+    """64 blocks of a megabyte, between small ones that stay: glibc keeps them, once it has met a larger one."""
+    run = [sys.executable, "-c", LEFT, str(at_once)]
+    left = float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+    assert (left < 8) == at_once

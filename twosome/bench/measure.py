@@ -23,6 +23,9 @@ Row: TypeAlias = dict[str, Any]
 """One measurement as the JSON holds it: `environment`, `mode`, `scheme`, `label`, `decisions`, and what was found."""
 
 
+M_MMAP_THRESHOLD, LARGER = -3, 2**16  # of glibc's <malloc.h>; bytes from which a block is mapped, and unmapped, alone
+
+
 class Seconds(NamedTuple):
     """`wall`: on the clock; `cpu`: of this process, which a neighbour on the machine does not lengthen as much."""
 
@@ -97,6 +100,16 @@ def peak_memory(job: Job, device: torch.device) -> int | None:
     before = _status("VmRSS")
     job()
     return max(0, _status("VmHWM") - before)
+
+
+def give_back_at_once() -> None:
+    """From now on glibc gives every larger block back when it is freed, so that resident memory is what is held.
+
+    Left to itself it keeps freed blocks of up to 32 MiB for the next ones, which seldom fit: passes of many sizes then
+    look as if each held twice what it does. Elsewhere nothing is done.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(M_MMAP_THRESHOLD, LARGER)
 
 
 def seconds(job: Job, device: torch.device) -> Seconds:

@@ -44,6 +44,7 @@ def measure(row: dict[str, Any]) -> dict[str, Any]:
     paths = [s.ids for s in tokens.encode(built.tokenizer, decision.prompt, decision.menu)]
     if row["scheme"] == "published" and len(paths) * max(map(len, paths)) > row["published_tokens"]:
         return {}
+    meter.give_back_at_once()
     device, weights = torch.device("cpu"), torch.ones(1)
 
     def job() -> None:
