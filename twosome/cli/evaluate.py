@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twosome import files
 from twosome.cli import command
-from twosome.config.agent import is_of_agent
+from twosome.config.agent import is_of_agent, world_title
 from twosome.config.check import listed
 from twosome.config.names import REMEMBERING, key_of
 from twosome.errors import CheckpointError, TwosomeError
@@ -91,7 +91,7 @@ def _page(cfg: EvalSettings, source: Source, name: str, env: EnvSettings) -> str
 
 def _title(name: str, env: EnvSettings) -> str:
     """A world's name of conf/env; of one that has none the end of its id."""
-    return name if name != OWN else re.split("[/:]", env.id)[-1]
+    return name if name != OWN else world_title(env)
 
 
 def _worlds(cfg: EvalSettings, overrides: list[str], workers: Workers) -> dict[str, EnvSettings]:

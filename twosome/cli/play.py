@@ -20,6 +20,7 @@ from rich.text import Text
 
 from twosome import files
 from twosome.cli import command
+from twosome.config.agent import world_title
 from twosome.config.names import near
 from twosome.config.schema import conf_dir
 from twosome.errors import ConfigError, TwosomeError, brief
@@ -110,7 +111,7 @@ class Table:
             self.out.print(f"No hint: {error}", style="yellow")
 
     def _opening(self) -> None:
-        self.out.rule(self.session.settings.id.split("/")[-1])
+        self.out.rule(world_title(self.session.settings))
         self.out.print(self.session.goal, style="bold")
 
     def _show(self) -> None:

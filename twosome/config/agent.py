@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 from twosome.config.constraints import check_fields
@@ -20,6 +21,18 @@ def around(env: EnvSettings, agent: AgentSettings) -> EnvSettings:
     numbers = {key: value for key, value in dataclasses.asdict(agent).items() if key != "id"}
     kwargs = {"world": {"id": env.id, "kwargs": env.kwargs}, "gamma": env.gamma, **numbers}
     return dataclasses.replace(env, id=agent.id, kwargs=kwargs)
+
+
+def world_title(env: EnvSettings) -> str:
+    """What a world is called above a page: the end of its id; of one inside an agent both.
+
+    >>> inside = {"world": {"id": "twosome_envs:twosome/TomatoSalad-v0", "kwargs": {}}}
+    >>> world_title(EnvSettings(id="twosome_envs:twosome/Advised-v0", kwargs=inside, gamma=0.99, optimum=None))
+    'TomatoSalad-v0, Advised-v0'
+    """
+    world = env.kwargs.get("world")
+    inside = [world["id"]] if isinstance(world, Mapping) and isinstance(world.get("id"), str) else []
+    return ", ".join(re.split("[/:]", name)[-1] for name in (*inside, env.id))
 
 
 def is_of_agent(override: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from twosome import files
+from twosome.config.agent import world_title
 from twosome.config.schema import EnvSettings
 from twosome.errors import brief
 from twosome.inspection.recollection import Recollection
@@ -47,7 +48,7 @@ def write(
     `deliberate`: a search that decides. Returns the recordings.
     """
     recordings = record(policy, env, episodes, seed=seed, gae_lambda=gae_lambda, deliberate=deliberate)
-    title = {"env": env.id.split("/")[-1], "model": model, "run": run, "gamma": env.gamma, "optimum": env.optimum}
+    title = {"env": world_title(env), "model": model, "run": run, "gamma": env.gamma, "optimum": env.optimum}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_text(path, render(recordings, title, max_pictures))

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from twosome.config.agent import world_title
 from twosome.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def learning_curve(records: Sequence[dict[str, Any]], env: EnvSettings) -> Figur
         axes.axhline(env.optimum, color=EDGE, linestyle="--", linewidth=1, label="optimum")
     axes.set_xlabel("environment steps")
     axes.set_ylabel("discounted return")
-    axes.set_title(env.id.split("/")[-1].split(":")[-1])
+    axes.set_title(world_title(env))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)

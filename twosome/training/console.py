@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from twosome.config.agent import world_title
 from twosome.terminal import Console as PlainConsole
 from twosome.training.progress import goal_of
 
@@ -41,7 +42,7 @@ class Console:
     def opening(self) -> None:
         """What is trained: printed before the model is loaded, which takes its time."""
         cfg = self.cfg
-        parts: list[Any] = [(cfg.env.id.split("/")[-1], "bold"), " with method ", (cfg.method, "bold")]
+        parts: list[Any] = [(world_title(cfg.env), "bold"), " with method ", (cfg.method, "bold")]
         parts += [] if cfg.method in ("mlp", "tabular") else [" and model ", (cfg.model.name, "bold")]
         self.out.print(Text.assemble(*parts, f", seed {cfg.seed}; loading ..."))
 
@@ -87,7 +88,9 @@ class Console:
 
     def after(self, folder: Path, summary: dict[str, Any]) -> None:
         """The result, and where it lies."""
-        table = Table(title=f"{summary['env_id']}, {summary['env_steps']:,} steps in {summary['wall_seconds']:.0f} s")
+        table = Table(
+            title=f"{world_title(self.cfg.env)}, {summary['env_steps']:,} steps in {summary['wall_seconds']:.0f} s"
+        )
         for column in ("", "greedy return", "success", "sampled return", "success"):
             table.add_column(column, justify="right" if column else "left")
         for name, key in (("before training", "eval_before"), ("after training", "eval_after")):
