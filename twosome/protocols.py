@@ -51,6 +51,15 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
+class Shortlists(Protocol):
+    """A policy that is asked about a part of a large menu; the others are asked about all of it."""
+
+    def shortlist(self, observation: Observation, menu: Menu) -> Menu:
+        """What of a state's menu is on offer: always the same, in the menu's order, with its indices."""
+        ...
+
+
 # Worlds ---------------------------------------------------------------------------------------------------------------
 
 

@@ -22,12 +22,14 @@ from twosome.agents.prompts import Prompter
 from twosome.agents.recall import Recall
 from twosome.agents.recollect import numbered, recollect
 from twosome.agents.remembering import Remembering
+from twosome.agents.shortlist import Shortlist
 from twosome.config.check import line_ends
 from twosome.errors import INVALID_CONTENT, CheckpointError, MenuError, brief
 from twosome.inspection.distribution import ActionDistribution
 from twosome.lm.adapter import adapter_off, adapter_switches, load_adapter, save_adapter, set_dropout, tuner_layer
 from twosome.lm.chat import ChatTemplate
 from twosome.lm.engine import Engine, check_bias
+from twosome.lm.proposals import propose
 from twosome.lm.scorers import Forward, forward_at
 from twosome.lm.value_head import ValueHead
 from twosome.protocols import StateDict
@@ -65,6 +67,7 @@ class LLMPolicy:
         self.engine = Engine(lm, tokenizer, settings, forward)
         tell = ChatTemplate(tokenizer, settings.system and line_ends(settings.system)) if settings.chat else str
         self.prompter = Prompter(settings.prompt, recall, tell)
+        self._shortlist = Shortlist(self.engine, self.prompter)
         self._adapter = [p for p in lm.parameters() if p.requires_grad]
         self._tuned = tuner_layer(lm)
         self._version = WeightsVersion(self._adapter)
@@ -76,6 +79,10 @@ class LLMPolicy:
         self.prompter.recall = recall
 
     # Acting -----------------------------------------------------------------------------------------------------------
+
+    def shortlist(self, observation: Observation, menu: Menu) -> Menu:
+        """What of a menu is on offer in a state: all of it without `policy.shortlist`."""
+        return self._shortlist(observation, menu)
 
     def decide(self, observation: Observation, menu: Menu) -> Decision:
         """The decision of a state. Raises `MenuError` or `ContextLengthError` for one that cannot be scored."""
@@ -176,7 +183,6 @@ class LLMPolicy:
 
     @property
     def token_budget(self) -> int:
-        """Most tokens of one forward pass; halved where memory runs out."""
         return self.engine.token_budget
 
     @property
@@ -193,6 +199,10 @@ class LLMPolicy:
         >>> action = policy.act(observation, info)  # doctest: +SKIP
         """
         return act(self, observation, info, generator)
+
+    def propose(self, observation: Observation, n: int, max_tokens: int = 16) -> tuple[str, ...]:
+        """Up to n free texts with which the frozen model goes on in a state, as `lm.proposals.propose` draws them."""
+        return propose(self.lm, self.tokenizer, self.prompter.plain(observation), n, max_tokens)
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
@@ -253,10 +263,7 @@ class LLMPolicy:
     # Saving -----------------------------------------------------------------------------------------------------------
 
     def save_weights(self, folder: Path) -> None:
-        """Write the adapter in PEFT's own format, the value head, and the memory if there is one.
-
-        Raises `CheckpointError`.
-        """
+        """Write the adapter in PEFT's format, the value head, a memory if there is one. Raises `CheckpointError`."""
         tensor_files.write_tensors(folder / self.head_file, self.value_head.state_dict())
         save_adapter(self.lm, folder / "adapter")
         if isinstance(self.prompter.recall, Remembering):
@@ -277,11 +284,7 @@ class LLMPolicy:
             self.prompter.recall.load(folder)
 
     def state_dict(self) -> StateDict:
-        """The engine's state and the critic's kept features.
-
-        A resumed run repeats the same bits only with these: a feature computed in other company differs in its last
-        bits.
-        """
+        """The engine's state and the kept features: computed in other company, their last bits would differ."""
         features = torch.stack(list(self._features.values())) if self._features else None
         return {"engine": self.engine.state_dict(), "states": list(self._features), "features": features}
 

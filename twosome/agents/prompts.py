@@ -38,6 +38,10 @@ class Prompter:
         advice = self.recall(observation, menu)
         return Decision(state, self.tell(advice.text + text), menu.phrases, advice.bias)
 
+    def plain(self, observation: Observation) -> str:
+        """The state alone, for a template without the menu, whatever a memory would advise."""
+        return self.tell(self.template.format(goal=observation["goal"], scene=observation["scene"], menu=""))
+
     def reminded(self, prompt: str, observation: Observation, menu: Menu) -> Decision:
         """The decision of a prompt that is complete, with what is recalled for a state before it."""
         advice = Advice() if self.recall is None else self.recall(observation, menu)

@@ -5,6 +5,7 @@
     clones     policies that were shown the skills and asked at random; all that follows begins with them
     prices     PPO from a clone at a price: return, asking and its course along a session, on words never met
     advised    an adviser around a world: PPO from a clone that asks and follows, at a price, beside PPO alone
+    answers    of thousands of answers, how often the right one is on the frozen model's shortlist, or proposed freely
 
 Rows of `prices` beside the whole desk: without notes, memory, adviser or table; credit cut at every answer; no clone
 before; an adviser who errs. The ends: always asking and never asking, else the best, played on the same sessions.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twosome.bench import advised, clones, prices
+from twosome.bench import advised, answers, clones, prices
 from twosome.bench.parts import check_parts, measure_all, parts_of
 from twosome.bench.runs import check_listed, check_numbers, leave
 from twosome.config.names import near
@@ -23,7 +24,7 @@ from twosome.errors import ConfigError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PARTS = parts_of(clones, prices, advised)
+PARTS = parts_of(clones, prices, advised, answers)
 
 
 def main(argv: list[str]) -> None:

@@ -54,7 +54,7 @@ def play(policy: Policy, env: EnvSettings, n: int, seed: int, *, split: str, gre
             world.reset()
         going = worlds
         while going:
-            known = [_known(world) for world in going]
+            known = [known_of(world) for world in going]
             done = drive(going, policy, generator, Tolerance())
             for (world, decision, _, action, *_), (position, source, right) in zip(done, known, strict=True):
                 phrase = decision.menu[action]
@@ -98,7 +98,7 @@ def shown(env: EnvSettings, how: str) -> float:
     return float(info["episode"]["r"])
 
 
-def _known(world: World) -> tuple[int, str, str]:
+def known_of(world: World) -> tuple[int, str, str]:
     """Position of the present question, what tells its answer, and the phrase of the right one."""
     desk: Any = world.env.unwrapped
     question = desk.desk.question

@@ -237,9 +237,11 @@ def _thought(cfg: PlaySettings) -> Thought:
     policy = _load(cfg)
 
     def thought(session: Session) -> list[float]:
-        menu = Menu(tuple(session.menu.values()), tuple(session.menu))
-        decision = policy.decide({"scene": session.scene, "goal": session.goal}, menu)
-        return [float(p) for p in policy.log_probs([decision])[0].exp()]
+        shown = {"scene": session.scene, "goal": session.goal}
+        menu = policy.shortlist(shown, Menu(tuple(session.menu.values()), tuple(session.menu)))
+        probs = policy.log_probs([policy.decide(shown, menu)])[0].exp().tolist()
+        known = dict(zip(menu.indices, probs, strict=True))
+        return [known.get(index, 0.0) for index in session.menu]
 
     return thought
 

@@ -9,7 +9,7 @@ import string
 from twosome.config.agent import is_of_agent
 from twosome.config.constraints import check_fields, refuse
 from twosome.config.known import known_names
-from twosome.config.names import ACTION_VALUES, flat, key_of, near, program
+from twosome.config.names import ACTION_VALUES, BASELINES, flat, key_of, near, program
 from twosome.config.plain import check_plain
 from twosome.config.schema import (
     EnvSettings,
@@ -58,6 +58,11 @@ def check_train(cfg: TrainSettings) -> None:
         raise ConfigError(
             f"reward.kind={cfg.reward.kind} with reward.cost_warmup={cfg.reward.cost_warmup:g} is for method=twosome: "
             f"method={cfg.method} learns from the environment's own rewards. Use reward=default."
+        )
+    if cfg.method in BASELINES and cfg.policy.shortlist is not None:
+        raise ConfigError(
+            f"policy.shortlist={cfg.policy.shortlist} is chosen by a language model, and method={cfg.method} has none: "
+            "it does nothing there. Leave it out."
         )
     if cfg.reward.kind == "surprise" and "{menu}" in cfg.policy.prompt:
         raise ConfigError(
@@ -119,6 +124,22 @@ def _check_policy(policy: PolicySettings) -> None:
             "policy.system",
             policy.system,
             "null, or policy.chat=true beside it",
+        )
+    if policy.shortlist is not None:
+        _check_shortlist(policy)
+
+
+def _check_shortlist(policy: PolicySettings) -> None:
+    """A shortlist that could not be chosen."""
+    if "{menu}" in policy.prompt:
+        raise ConfigError(
+            f"policy.shortlist={policy.shortlist} is chosen by what the frozen model reads, and with {{menu}} in "
+            "policy.prompt that would hold the whole menu. Take {menu} out, or use policy.shortlist=null."
+        )
+    if policy.normalization == "unconditional":
+        raise ConfigError(
+            f"policy.shortlist={policy.shortlist} compares beginnings of phrases, which have no score under "
+            "policy.normalization=unconditional. Use policy.normalization=word, or policy.shortlist=null."
         )
 
 

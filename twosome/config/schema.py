@@ -87,6 +87,7 @@ class PolicySettings:
     numbers: bool = False
     chat: bool = False
     system: str | None = None
+    shortlist: int | None = setting(above(0), at_most(2**20), default=None)
 
 
 @dataclass(kw_only=True)

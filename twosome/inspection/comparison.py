@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Inspectable(Protocol):
     """A policy whose decisions can be taken apart."""
 
+    def shortlist(self, observation: Observation, menu: Menu) -> Menu: ...
+
     def decide(self, observation: Observation, menu: Menu) -> Decision: ...
 
     def inspect(
@@ -99,11 +101,14 @@ def inspect_state(
 ) -> ActionDistribution:
     """A state as an environment gives it, illegal actions shown: `inspect_state(policy, *env.reset())`.
 
+    Of a menu that `policy.shortlist` shortens, what is on offer.
+
     Of a policy with a memory also what it recalls here, and how that moves the probabilities.
     """
     actions = tuple(info["actions"])
     is_legal = [bool(x) for x in info.get("action_mask", [True] * len(actions))]
     indices = tuple(i for i, legal in enumerate(is_legal) if legal)
-    decision = policy.decide(observation, Menu(tuple(actions[i] for i in indices), indices))
+    menu = policy.shortlist(observation, Menu(tuple(actions[i] for i in indices), indices))
+    decision = policy.decide(observation, menu)
     d = policy.inspect_decision(decision, normalization=normalization, recall=observation)
     return d.with_illegal(actions, is_legal)

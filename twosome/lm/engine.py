@@ -10,6 +10,7 @@ import math
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -25,7 +26,7 @@ from twosome.lm.microbatch import Limits, Scored, ScorerChoice, score, split
 from twosome.lm.normalize import sum_tokens
 from twosome.lm.numbers import numbers
 from twosome.lm.pieces import token_log_probs
-from twosome.lm.scorers import SCORERS, Forward, forward_at, prompt_features
+from twosome.lm.scorers import SCORERS, Forward, Rows, forward_at, prompt_features
 from twosome.lm.windows import attention_window
 from twosome.types import Branch, Decision, EncodedAction, LanguageModel, Tokenizer
 
@@ -75,13 +76,7 @@ class Engine:
         """The log-probability of a text after a prompt, pass by pass: (indices of pairs, [n])."""
         menus = [self.encoder(prompt, (text,)) for prompt, text in pairs]
         for name, rows in split(menus, self._scorers(menus), self._limits()):
-            index = [i for row in rows for i in row]
-            rest = self.token_budget, self.forward
-            found = token_log_probs(self.lm, name, [[menus[i] for i in row] for row in rows], *rest)
-            counts = torch.tensor([len(menus[i][0].continuation) for i in index])
-            owner = torch.repeat_interleave(torch.arange(len(index)), counts).to(found.device)
-            self.counts["passes"] += 1
-            yield index, sum_tokens(found, owner, len(index)).cpu()
+            yield [i for row in rows for i in row], self._sums(name, [[menus[i] for i in row] for row in rows])
 
     def feature_passes(self, texts: list[str]) -> Passes:
         """The hidden state at each text's end, or its mean over it, pass by pass: (indices of texts, [n, H]).
@@ -110,6 +105,18 @@ class Engine:
         return [
             Branch(state, fork.open, fork.kept) for state, fork in zip([decision.state, *after], found, strict=False)
         ]
+
+    def path_log_probs(self, paths: list[EncodedAction], scorer: str) -> Tensor:
+        """The log-probabilities of token paths after one prompt, in one pass where the budget holds it: [A], no graph.
+
+        `scorer`: as `scorer_of` gives it.
+        """
+        passes = partial(self._path_passes, scorer)
+        return torch.stack(self.complete(paths, passes))
+
+    def scorer_of(self, menu: list[EncodedAction]) -> str:
+        """The scorer of a menu, by the equivalence check, which is made here if there was none."""
+        return self._scorers([menu])[0]
 
     def check(self, prompt: str, action: str) -> None:
         """The equivalence check, if there was none: for who reads features of actions and asks for no scores."""
@@ -181,6 +188,17 @@ class Engine:
     def _scorers(self, menus: Sequence[list[EncodedAction]]) -> list[str]:
         """The scorer of every menu; the first call, on real prompts and as it is trained, is the equivalence check."""
         return self._choice.of(self.lm, list(menus), with_gradient=self._learns, token_budget=self.token_budget)
+
+    def _path_passes(self, scorer: str, paths: list[EncodedAction]) -> Passes:
+        yield list(range(len(paths))), self._sums(scorer, [[paths]])
+
+    def _sums(self, scorer: str, rows: Rows) -> Tensor:
+        """The log-probability of every continuation of a pass, on the CPU."""
+        found = token_log_probs(self.lm, scorer, rows, self.token_budget, self.forward)
+        counts = torch.tensor([len(s.continuation) for row in rows for menu in row for s in menu])
+        owner = torch.repeat_interleave(torch.arange(len(counts)), counts).to(found.device)
+        self.counts["passes"] += 1
+        return sum_tokens(found, owner, len(counts)).cpu()
 
     def _limits(self) -> Limits:
         return Limits(self.token_budget, self.settings.menus_per_row)

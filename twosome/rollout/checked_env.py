@@ -47,6 +47,7 @@ from twosome.rollout.situation import (
     episode_seed,
     is_identified,
     must_be_path,
+    offered,
     restorable,
 )
 from twosome.rollout.workers import Workers
@@ -287,9 +288,9 @@ class World:
                 menu = AFTER_THE_END if self.is_over else check_menu(self.info)
             self._lines += transcript.goal_lines(self.observation["goal"], told)
             self._lines.append(transcript.scene_lines(self.observation["scene"]))
-            self.menu = menu
             self._lines += [] if self.is_over else [transcript.menu_lines(menu)]
             try:
+                self.menu = menu if self.is_over else offered(self.policy, self.observation, menu)
                 self.decision = decide(self.policy, self.observation, self.menu, may_cut=self.is_over and not is_valued)
             except (TwosomeError, TypeError, ValueError) as error:
                 raise Violation(f"gave an observation or menu that this policy cannot take: {said(error)}") from error

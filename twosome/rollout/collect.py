@@ -12,7 +12,7 @@ from twosome.protocols import Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.contract import READ, Violation, check_menu, told
 from twosome.rollout.driver import Deliberation, Tolerance, Transition, drive
-from twosome.rollout.situation import Step, decide
+from twosome.rollout.situation import Step, decide, offered
 from twosome.rollout.workers import Workers
 from twosome.types import Episode, Rollout, Situation
 
@@ -153,6 +153,7 @@ def _next_menu(world: World, step: Step | None) -> tuple[str, ...]:
         return world.menu.phrases
     try:
         with told(READ, seconds=world.settings.step_timeout):
-            return check_menu(world.info).phrases
+            menu = check_menu(world.info)
     except Violation:
         return ()
+    return offered(world.policy, world.observation, menu).phrases

@@ -20,7 +20,7 @@ from twosome.errors import EnvironmentFault, MenuError, NumericsError, counter
 from twosome.protocols import Choice, Policy, StateDict
 from twosome.rollout.checked_env import World
 from twosome.rollout.contract import Violation, check_info, check_menu, check_observation
-from twosome.rollout.situation import Step
+from twosome.rollout.situation import Step, offered
 from twosome.rollout.workers import has_lost_process, step_ahead
 from twosome.types import Decision, Observation
 
@@ -160,10 +160,11 @@ def act(
     Raises `MenuError` where an environment does not give what it should.
     """
     try:
-        menu = check_menu(check_info(info))
-        decision = policy.decide(check_observation(observation), menu)
+        menu, shown = check_menu(check_info(info)), check_observation(observation)
     except Violation as violation:
         raise MenuError(f"The environment {violation}.") from None
+    menu = offered(policy, shown, menu)
+    decision = policy.decide(shown, menu)
     [position] = choose(policy.log_probs([decision]), generator)
     return menu.indices[position]
 

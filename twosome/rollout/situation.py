@@ -6,7 +6,7 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gymnasium
 import numpy as np
@@ -14,7 +14,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from twosome.config.schema import EnvSettings
 from twosome.errors import ContextLengthError, EnvironmentFault
-from twosome.protocols import Identified, Policy, Restorable
+from twosome.protocols import Identified, Policy, Restorable, Shortlists
 from twosome.rollout import transcript
 from twosome.rollout.contract import Violation, short, told
 from twosome.rollout.contract_end import check_success, check_summary, check_tally
@@ -101,6 +101,16 @@ class Place(NamedTuple):
 def episode_seed(seed: int, world: int, episode: int) -> int:
     """The seed of an episode of a world; `seed` is the run's."""
     return int(np.random.SeedSequence([seed, world, episode]).generate_state(1)[0])
+
+
+def offered(policy: Policy, observation: Observation, menu: Menu) -> Menu:
+    """What of a menu a policy is asked about. Raises as `Policy.decide` does."""
+    return cast(Shortlists, policy).shortlist(observation, menu) if _has_shortlist(type(policy)) else menu
+
+
+@functools.lru_cache(maxsize=100)
+def _has_shortlist(kind: type) -> bool:
+    return issubclass(kind, Shortlists)
 
 
 def decide(policy: Policy, observation: Observation, menu: Menu, *, may_cut: bool) -> Decision:

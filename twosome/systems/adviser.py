@@ -40,11 +40,12 @@ def checkpoint(
     policy, turn = _loaded(path, choose_checkpoint(path, which).which), _turn
 
     def adviser(question: str, answers: tuple[str, ...]) -> str:
-        menu = Menu(tuple(phrase.replace(ANSWER, answer) for answer in answers), tuple(range(len(answers))))
+        said = Menu(tuple(phrase.replace(ANSWER, answer) for answer in answers), tuple(range(len(answers))))
+        shown = {"goal": goal, "scene": question}
         with turn:  # whoever asked before may have given up waiting
-            decision = policy.decide({"goal": goal, "scene": question}, menu)
-            [log_probs] = policy.log_probs([decision])
-        return answers[int(log_probs.argmax())]
+            menu = policy.shortlist(shown, said)
+            [log_probs] = policy.log_probs([policy.decide(shown, menu)])
+        return answers[menu.indices[int(log_probs.argmax())]]
 
     return adviser
 
