@@ -199,6 +199,7 @@ def policy(
     dropout: float = 0.0,
     normalization: str = "word",
     temperature: float = 1.0,
+    shortlist: int | None = None,
     **options: Any,
 ) -> Any:
     """An `LLMPolicy` on a tiny random model, with a value head that is not zero. Always the same weights.
@@ -227,6 +228,7 @@ def policy(
         reuse=list(reuse),
         reuse_capacity=capacity,
         temperature=temperature,
+        shortlist=shortlist,
     )
     return LLMPolicy(lm, word_tokenizer(), head, settings, **options)
 

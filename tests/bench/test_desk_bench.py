@@ -7,6 +7,7 @@ from statistics import fmean
 import pytest
 
 from twosome.bench import advised, desk, prices
+from twosome.bench.answers import answers_of, table, told_questions
 from twosome.bench.sessions import FIRST, answers, asking, ends, play, session_of, shown
 from twosome.config.compose import compose, compose_command
 from twosome.errors import ConfigError
@@ -63,6 +64,31 @@ def test_asking_is_told_by_tenths_and_a_row_by_its_shares():
     assert cells == ["asks", "0.1", "0.500", "1.000 1.000", "0.750", "3.00", "1.00", "0.25", "64 (9)", "2"]
 
 
+def test_questions_whose_answer_is_told_and_many_answers_to_choose_from():
+    questions = told_questions(ENV, 3)
+    assert {q.known for q in questions} == {"table", "noted", "advised"}
+    shown = {"advised": "Advice: {}.", "noted": "with {}."}
+    for q in questions:
+        if q.known in shown:
+            assert shown[q.known].format(q.right.removeprefix("say ")) in q.observation["scene"]
+    answers = answers_of(ENV, 200)
+    assert len({*answers}) == 200
+    assert answers_of(ENV, 150) == answers[:150]
+    assert {q.right for q in questions if q.known != "table"} <= {*answers_of(ENV, 1000)}
+
+
+def test_shares_are_of_the_questions_that_something_told():
+    row = {"known": "table", "all": True, "beam 8": False, "proposals": False}
+    rows = [row, {**row, "beam 8": True}, {**row, "known": "noted", "all": False}]
+    cost = {"all": [2.0, 1500.0, 0.5], "beam 8": [3.0, 400.0, 0.25], "proposals": [0.0, 0.0, 1.0]}
+    lines = table({("reader", 0): {"k": 8, "candidates": 2048, "rows": rows, "cost": cost}}).splitlines()
+    assert "| table | 2 | 1.000 | 0.500 | 0.000 |" in lines
+    assert "| noted | 1 | 0.000 | 0.000 | 0.000 |" in lines
+    assert "| advised | 0 | - | - | - |" in lines
+    assert "| all of them | 3 | 0.667 | 0.333 | 0.000 |" in lines
+    assert "| all | 2.0 | 1,500 | 0.500 |" in lines
+
+
 def test_what_cannot_work_is_refused_before_anything_runs(tmp_path):
     def bench(*overrides):
         return desk.bench(compose_command([f"out={tmp_path}", *overrides], "desk"))
@@ -94,6 +120,17 @@ def test_it_runs_and_goes_on_where_it_was(tmp_path, capsys):
     assert (tmp_path / "prices" / "full" / "1" / "seed0" / "result.json").stat().st_mtime_ns == before
     with pytest.raises(ConfigError, match="holds results of other settings"):
         desk.bench(compose_command([*quick, "sessions=3"], "desk"))
+
+
+@pytest.mark.slow  # thousands of answers to every question
+def test_a_shortlist_is_measured_beside_all_answers(tmp_path):
+    small = ["answers.sessions=1", "answers.candidates=300", "answers.widths=[8,300]", "answers.models=[tiny]"]
+    report = desk.bench(compose_command(["parts=[answers]", *small, f"out={tmp_path}"], "desk"))
+    assert not report["failed"]
+    [found] = (row["found"] for row in report["results"]["answers"])
+    assert found["candidates"] == 300
+    assert all(row["beam 300"] == row["all"] for row in found["rows"])
+    assert found["cost"]["beam 8"][1] < found["cost"]["all"][1]
 
 
 @pytest.mark.slow  # three short runs

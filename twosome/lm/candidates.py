@@ -48,7 +48,7 @@ def best_candidates(
             "kind. Use policy.normalization=word, token or sum."
         )
     if not 1 <= k <= width:
-        raise ConfigError(f"Expected 1 or more phrases and a beam at least as wide, got k={k} and width={width}.")
+        raise ConfigError(f"Expected 1 or more phrases and a beam at least as wide, got {k} and {width}.")
     encoder = engine.encoder
     paths = tokens.encode(
         engine.tokenizer, prompt, tuple(phrases), engine.max_tokens, encoder.vocabulary, encoder.joint

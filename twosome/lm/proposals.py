@@ -24,7 +24,7 @@ def propose(lm: LanguageModel, tokenizer: Tokenizer, prompt: str, n: int, max_to
     Raises `ConfigError` for numbers below 1, `ContextLengthError` where the context has no place behind the prompt.
     """
     if n < 1 or max_tokens < 1:
-        raise ConfigError(f"Expected 1 or more proposals of 1 or more tokens, got n={n} and max_tokens={max_tokens}.")
+        raise ConfigError(f"Expected 1 or more proposals of 1 or more tokens, got {n} and {max_tokens}.")
     longest = context_length(lm)
     ids = tokens.encode_prompt(tokenizer, prompt, longest, vocabulary_size(lm))
     room = max_tokens if longest is None else min(max_tokens, longest - len(ids))
