@@ -132,10 +132,11 @@ def test_it_is_computed_once_for_a_state_and_its_menu(reuse):
     passes = made.counts["passes"]
     assert made.shortlist(SHOWN, MENU) == first
     assert (made.counts["passes"] == passes) == bool(reuse)
-    passes = made.counts["passes"]
-    made.shortlist({**SHOWN, "scene": "w21 w23"}, MENU)
-    made.shortlist(SHOWN, Menu(PHRASES[:-1], MENU.indices[:-1]))
-    assert made.counts["passes"] >= passes + 2, "another state and another menu are others"
+    others = ({**SHOWN, "scene": "w21 w23"}, MENU), (SHOWN, Menu(PHRASES[:-1], MENU.indices[:-1]))
+    for other in others:
+        passes = made.counts["passes"]
+        made.shortlist(*other)
+        assert made.counts["passes"] > passes, "another state and another menu are others"
 
 
 # Where a menu is met --------------------------------------------------------------------------------------------------

@@ -92,6 +92,29 @@ def test_any_width_gives_exact_scores_in_passes_that_depth_bounds(width):
     assert max(abs(c.score - scores[c.position]) for c in found) < EXACT
 
 
+def slow_beam(engine, menu, k, width):
+    """The k best of what a beam leaves that scores every prefix by itself, as a phrase of its own; at every depth."""
+    live, ended = [tuple(phrase.split()) for phrase in menu], []
+    for depth in range(1, 5):
+        ended += [path for path in live if len(path) == depth]
+        prefixes = sorted({path[:depth] for path in live if len(path) > depth})
+        if not prefixes:
+            break
+        scores = exact_scores(engine, PROMPT, [" ".join(prefix) for prefix in prefixes])
+        kept = {prefixes[i] for i in best_of(scores.tolist(), width)}
+        live = [path for path in live if path[:depth] in kept]
+    left = [" ".join(path) for path in ended]
+    return {left[i] for i in best_of(exact_scores(engine, PROMPT, left).tolist(), k)}
+
+
+@pytest.mark.parametrize("normalization", ["word", "sum"])
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_what_it_drops_is_what_scores_worst_at_its_depth(width, normalization):
+    made, menu = policy(normalization=normalization), phrases()
+    found = {menu[c.position] for c in best_candidates(made.engine, PROMPT, menu, width, width)}
+    assert found == slow_beam(made.engine, menu, width, width)
+
+
 def test_a_pass_holds_the_prompt_and_the_width():
     """No pass grows with the menu: a prefix that was dropped is never fed again."""
     made, seen = policy(), []
@@ -121,12 +144,24 @@ def test_the_order_of_the_menu_changes_nothing():
         assert {other[c.position]: c.score for c in best_candidates(made.engine, PROMPT, other, 5, 6)} == first
 
 
-def test_of_equal_ones_the_first_are_taken():
+@pytest.fixture(scope="module")
+def even():
+    """Every token is as likely as any other."""
     made = zoo.policy()
     with torch.no_grad():
-        made.lm.get_output_embeddings().weight.zero_()  # every token is as likely as any other
+        made.lm.get_output_embeddings().weight.zero_()
+    return made
+
+
+def test_nor_does_it_where_beginnings_are_equal(even):
+    menu = tuple(f"w{i} w9" for i in range(10, 20))
+    found = [best_candidates(even.engine, PROMPT, some, 3, 3) for some in (menu, menu[::-1])]
+    assert {menu[c.position] for c in found[0]} == {menu[::-1][c.position] for c in found[1]}
+
+
+def test_of_equal_ones_the_first_are_taken(even):
     menu = tuple(f"w{i} w{j}" for i in (9, 5, 7) for j in (8, 4))
-    assert [c.position for c in best_candidates(made.engine, PROMPT, menu, 3, 6)] == [0, 1, 2]
+    assert [c.position for c in best_candidates(even.engine, PROMPT, menu, 3, 6)] == [0, 1, 2]
 
 
 def test_the_frozen_model_is_asked_without_its_adapter():

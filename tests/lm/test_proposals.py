@@ -29,12 +29,14 @@ def test_the_same_prompt_has_the_same_proposals_and_the_draws_of_others_go_on(po
     assert policy.propose({"goal": "w20", "scene": "w21 w23"}, 5, max_tokens=6) != first
 
 
-def test_the_frozen_model_writes_and_is_as_it_was_afterwards(policy):
+def test_the_frozen_model_writes_and_is_as_it_was_afterwards():
+    policy = zoo.policy(dropout=0.5)
     modes = [module.training for module in policy.lm.modules()]
     first = policy.propose(SHOWN, 5, max_tokens=6)
     zoo.shake(policy.lm, seed=8)
     assert policy.propose(SHOWN, 5, max_tokens=6) == first, "the adapter has no part in it"
     assert [module.training for module in policy.lm.modules()] == modes
+    assert {*modes} == {True, False}
 
 
 def test_texts_end_at_a_line_end_or_the_end_of_the_sequence(policy, monkeypatch):
