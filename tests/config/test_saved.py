@@ -180,6 +180,7 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_had():
         "policy.numbers": False,
         "policy.chat": False,
         "policy.system": None,
+        "policy.shortlist": None,
     }
     alone |= {
         "log.wandb": None,
