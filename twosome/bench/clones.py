@@ -5,6 +5,7 @@ One serves all prices. What it is for: on words that it never met, how often it 
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,11 @@ def jobs(cfg: DictConfig) -> list[Job]:
 
 def asked(cfg: DictConfig, desk: str, seed: int) -> dict[str, Any]:
     """What a clone depends on. Raises `ConfigError` for an override that does not exist."""
-    settings_of(cfg, desk, seed, Path("run"))
-    return {"desk": list(cfg.desks[desk]), "experiment": cfg.experiments.clone, "overrides": list(cfg.overrides)}
+    settings = settings_of(cfg, desk, seed, Path("run"))
+    return {
+        "desk": list(cfg.desks[desk]), "experiment": cfg.experiments.clone, "overrides": list(cfg.overrides),
+        "steps": settings.total_steps, "learning": dataclasses.asdict(settings.expert_iteration),
+    }  # fmt: skip
 
 
 def settings_of(cfg: DictConfig, desk: str, seed: int, folder: Path) -> TrainSettings:

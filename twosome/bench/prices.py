@@ -5,6 +5,7 @@ The return is also told against the best player's on the same sessions, which ta
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ def asked(cfg: DictConfig, row: str, cost: float, seed: int) -> dict[str, Any]:
     return {
         "desk": list(cfg.desks[how.desk]), "overrides": [*how.overrides, *cfg.overrides], "clone": how.clone,
         "experiments": list(cfg.experiments.values()), "steps": settings.total_steps, "sessions": cfg.sessions,
+        "ppo": dataclasses.asdict(settings.ppo),
     }  # fmt: skip
 
 
