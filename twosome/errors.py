@@ -43,6 +43,10 @@ class NumericsError(TwosomeError, ArithmeticError):
     """Too many updates met a NaN or an infinity."""
 
 
+class RankError(TwosomeError, ConnectionError):
+    """Another of several processes that share a run has died, hangs, or failed."""
+
+
 class Stopped(KeyboardInterrupt):
     """The run was asked to stop; `code` is what the process exits with: 128 + the signal's number."""
 

@@ -26,6 +26,7 @@ from twosome.errors import (
     ConfigError,
     EnvironmentFault,
     NumericsError,
+    RankError,
     Stopped,
     TwosomeError,
     brief,
@@ -33,6 +34,7 @@ from twosome.errors import (
 )
 from twosome.terminal import protected, say
 from twosome.training.interrupt import Interrupt
+from twosome.training.launched import is_one_of_several
 from twosome.versions import packages
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ LESS_MEMORY = (
     "There is not enough memory: lower policy.token_budget, num_envs, rollout_steps or policy.reuse_capacity, take a "
     "smaller model, or model.quantization; twosome-train plan=true shows what takes how much."
 )
-FAILED_RUN = (CheckpointError, EnvironmentFault, NumericsError)
+FAILED_RUN = (CheckpointError, EnvironmentFault, NumericsError, RankError)
 After = Callable[[list[tuple[list[str], Any]]], None]
 Job = Callable[[Any], object]  # of the settings of its command: an object of its schema, of a bench a `DictConfig`
 
@@ -108,6 +110,10 @@ def _run(config_name: str, job: Job, argv: list[str], after: After | None) -> No
     if "--version" in argv:
         print(", ".join(f"{name} {version}" for name, version in packages().items()))
         return
+    if config_name != "train" and is_one_of_several():
+        raise ConfigError(
+            f"{program(config_name)} works in one process: start it without torchrun or accelerate launch."
+        )
     flags = [a for a in argv if a.startswith("-")]
     for flag in flags:
         if flag.split("=")[0] not in FLAGS + SHORT_FLAGS:

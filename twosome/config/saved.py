@@ -33,6 +33,7 @@ FREE = (
     "model.device",
     "model.threads",
     "num_workers",
+    "rank_timeout",
 )  # may differ when a run is continued
 MISSING = "???"  # what OmegaConf takes for a value that is still to be given
 LONG_NUMBER = re.compile(r"[-+]?0x[\da-fA-F_]{400,}|[-+]?\d[\db_:.]{400,}")  # also in hexadecimal, and with base 60
@@ -52,6 +53,11 @@ def to_yaml(cfg: TrainSettings) -> str:
     from omegaconf import OmegaConf
 
     return OmegaConf.to_yaml(OmegaConf.create(asdict(cfg)), resolve=True)
+
+
+def from_yaml(text: str) -> TrainSettings:
+    """The inverse of `to_yaml`, for a text of our own."""
+    return _typed(_parsed(text, "The settings"))
 
 
 def must_come_back(cfg: TrainSettings) -> str:

@@ -211,6 +211,7 @@ class TrainSettings:
     total_steps: int = setting(above(0))
     num_envs: int = setting(above(0), at_most(2**14))
     num_workers: int = setting(at_least(0), at_most(2**10), default=0)
+    rank_timeout: float = setting(above(0), at_most(10**7), default=600.0)
     rollout_steps: int = setting(above(0), at_most(2**20))
     run_dir: str | None
     resume: str | None

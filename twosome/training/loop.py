@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from twosome import files
-from twosome.errors import NumericsError
+from twosome import checkpoint_folder, files
+from twosome.errors import NumericsError, RankError
 from twosome.monitoring.monitor import Monitor
 from twosome.monitoring.wandb_log import WandbLog
 from twosome.rollout.collect import collect
@@ -17,25 +17,34 @@ from twosome.training.metrics import Metrics
 from twosome.training.run_folder import Run
 from twosome.training.state import TrainingState
 
+if TYPE_CHECKING:
+    from twosome.training.ranks import Ranks
 
-def train(run: Run, console: Console | None = None) -> dict[str, Any]:
-    """One training run, from its last checkpoint where it has one. Returns what `summary.json` holds."""
+
+def train(run: Run, console: Console | None = None, ranks: Ranks | None = None) -> dict[str, Any]:
+    """One training run, from its last checkpoint where it has one. Returns what `summary.json` holds.
+
+    `ranks`: other processes that share the model's work.
+    """
     try:
-        with Interrupt(run.folder) as interrupt:
-            return _train(run, console or Console(run.cfg), interrupt)
+        with Interrupt(run.folder) as interrupt, closing(TrainingState(run, ranks)) as state:
+            return _train(state, console or Console(run.cfg), interrupt)
     except NumericsError as error:
         raise NumericsError(f"{error} {run.last_sound()}") from error
+    except RankError as error:
+        raise RankError(f"{error} {_how_to_go_on(run)}") from error
     finally:
         run.close()
 
 
-def _train(run: Run, console: Console, interrupt: Interrupt) -> dict[str, Any]:
-    state = TrainingState(run)
-    with closing(state):
-        return _train_state(state, console, interrupt)
+def _how_to_go_on(run: Run) -> str:
+    """How a run that lost a process is continued, in a sentence."""
+    if not checkpoint_folder.checkpoints(run.folder):
+        return f"Nothing was saved yet: the same command line with run_dir={run.folder} begins again."
+    return f"Continue from the last checkpoint with as many processes as you like: twosome-train resume={run.folder}"
 
 
-def _train_state(state: TrainingState, console: Console, interrupt: Interrupt) -> dict[str, Any]:
+def _train(state: TrainingState, console: Console, interrupt: Interrupt) -> dict[str, Any]:
     run, cfg = state.run, state.cfg
     policy, progress = state.policy, state.progress
     if run.checkpoint is None:

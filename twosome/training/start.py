@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twosome.config.check import advice
+from twosome.errors import ConfigError
 from twosome.rollout.first_look import first_look
 from twosome.rollout.workers import Workers
 from twosome.terminal import printable
 from twosome.training.console import Console
+from twosome.training.launched import is_one_of_several
 
 if TYPE_CHECKING:
     from twosome.config.schema import TrainSettings
+    from twosome.training.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +31,12 @@ class Finished(NamedTuple):
     summary: dict[str, Any]
 
 
-def start(cfg: TrainSettings) -> Finished:
-    """One training run, new or continued. Raises `TwosomeError` with the remedy, before the model where it can."""
+def start(cfg: TrainSettings, ranks: Ranks | None = None) -> Finished:
+    """One training run, new or continued. Raises `TwosomeError` with the remedy, before the model where it can.
+
+    `ranks`: the other processes that share the model's work, None without any.
+    """
+    _must_fit_processes(cfg, ranks)
     console = Console(cfg)
     console.opening()
     for sentence in advice(cfg):
@@ -49,4 +56,16 @@ def start(cfg: TrainSettings) -> Finished:
     if cfg.resume is None and (made := must_fit(cfg)):
         print(printable(str(made)))
     run = open_run(cfg)
-    return Finished(run.folder, train(run, console))
+    return Finished(run.folder, train(run, console, ranks))
+
+
+def _must_fit_processes(cfg: TrainSettings, ranks: Ranks | None) -> None:
+    """Refuse several processes that have nothing to share. Raises `ConfigError`."""
+    if ranks is None and is_one_of_several():
+        raise ConfigError(
+            "RANK and WORLD_SIZE are set, so this is one of several processes, each of which would train a run of its "
+            "own. They share one as -m twosome.cli.train under torchrun or accelerate launch; twosome.train() works in "
+            "one process."
+        )
+    if ranks is not None and cfg.method in ("mlp", "tabular"):
+        raise ConfigError(f"method={cfg.method} has no language model whose work could be shared: start one process.")

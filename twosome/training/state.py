@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,6 +23,9 @@ from twosome.training.checkpoint import RandomStates
 from twosome.training.progress import Progress
 from twosome.training.run_folder import Run
 
+if TYPE_CHECKING:
+    from twosome.training.ranks import Ranks
+
 
 class TrainingState:
     """What a run is made of.
@@ -30,15 +33,20 @@ class TrainingState:
     `policy`, `learner`, `deliberation` (None where the policy itself chooses), `planner` (the deliberation, where it
     simulates), `remembering` (None without a memory), `workers` (the processes of the worlds, if they have any),
     `worlds`, `progress` and `generators` (`act` draws actions, `learn` orders minibatches). A run that has a checkpoint
-    goes on from it; a new one begins with the weights of `init`, if that is given.
+    goes on from it; a new one begins with the weights of `init`, if that is given. `ranks`: other processes that share
+    the model's work.
     """
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, ranks: Ranks | None = None):
         self.run, self.cfg = run, run.cfg
         cfg, names = run.cfg, ("act", "learn")
         self.generators = {name: torch.Generator().manual_seed(cfg.seed + i) for i, name in enumerate(names)}
+        if ranks is not None:
+            ranks.begin(cfg)
         system = build(cfg, self.generators["learn"], run.keep_bad_batch)
         self.policy, self.learner, self.deliberation, self.remembering = system
+        if ranks is not None:
+            ranks.share(self.policy)
         self.planner = self.deliberation if isinstance(self.deliberation, Planner | Branches) else None
         if self.remembering is not None:
             self.remembering.explores = True
