@@ -19,7 +19,7 @@ from torch import Tensor
 from twosome.errors import RankError, is_out_of_memory
 
 FOREVER = timedelta(days=365)  # that a rank waits for the next question
-LONGEST = 2**34  # bytes of a message
+LENGTH = 8  # bytes of a length
 
 
 class Message(NamedTuple):
@@ -27,6 +27,19 @@ class Message(NamedTuple):
 
     said: dict[str, Any]
     tensors: dict[str, Tensor] = {}  # noqa: RUF012  (never changed)
+
+
+def packed(message: Message) -> bytearray:
+    """A message as bytes: the length of its JSON, the JSON, the tensors as safetensors."""
+    text = json.dumps(message.said).encode()
+    tensors = save({name: tensor.detach().cpu().contiguous() for name, tensor in message.tensors.items()})
+    return bytearray(len(text).to_bytes(LENGTH, "big") + text + tensors)
+
+
+def unpacked(data: bytes) -> Message:
+    """The inverse of `packed`."""
+    end = LENGTH + int.from_bytes(data[:LENGTH], "big")
+    return Message(json.loads(data[LENGTH:end]), load(data[end:]))
 
 
 class Link:
@@ -42,27 +55,22 @@ class Link:
 
     def send(self, to: int, message: Message) -> None:
         """Send a message. Raises `RankError` where the other process has died or does not take it in time."""
-        text = json.dumps(message.said).encode()
-        tensors = save({name: tensor.detach().cpu().contiguous() for name, tensor in message.tensors.items()})
-        body = torch.frombuffer(bytearray(text + tensors), dtype=torch.uint8)
-        self._move(dist.isend, torch.tensor([len(text), len(tensors)]), to)
-        self._move(dist.isend, body, to)
+        data = packed(message)
+        self._move(dist.isend, torch.tensor([len(data)]), to)
+        self._move(dist.isend, torch.frombuffer(data, dtype=torch.uint8), to)
 
     def receive(self, sender: int) -> Message:
         """Wait for a message. Raises `RankError` where the other process has died or says nothing in time."""
-        sizes = torch.zeros(2, dtype=torch.int64)
-        self._move(dist.irecv, sizes, sender)
-        text, tensors = sizes.tolist()
-        if min(text, tensors) < 0 or text + tensors > LONGEST:
-            raise RankError(f"{self._named(sender)} announced a message of {text} and {tensors} bytes.")
-        body = torch.empty(text + tensors, dtype=torch.uint8)
-        self._move(dist.irecv, body, sender)
-        data = body.numpy().tobytes()
-        return Message(json.loads(data[:text]), load(data[text:]))
+        size = torch.zeros(1, dtype=torch.int64)
+        self._move(dist.irecv, size, sender)
+        data = torch.empty(int(size), dtype=torch.uint8)
+        self._move(dist.irecv, data, sender)
+        return unpacked(data.numpy().tobytes())
 
     def close(self) -> None:
         """End the connections: the others see it and end too."""
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
     def _move(self, way: Any, tensor: Tensor, other: int) -> None:
         try:
