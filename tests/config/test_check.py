@@ -131,6 +131,7 @@ EDGES = {  # setting of a training run -> (allowed at the edge, refused beyond i
     "total_steps": ((1,), (0,)),
     "num_envs": ((1, 2**14), (0, 2**14 + 1)),
     "num_workers": ((0, 2**10), (-1, 2**10 + 1)),
+    "rank_timeout": ((0.001, 1e7), (0.0, 1e7 + 1)),
     "rollout_steps": ((1, 2**20), (0, 2**20 + 1)),
     "env.gamma": ((0.0, 1.0), (-0.001, 1.001)),
     "env.optimum": ((None, -5.0, 0.0, 100.0), ()),

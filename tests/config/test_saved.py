@@ -187,6 +187,7 @@ def test_a_run_of_an_earlier_version_has_the_settings_that_it_had():
         "ppo.kl": "actions",
         "env.step_timeout": None,
         "num_workers": 0,
+        "rank_timeout": 600.0,
         "agent": None,
         "ppo.credit": "session",
         "ppo.hint": 0.0,
@@ -223,7 +224,8 @@ def test_the_same_settings_go_on_and_others_are_listed(base, tmp_path):
 
 def test_what_may_differ_is_what_changes_no_number_of_the_run():
     free = {key for key in flat(asdict(compose([]))) if is_free(key)}
-    assert {key.split(".")[0] for key in free} == {"run_dir", "resume", "plan", "log", "model", "num_workers"}
+    whole = {"run_dir", "resume", "plan", "log", "num_workers", "rank_timeout"}
+    assert {key.split(".")[0] for key in free} == whole | {"model"}
     assert {key for key in free if key.startswith("model")} == {"model.device", "model.threads"}
     assert not is_free("logs")
     assert all(is_free(key) for key in FREE)

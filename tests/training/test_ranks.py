@@ -61,9 +61,13 @@ def test_a_process_alone_loads_nothing_of_this():
 # Whole runs ---------------------------------------------------------------------------------------------------------
 
 
-def torchrun(arguments, n=2):
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node")
+ACCELERATE = ("accelerate.commands.launch", "--multi_gpu", "--main_process_port=0", "--num_processes")
+
+
+def several(arguments, n=2, launcher=TORCHRUN):
     """The command that runs a training in `n` processes."""
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}", *TRAIN, *arguments]
+    return [sys.executable, "-m", *launcher, str(n), *TRAIN, *arguments]
 
 
 def assert_same_run(folder, other):
@@ -82,12 +86,11 @@ def assert_same_run(folder, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 3])
-def test_a_run_of_several_is_that_of_one_in_one_folder(n, run_dir, run_arguments, tmp_path):
+@pytest.mark.parametrize(("launcher", "n"), [(TORCHRUN, 3), (ACCELERATE, 2)], ids=["torchrun", "accelerate"])
+def test_a_run_of_several_is_that_of_one_in_one_folder(launcher, n, run_dir, run_arguments, tmp_path):
     folder = tmp_path / "run"
-    done = subprocess.run(
-        torchrun([*run_arguments, f"run_dir={folder}"], n), cwd=tmp_path, capture_output=True, text=True, timeout=LONG
-    )
+    command = several([*run_arguments, f"run_dir={folder}"], n, launcher)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LONG)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Run folder:") == 2, "the first process alone speaks, at the beginning and at the end"
     assert_same_run(folder, run_dir)
@@ -102,7 +105,7 @@ def test_a_run_that_one_began_several_end(run_dir, tmp_path):
     (folder / "summary.json").unlink()
     for late in checkpoint_folder.checkpoints(folder)[1:]:
         shutil.rmtree(late)
-    subprocess.run(torchrun([f"resume={folder}"]), cwd=tmp_path, check=True, timeout=LONG)
+    subprocess.run(several([f"resume={folder}"]), cwd=tmp_path, check=True, timeout=LONG)
     assert_same_run(folder, run_dir)
 
 
@@ -139,12 +142,12 @@ def test_one_that_is_killed_is_told_and_one_ends_what_several_began(run_dir, run
 @pytest.mark.slow
 def test_several_that_are_told_to_stop_save_and_several_go_on(run_dir, run_arguments, tmp_path):
     folder = tmp_path / "run"
-    command = torchrun([*run_arguments, "log.checkpoint_interval=1", f"run_dir={folder}"])
+    command = several([*run_arguments, "log.checkpoint_interval=1", f"run_dir={folder}"])
     running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     until_saved(folder, running)
     running.send_signal(signal.SIGTERM)
     _, said = running.communicate(timeout=LONG)
     assert "Stopped by SIGTERM. Saved. Continue with" in said
     assert not (folder / "summary.json").exists()
-    subprocess.run(torchrun([f"resume={folder}"]), cwd=tmp_path, check=True, timeout=LONG)
+    subprocess.run(several([f"resume={folder}"]), cwd=tmp_path, check=True, timeout=LONG)
     assert_same_run(folder, run_dir)
