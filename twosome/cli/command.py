@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from twosome.cli.sweep import objective
 from twosome.config.compose import checked, compose_command, prepared, register
 from twosome.config.hydra_errors import UNREADABLE, explain
 from twosome.config.known import known_names
@@ -160,7 +161,7 @@ def _with_hydra(config_name: str, job: Job, argv: list[str], after: After | None
         result = job(made)
         has_begun = False
         results.append((overrides, result))
-        return result
+        return objective(result)
 
     register()
     results: list[tuple[list[str], Any]] = []

@@ -1,4 +1,4 @@
-"""What the runs of `-m` came to, in one table."""
+"""What the runs of `-m` came to: in one table, and as the number that a sweeper looks at."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ WIDTH = 80  # columns where the output has no width of its own
 
 Result = tuple[list[str], Any]
 """A run's own part of the command line, and its summary (None where there is none)."""
+
+
+def objective(result: Any) -> Any:
+    """What a sweeper of Hydra, such as Optuna's, is to make large: the greedy return after training.
+
+    Of anything but a run's summary, the result itself.
+    """
+    is_summary = isinstance(result, dict) and "eval_after" in result
+    return result["eval_after"]["greedy"]["return_mean"] if is_summary else result
 
 
 def show(results: Sequence[Result]) -> None:
