@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -32,6 +34,21 @@ def test_a_folder_is_held_by_one_run(unfinished):
         open_run(same(unfinished))
     run.close()
     open_run(same(unfinished)).close()
+
+
+def test_runs_that_begin_together_have_a_folder_each(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    together = Barrier(8, timeout=60)
+
+    def begun(cfg):
+        together.wait()
+        return open_run(cfg)
+
+    with ThreadPoolExecutor(8) as threads:
+        runs = list(threads.map(begun, [compose(SMALL) for _ in range(8)]))
+    assert len({run.folder for run in runs}) == 8
+    for run in runs:
+        run.close()
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_said(unfinished, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -286,8 +287,9 @@ def _good_checkpoint(folder: Path) -> Path | None:
 def _new_folder(cfg: TrainSettings) -> Path:
     name = cfg.name or cfg.env.id.split("/")[-1]
     base = Path("outputs") / name / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_seed{cfg.seed}"
-    folder, k = base, 1
-    while folder.exists():
-        k += 1
-        folder = base.with_name(f"{base.name}_{k}")
+    for k in itertools.count(1):
+        folder = base if k == 1 else base.with_name(f"{base.name}_{k}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)  # here and now: others of a sweep may begin in the same second
+            break
     return folder
