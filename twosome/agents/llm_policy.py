@@ -67,7 +67,7 @@ class LLMPolicy:
         self.engine = Engine(lm, tokenizer, settings, forward)
         tell = ChatTemplate(tokenizer, settings.system and line_ends(settings.system)) if settings.chat else str
         self.prompter = Prompter(settings.prompt, recall, tell)
-        self._shortlist = Shortlist(self.engine, self.prompter)
+        self._shortlist = Shortlist(settings, self.prompter)
         self._adapter = [p for p in lm.parameters() if p.requires_grad]
         self._tuned = tuner_layer(lm)
         self._version = WeightsVersion(self._adapter)
@@ -82,7 +82,7 @@ class LLMPolicy:
 
     def shortlist(self, observation: Observation, menu: Menu) -> Menu:
         """What of a menu is on offer in a state: all of it without `policy.shortlist`."""
-        return self._shortlist(observation, menu)
+        return self._shortlist(self.engine, observation, menu)
 
     def decide(self, observation: Observation, menu: Menu) -> Decision:
         """The decision of a state. Raises `MenuError` or `ContextLengthError` for one that cannot be scored."""

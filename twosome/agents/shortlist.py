@@ -7,12 +7,16 @@ compared and replayed, and a resumed run meets the same menus.
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 from twosome.agents.caches import Cache
 from twosome.agents.prompts import Prompter
 from twosome.lm.candidates import best_candidates
 from twosome.lm.engine import Engine
 from twosome.types import Menu, Observation
+
+if TYPE_CHECKING:
+    from twosome.config.schema import PolicySettings
 
 WIDER = 2
 """The beam is so many times as wide as a shortlist is long: what begins badly may still end well."""
@@ -24,11 +28,11 @@ class Shortlist:
     All other phrases stay, and so does the order; without `policy.shortlist` the menu is as it was.
     """
 
-    def __init__(self, engine: Engine, prompter: Prompter):
-        self.engine, self.prompter, self.k = engine, prompter, engine.settings.shortlist
-        self._kept: Cache[bytes, tuple[int, ...]] = Cache(engine.settings.reuse_capacity)
+    def __init__(self, settings: PolicySettings, prompter: Prompter):
+        self.prompter, self.k = prompter, settings.shortlist
+        self._kept: Cache[bytes, tuple[int, ...]] = Cache(settings.reuse_capacity)
 
-    def __call__(self, observation: Observation, menu: Menu) -> Menu:
+    def __call__(self, engine: Engine, observation: Observation, menu: Menu) -> Menu:
         """What is on offer in a state. Raises as `best_candidates` does."""
         if self.k is None or len(menu.phrases) <= self.k:
             return menu
@@ -38,18 +42,18 @@ class Shortlist:
         if all(len(group) <= self.k for group in groups.values()):
             return menu
         state = self.prompter.plain(observation)
-        kept = sorted(i for group in groups.values() for i in self._best(state, menu.phrases, group, self.k))
+        kept = sorted(i for group in groups.values() for i in self._best(engine, state, menu.phrases, group))
         return Menu(tuple(menu.phrases[i] for i in kept), tuple(menu.indices[i] for i in kept))
 
-    def _best(self, state: str, phrases: tuple[str, ...], group: list[int], k: int) -> list[int]:
-        if len(group) <= k:
+    def _best(self, engine: Engine, state: str, phrases: tuple[str, ...], group: list[int]) -> list[int]:
+        if self.k is None or len(group) <= self.k:
             return group
         asked = tuple(phrases[i] for i in group)
         key = hashlib.sha256("\0".join((state, *asked)).encode("utf-8", "surrogatepass")).digest()
         found = self._kept.get(key)
         if found is None:
-            best = best_candidates(self.engine, state, asked, k, WIDER * k, adapter=False)
+            best = best_candidates(engine, state, asked, self.k, WIDER * self.k, adapter=False)
             found = tuple(candidate.position for candidate in best)
-            if self.engine.settings.reuse:
+            if engine.settings.reuse:
                 self._kept.keep(key, found)
         return [group[i] for i in found]
