@@ -46,7 +46,7 @@ def test_a_later_sitting_does_what_is_missing(tmp_path, kept):
     assert taken(tmp_path) == ["0", "1", "2"]
     assert [(row["job"], row["found"]) for row in report["results"]["squares"]] == [([k], k * k) for k in range(3)]
     assert (later / "powers.md").read_text() == "## squares\n\n0 1 4\n\n"
-    with pytest.raises(ConfigError, match=r"other settings \(factor\)"):
+    with pytest.raises(ConfigError, match=r"holds results of other settings \(factor\)"):
         bench(later, seeds=3, factor=2)
 
 

@@ -203,6 +203,7 @@ def processes(monkeypatch):
     for name, value in (place | {"RANK": "0"}).items():
         monkeypatch.setenv(name, value)
     link = Link()
+    link.seconds = 300.0
     yield link, other
     other.kill()
     link.close()
@@ -211,7 +212,6 @@ def processes(monkeypatch):
 
 def test_processes_give_what_one_gives_and_the_first_tells_that_another_died(processes):
     link, other = processes
-    link.seconds = 300.0
     policy, _ = shared(2, link, budget=64)
     assert_equal(policy, make(budget=64))
     policy.log_probs(decisions(7))
@@ -223,7 +223,6 @@ def test_processes_give_what_one_gives_and_the_first_tells_that_another_died(pro
 @pytest.mark.slow
 def test_the_first_waits_so_long_and_no_longer(processes):
     link, other = processes
-    link.seconds = 300.0
     policy, _ = shared(2, link)
     policy.log_probs(decisions())
     os.kill(other.pid, signal.SIGSTOP)
@@ -235,7 +234,6 @@ def test_the_first_waits_so_long_and_no_longer(processes):
 @pytest.mark.slow
 def test_others_end_in_good_order_with_the_first(processes):
     link, other = processes
-    link.seconds = 300.0
     policy, _ = shared(2, link)
     policy.log_probs(decisions())
     link.close()

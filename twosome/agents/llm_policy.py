@@ -183,6 +183,7 @@ class LLMPolicy:
 
     @property
     def token_budget(self) -> int:
+        """Most tokens of one forward pass; halved where memory runs out."""
         return self.engine.token_budget
 
     @property
@@ -276,9 +277,8 @@ class LLMPolicy:
         try:
             self.value_head.load_state_dict(loaded)
         except INVALID_CONTENT as error:
-            raise CheckpointError(
-                f"The tensors in {folder} do not fit the policy of its config.yaml: {brief(error)}"
-            ) from error
+            said = f"The tensors in {folder} do not fit the policy of its config.yaml: {brief(error)}"
+            raise CheckpointError(said) from error
         load_adapter(self.lm, folder / "adapter")
         if isinstance(self.prompter.recall, Remembering):
             self.prompter.recall.load(folder)

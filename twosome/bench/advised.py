@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from twosome.bench.annotators import QUIET, grouped
 from twosome.bench.iteration import median, reached, spread
-from twosome.bench.runs import Job, run_dir
+from twosome.bench.runs import Job, quoted, run_dir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -44,7 +44,7 @@ def settings_of(cfg: DictConfig, row: str, cost: float | str, seed: int, folder:
     """The settings of a run. Raises `ConfigError` for an override that does not exist."""
     from twosome.config.compose import compose
 
-    begins = [f"init={folder.parent / 'clone'}"] if row == ASKS else []
+    begins = [f"init={quoted(folder.parent / 'clone')}"] if row == ASKS else []
     return compose([
         f"experiment={cfg.advised.ppo}", f"seed={seed}", run_dir(folder), *begins, *QUIET, "log.stop_at=null",
         f"log.eval_interval={cfg.advised.every}", "log.eval_episodes=1", *_overrides(cfg, row, cost),

@@ -107,7 +107,7 @@ def _read(
     if known["asked"] != asked:
         differing = [key for key in asked if known["asked"].get(key) != asked[key]]
         raise ConfigError(
-            f"{file} holds results of other settings ({', '.join(differing)}). Choose another folder with out=..., or "
-            "delete it."
+            f"{file if file.exists() else out} holds results of other settings ({', '.join(differing)}). Choose another "
+            "folder with out=..., or delete it."
         )
     return known

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twosome.bench import clones
-from twosome.bench.runs import Job, run_dir
+from twosome.bench.runs import Job, quoted, run_dir
 from twosome.bench.sessions import answers, asking, ends, play
 from twosome.errors import ConfigError
 
@@ -42,7 +42,7 @@ def settings_of(cfg: DictConfig, row: str, cost: float, seed: int, folder: Path)
     from twosome.config.compose import compose
 
     how = cfg.how[row]
-    begins = [f"init={clones.folder_of(cfg, how.desk, seed)}"] if how.clone else ["init=null"]
+    begins = [f"init={quoted(clones.folder_of(cfg, how.desk, seed))}"] if how.clone else ["init=null"]
     return compose([
         f"experiment={cfg.experiments.ppo}", *cfg.desks[how.desk], f"env.kwargs.cost={cost}", f"seed={seed}",
         run_dir(folder), *begins, "log.tensorboard=false", "log.decisions_per_update=0", "log.tracked_states=0",

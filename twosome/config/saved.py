@@ -71,13 +71,13 @@ def must_come_back(cfg: TrainSettings) -> str:
             "(env.kwargs?) to the environment as a file."
         )
     try:
-        data = _parsed(text, "The settings")
-        if MISSING not in text and repr(data) == repr(asdict(cfg)):  # of the right types already
+        data, plain = _parsed(text, "The settings"), asdict(cfg)
+        if MISSING not in text and repr(data) == repr(plain):  # of the right types already
             return text
         again = _typed(data)
     except (CheckpointError, OmegaConfBaseException, ConfigError, *UNREADABLE) as error:
         raise ConfigError(f"The settings of this run could not be read again: {explain(error, [])}") from error
-    old, new = flat(asdict(cfg)), flat(asdict(again))
+    old, new = flat(plain), flat(asdict(again))
     if changed := [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]:
         raise ConfigError(f"The settings of this run would be read again as others: {_change(changed[0], old, new)}.")
     return text
