@@ -106,8 +106,9 @@ def _read(
         return None
     if known["asked"] != asked:
         differing = [key for key in asked if known["asked"].get(key) != asked[key]]
+        place = file if file.exists() else out
         raise ConfigError(
-            f"{file if file.exists() else out} holds results of other settings ({', '.join(differing)}). Choose another "
-            "folder with out=..., or delete it."
+            f"{place} holds results of other settings ({', '.join(differing)}). Choose another folder with out=..., or "
+            "delete it."
         )
     return known
