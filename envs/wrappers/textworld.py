@@ -14,7 +14,6 @@ import re
 import shutil
 import tempfile
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,8 @@ from gymnasium.spaces import Box
 
 from ..arguments import missing
 from ..base import Menu
-from .third_party import Raw, StepResult, ThirdPartyEnv
+from .third_party import N_WORDS, Raw, StepResult, ThirdPartyEnv, hashed_words
 
-N_WORDS = 256  # size of `vector`
 LARGEST_STORY = 2**19  # bytes, of version 8
 OPTIONS = {  # the largest value of each: beyond it the generator takes hours, or memory without end
     "quest_length": 100,
@@ -167,10 +165,7 @@ class TextWorld(ThirdPartyEnv):
         return Menu(commands + unused, (True,) * len(commands) + (False,) * len(unused))
 
     def _vector(self, raw: Raw) -> np.ndarray:
-        counts = np.zeros(N_WORDS, np.float32)
-        for word in re.findall(r"[a-z]+", f"{raw.description} {raw.inventory}".lower()):
-            counts[zlib.crc32(word.encode()) % N_WORDS] += 1
-        return counts
+        return hashed_words(f"{raw.description} {raw.inventory}")
 
     def _commands(self, raw: Raw) -> tuple[str, ...]:
         """The admissible commands in TextWorld's order, which is alphabetical and without duplicates."""

@@ -6,7 +6,9 @@ seed of the episode and the actions taken since, and `restore` replays them. Not
 
 from __future__ import annotations
 
+import re
 import string
+import zlib
 from collections.abc import Hashable
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -18,8 +20,19 @@ from gymnasium.spaces import Box, Dict, Discrete, Text
 from ..arguments import action_index, unknown
 from ..base import Menu
 
+N_WORDS = 256
+"""Size of a vector of hashed words."""
+
 Raw = Any
 """An observation of the third-party environment itself, whose type gymnasium leaves open."""
+
+
+def hashed_words(text: str) -> np.ndarray:
+    """Counts of the words of a text, hashed by CRC-32: float32 [N_WORDS]."""
+    counts = np.zeros(N_WORDS, np.float32)
+    for word in re.findall(r"[a-z]+", text.lower()):
+        counts[zlib.crc32(word.encode()) % N_WORDS] += 1
+    return counts
 
 
 class AnyText(Text):

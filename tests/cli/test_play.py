@@ -142,7 +142,14 @@ def test_other_environments_play(sit, name):
     assert "1 action," in out
 
 
-@pytest.mark.parametrize(("name", "package"), [("babyai", "minigrid"), ("textworld", "textworld")])
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("babyai", "minigrid"),
+        ("textworld", "textworld"),
+        pytest.param("scienceworld", "scienceworld", marks=pytest.mark.slow),
+    ],
+)
 def test_third_party_environments_play(sit, name, package, tmp_path):
     pytest.importorskip(package)
     code, out, err = sit(f"env={name}", "seed=4", "transcript=game.txt", answers=["0", "u", "0", "1"])
