@@ -90,6 +90,8 @@ class ScienceWorld(ThirdPartyEnv):
         tasks = _names("task", task, known_tasks(), least=1)
         if isinstance(variations, str):
             one_of("variations", variations, SPLITS)
+        elif not isinstance(variations, Sequence) or not variations:
+            raise ValueError(f"variations must be {', '.join(SPLITS)} or a list of numbers, got {variations!r}.")
         self._game = _started()
         self._end = weakref.finalize(self, _ended, self._game)  # also when nobody closes it, and when the program ends
         try:
@@ -156,8 +158,6 @@ class ScienceWorld(ThirdPartyEnv):
         for number in wanted:
             if type(number) is not int or not 0 <= number < n:
                 raise ValueError(f"{task!r} has variations 0 to {n - 1}, got {number!r}.")
-        if not wanted:
-            raise ValueError(f"variations is empty, expected one of {', '.join(SPLITS)}, or numbers from 0 to {n - 1}.")
         return list(wanted)
 
     def _load(self, task: str, variation: int) -> None:
@@ -192,6 +192,8 @@ def plain(text: str) -> str:
 
 def _names(what: str, wanted: str | Sequence[str], known: Sequence[str], least: int = 0) -> tuple[str, ...]:
     """One name or several, all of them known. Raises `ValueError`."""
+    if not isinstance(wanted, Sequence):
+        raise ValueError(f"{what} must be a name or a list of names, got {wanted!r}. Known: {', '.join(known)}.")
     names = (wanted,) * bool(wanted) if isinstance(wanted, str) else tuple(wanted)
     for name in names:
         if name not in known:

@@ -51,7 +51,7 @@ def test_a_row_compares_with_the_best_play_on_the_same_sessions():
     found = {("noisy", 1, 0): result(0.9, 1.0), ("noisy", 1, 1): result(0.808, 0.4)}
     cells = [c.strip() for c in levels.table(found).splitlines()[2].strip("|").split("|")]
     assert cells[:7] == ["noisy", "1", "0.920", "1.000 0.900", "0.950", "0.950", "0.826"]
-    assert cells[7:11] == ["1.00", "1.000 0.400", "1.40", "50%"]
+    assert cells[7:11] == ["1.00, 0.700", "1.000 0.400", "1.40", "50%"]
     assert cells[13] == "0.250"  # of the rumours
     assert "| noisy | 1 | 0.920 | 0.543 |" in annotators.table(found)
 

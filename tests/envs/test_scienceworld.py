@@ -125,8 +125,6 @@ def test_the_splits_share_no_variation_and_several_tasks_take_turns(make):
     assert len(goals) == 2
     with pytest.raises(ValueError, match="'boil' has variations 0 to 29, got 30"):
         env._variations("boil", [0, 30])
-    with pytest.raises(ValueError, match="variations is empty"):
-        env._variations("boil", [])
 
 
 @pytest.mark.parametrize(
@@ -136,6 +134,10 @@ def test_the_splits_share_no_variation_and_several_tasks_take_turns(make):
         ({"task": []}, "task is empty"),
         ({"task": ["boil", 3]}, "Unknown task 3"),
         ({"variations": "tran"}, "Unknown variations 'tran'. Did you mean 'train'"),
+        ({"task": 3}, "task must be a name or a list of names, got 3"),
+        ({"variations": 3}, "variations must be train, dev, test or a list of numbers, got 3"),
+        ({"variations": []}, r"variations must be .* got \[\]"),
+        ({"simplifications": None}, "simplifications must be a name or a list of names, got None"),
         ({"simplifications": "eazy"}, "Unknown simplifications 'eazy'. Did you mean 'easy'"),
         ({"max_words": 0}, "max_words must be an integer from 1 to"),
         ({"max_steps": 0}, "max_steps must be an integer from 1 to"),
