@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ def asked(cfg: DictConfig, demonstrates: str, level: float, seed: int) -> dict[s
     settings = settings_of(cfg, demonstrates, level, seed, Path("run"))
     return {
         "experiment": cfg.experiments.clone, "steps": settings.total_steps, "sessions": cfg.sessions,
-        "overrides": list(cfg.overrides),
+        "overrides": list(cfg.overrides), "learning": dataclasses.asdict(settings.expert_iteration),
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ def asked(cfg: DictConfig, row: str, level: float, seed: int) -> dict[str, Any]:
     return {
         "from": how.demonstrates, "experiments": list(cfg.experiments.values()), "steps": settings.total_steps,
         "sessions": cfg.sessions, "overrides": [*how.overrides, *cfg.overrides],
+        "ppo": dataclasses.asdict(settings.ppo),
     }  # fmt: skip
 
 
