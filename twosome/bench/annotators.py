@@ -96,9 +96,9 @@ def grouped(found: dict[Job, Any]) -> dict[tuple[Any, Any], list[Any]]:
     return rows
 
 
-def share(result: dict[str, Any], how: str) -> float:
+def share(result: dict[str, Any], how: str, best: str = "best") -> float:
     """A return as a share of the optimum: the optimum less what it fell behind the best play on the same sessions."""
-    return float(1 - (result["best"]["return"] - result[how]["return"]) / result["exact"]["best"])
+    return float(1 - (result[best]["return"] - result[how]["return"]) / result["exact"]["best"])
 
 
 def mean(values: list[float]) -> str:

@@ -46,7 +46,10 @@ def settings_of(cfg: DictConfig, row: str, level: float, seed: int, folder: Path
 
 
 def measure(cfg: DictConfig, folder: Path, row: str, level: float, seed: int) -> dict[str, Any]:
-    """Learn; then play greedily and sampled, beside the clone before, the best play and that of all tools."""
+    """Learn; then play greedily and sampled, beside the clone before, the best play and that of all tools.
+
+    `unseen`: greedily with words of what is fresh that training never shows; `best_unseen`: the best play of those.
+    """
     from twosome.bench.episodes import trained
     from twosome.systems.load import load, load_with_settings
 
@@ -59,17 +62,20 @@ def measure(cfg: DictConfig, folder: Path, row: str, level: float, seed: int) ->
     found = {how: played(policy, env, cfg.sessions, seed, greedy=how == "greedy") for how in ("greedy", "sampled")}
     found["clone"] = played(load(settings.init), env, cfg.sessions, seed, greedy=False)
     found |= {name: shown(env, cfg.sessions, seed, of) for name, of in (("best", "clean"), ("always", "always"))}
+    other = dataclasses.replace(env, kwargs={**env.kwargs, "split": "test"})
+    found["unseen"] = played(policy, other, cfg.sessions, seed, greedy=True)
+    found["best_unseen"] = shown(other, cfg.sessions, seed, "clean")
     return {"decisions": summary["env_steps"], "seconds": summary["wall_seconds"], "exact": exact(env), **found}
 
 
 def table(found: dict[Job, Any]) -> str:
     """Every row and level, over the seeds; returns as shares of the exact optimum."""
     lines = [
-        "| row | level | optimum of a question | greedy, every seed | sampled | clone before | all tools, exact | "
-        "calls a question, best: on average, on these sessions | greedy, every seed | all tools | fewer than all "
-        "tools | right, greedy | all tools | "
-        "rumours searched | nested right | calls in nested | decisions | seconds |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| row | level | optimum of a question | greedy, every seed | words never met | sampled | clone before | "
+        "all tools, exact | calls a question, best: on average, on these sessions | greedy, every seed | all tools | "
+        "fewer than all tools | right, greedy | all tools | rumours searched | nested right | calls in nested | "
+        "decisions | seconds |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (row, level), results in grouped(found).items():
         known, greedy = results[0]["exact"], [r["greedy"] for r in results]
@@ -77,6 +83,7 @@ def table(found: dict[Job, Any]) -> str:
         cells = [
             f"{known['best']:.3f}",
             " ".join(f"{share(r, 'greedy'):.3f}" for r in results),
+            mean([share(r, "unseen", "best_unseen") for r in results]),
             mean([share(r, "sampled") for r in results]),
             mean([share(r, "clone") for r in results]),
             f"{known['always'] / known['best']:.3f}",
