@@ -15,12 +15,12 @@ from twosome.rollout.situation import AFTER_THE_END
 from twosome.types import Menu
 
 
-def made(kind=QPolicy, acting="softmax", **options):
+def made(kind=QPolicy, tau=0.5, epsilon=0.0, **options):
     plain = zoo.policy(**options)
     torch.manual_seed(3)
     head = ActionValueHead(32, compose([]).model.value_head)
     torch.nn.init.normal_(head.layers[-1].weight)
-    settings = compose([f"q_head.acting={acting}", "q_head.tau=0.5", "q_head.epsilon=0.3"]).q_head
+    settings = compose([f"q_head.tau={tau}", f"q_head.epsilon={epsilon}"]).q_head
     extra = {"q_head": settings} if kind is QPolicy else {}
     return kind(plain.lm, plain.tokenizer, head, plain.settings, **extra)
 
@@ -90,8 +90,14 @@ def test_it_plays_softmax_of_q_and_of_what_is_recalled(policy):
     assert zoo.worst(policy.log_probs(advised), expected) < 1e-6, "Q reads the plain state"
 
 
-def test_or_the_best_and_sometimes_any():
-    policy = made(acting="epsilon")
+def test_and_sometimes_any_of_the_menu(policy):
+    mixed = made(epsilon=0.3)
+    for exact, row in zip(policy.log_probs(DECISIONS), mixed.log_probs(DECISIONS), strict=True):
+        assert torch.allclose(row.exp(), 0.7 * exact.exp() + 0.3 / len(row), atol=1e-6)
+
+
+def test_without_a_temperature_it_is_epsilon_greedy():
+    policy = made(tau=1e-6, epsilon=0.3)
     for q, row in zip(policy.action_values(DECISIONS), policy.log_probs(DECISIONS), strict=True):
         share = torch.full_like(q, 0.3 / len(q))
         share[q.argmax()] += 0.7

@@ -69,6 +69,12 @@ def test_a_method_that_is_not_there_is_left_out_and_said_to_be(capsys):
     assert "method=nothing is none of this version" in capsys.readouterr().out
     settings = learners.settings_of(cfg, "preference", "toolbox", 0, Path("run"))
     assert (settings.method, settings.log.stop_at, settings.env.optimum) == ("preference", 0.95, 9.2)
+    cfg = composed("worlds=[toolbox_cloned]", "seeds=1", "out=here")
+    assert ("qhead", "toolbox_cloned", 0) not in learners.jobs(cfg), "it does not read what the clone has learnt"
+    settings = learners.settings_of(cfg, "expected", "toolbox_cloned", 0, Path("run"))
+    assert settings.init == "here/annotators/noisy/1/seed0/run"
+    with pytest.raises(ConfigError, match="is missing, which the row toolbox_cloned begins with: add annotators"):
+        learners.measure(cfg, Path("run"), "expected", "toolbox_cloned", 0)
     there = {"decisions": 512, "seconds": 8.0, "simulated": 900.0}
     one = {
         "optimum": 9.2,

@@ -76,7 +76,6 @@ CANNOT_WORK = {
     "q_head.double": ("maybe",),
     "q_head.target_rate": ("0", "1.1", "nan"),
     "q_head.target_interval": ("0",),
-    "q_head.acting": ("greedy",),
     "q_head.tau": ("0", "-1", "inf"),
     "q_head.epsilon_end": ("-0.1", "2"),
     "q_head.learning_rate_end": ("-1",),

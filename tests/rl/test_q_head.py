@@ -48,7 +48,8 @@ def composed(*changes):
 
 
 def settings(**changes):
-    usual = {"critic.minibatch": 16, "critic.epochs": 1, "critic.learning_rate": 0.02, "n": 1, "max_gradient_norm": 9}
+    usual = {"critic.minibatch": 16, "critic.epochs": 1, "critic.learning_rate": 0.02, "n": 1, "max_gradient_norm": 9,
+             "count_bonus": 0, "target_rate": 1, "target_interval": 16}  # fmt: skip
     return copy.deepcopy(composed(*(f"q_head.{name}={value}" for name, value in (usual | changes).items())))
 
 
@@ -113,6 +114,22 @@ def test_on_distinct_features_the_head_is_the_tables_q():
     assert not torch.allclose(learnt(n=4), best, atol=0.02), "many steps blame an action for random ones after it"
 
 
+def test_what_a_next_visit_pays_is_learnt_with_the_reward_and_fades():
+    rollout = random_walk(0)
+    visits = [[0.2 / (1 + sum(row == [f"s{s}"] for row in rollout.next_states)) for s in range(END)] + [0.0]]
+    bonus = torch.tensor(visits * STATES)[torch.arange(STATES)[:, None], LEADS]
+    plain, curious = critic(), critic(count_bonus=0.2)
+    metrics = curious.learn(rollout)
+    assert metrics["novelty/scenes"] == len({row[0] for row in rollout.next_states})
+    found = [Transition(f"s{s}", MENU, a, 0.1, float(DISCOUNTS[s, a]) * (LEADS[s, a] != END).item(),
+                        f"s{LEADS[s, a]}", MENU) for s in range(END) for a in range(2)]  # fmt: skip
+    more = curious._as_numbers(found).rewards - plain._as_numbers(found).rewards
+    assert torch.allclose(more.view(END, 2), (DISCOUNTS * bonus)[:END], atol=1e-6)
+    for seed in range(1, 30):
+        curious.learn(random_walk(seed))
+    assert (curious._as_numbers(found).rewards - plain._as_numbers(found).rewards < more / 8).view(-1)[more > 0].all()
+
+
 def test_targets_are_the_definitions():
     made = critic()
     policy = made.policy
@@ -172,7 +189,7 @@ def test_exploration_follows_its_schedule():
     for progress, tau, epsilon in ((0.0, 0.5, 0.3), (0.5, 0.3, 0.2), (1.0, 0.1, 0.1)):
         metrics = made.update(random_walk(0, length=4), progress)
         assert (policy.tau, policy.epsilon) == pytest.approx((tau, epsilon))
-        assert metrics["q/exploration"] == pytest.approx(tau)
+        assert metrics["q/temperature"] == pytest.approx(tau)
 
 
 def test_steps_that_meet_an_infinity_are_skipped_and_end_the_run_with_the_remedy():
@@ -245,7 +262,7 @@ def test_a_learner_brought_back_continues_exactly(method):
         return other.learner.update(rollouts[1], 0.5)
 
     assert again() == expected
-    for lost in ("target", "replay", "optimizer", "steps"):  # the wrong variants
+    for lost in ("target", "replay", "optimizer", "steps", "count_bonus"):  # the wrong variants
         assert again(lost) != expected, lost
 
 
@@ -256,6 +273,7 @@ def test_a_forged_state_is_refused():
     json.dumps(state["replay"])
     nan = {name: tensor * torch.nan for name, tensor in state["target"].items()}
     wide = {name: torch.zeros(7, 7) for name in state["target"]}
-    for change in ({"target": nan}, {"target": wide}, {"steps": -1}, {"bad_updates": 1.5}, {"replay": {}}):
+    for change in ({"target": nan}, {"target": wide}, {"steps": -1}, {"bad_updates": 1.5}, {"replay": {}},
+                   {"count_bonus": {"counts": {"a": -1}}}):  # fmt: skip
         with pytest.raises(INVALID_CONTENT):
             critic().load_state_dict(state | change)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ACTING = "acting.safetensors"  # how much it explores, when it was saved
-NEVER = 1e-12  # of a probability, so that its logarithm is a number
 
 
 class ActionValuePolicy(LLMPolicy):
@@ -116,13 +115,13 @@ class ActionValuePolicy(LLMPolicy):
 class QPolicy(ActionValuePolicy):
     """Acts by its action values alone (`method=qhead`); the adapter is not asked.
 
-    softmax of Q / tau, or the best and with probability epsilon any, ties shared. A decision's log-weights are added to
-    Q / tau.
+    pi(a | s) = (1 - epsilon) softmax(Q / tau) + epsilon / A       A: actions on the menu
+
+    A tau near 0 is epsilon-greedy. A decision's log-weights are added to Q / tau.
     """
 
     def __init__(self, *arguments: Any, q_head: QHeadSettings, **named: Any):
         super().__init__(*arguments, **named)
-        self.is_softmax = q_head.acting == "softmax"
         self.tau, self.epsilon = q_head.tau, q_head.epsilon
 
     def log_probs(self, decisions: list[Decision]) -> list[Tensor]:
@@ -150,11 +149,8 @@ class QPolicy(ActionValuePolicy):
     def _of(self, values: Tensor, bias: Sequence[float]) -> Tensor:
         """The log-probabilities of a menu [A]."""
         logits = values / self.tau + torch.tensor(bias) if bias else values / self.tau
-        if self.is_softmax:
-            return logits.log_softmax(0)
-        is_best = (logits >= logits.max()).float()
-        probs = self.epsilon / len(values) + (1 - self.epsilon) * is_best / is_best.sum()
-        return probs.clamp(min=NEVER).log()
+        by_value, by_chance = torch.tensor([1 - self.epsilon, self.epsilon / len(values)]).log()
+        return torch.logaddexp(by_value + logits.log_softmax(0), by_chance)
 
     def _taken_apart(self, decision: Decision, normalization: str | None, adapter: bool) -> ActionDistribution:
         found = super()._taken_apart(decision, normalization, adapter)

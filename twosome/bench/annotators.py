@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twosome.bench.questions import exact, played, shown
 from twosome.bench.runs import Job, run_dir
+from twosome.errors import ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -47,6 +48,12 @@ def settings_of(cfg: DictConfig, demonstrates: str, level: float, seed: int, fol
 def folder_of(cfg: DictConfig, demonstrates: str, level: float, seed: int) -> Path:
     """Where the run of a clone lies."""
     return Path(cfg.out).expanduser() / "annotators" / demonstrates / str(level) / f"seed{seed}" / "run"
+
+
+def check_clone(settings: TrainSettings, row: str) -> None:
+    """Raises `ConfigError` where a run is to begin with a clone that is not there."""
+    if settings.init is not None and not Path(settings.init).is_dir():
+        raise ConfigError(f"{settings.init} is missing, which the row {row} begins with: add annotators to parts.")
 
 
 def measure(cfg: DictConfig, folder: Path, demonstrates: str, level: float, seed: int) -> dict[str, Any]:

@@ -1,15 +1,18 @@
-"""Learners side by side, from nothing: decisions, simulated steps and seconds to 95 % of the optimum, in every world.
+"""Learners side by side: decisions, simulated steps and seconds to 95 % of the optimum, in every world.
 
-Each run ends when its policy, greedy, comes to `stop_at` of the optimum. Seconds are of processor time, those of acting
-and learning. A method that this version does not have is left out, and said to be.
+All begin with nothing; in a world of `begins` with the clone of an annotator, whose figures are those before. Each run
+ends when its policy, greedy, comes to `stop_at` of the optimum. Seconds are of processor time, those of acting and
+learning. A method that this version does not have is left out, and said to be.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twosome.bench import annotators
 from twosome.bench.annotators import QUIET, grouped
 from twosome.bench.iteration import median, reached, spread
 from twosome.bench.runs import Job, run_dir
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from twosome.config.schema import TrainSettings
+
+LEARNING = {"twosome": ("ppo",), "qhead": ("q_head",), "expected": ("expected", "q_head"),
+            "preference": ("preference",)}  # groups of settings that a method learns by  # fmt: skip
 
 
 def jobs(cfg: DictConfig) -> list[Job]:
@@ -28,14 +34,18 @@ def jobs(cfg: DictConfig) -> list[Job]:
     for method in cfg.methods:
         if method not in there:
             print(f"learners: method={method} is none of this version; its rows are left out.")
-    return [(m, world, s) for world in cfg.worlds for s in range(cfg.seeds) for m in there]
+    return [(m, world, s) for world in cfg.worlds for s in range(cfg.seeds) for m in there
+            if m != "qhead" or world not in cfg.begins]  # which has no use for a clone's adapter  # fmt: skip
 
 
 def asked(cfg: DictConfig, method: str, world: str, seed: int) -> dict[str, Any]:
     """What a run depends on. Raises `ConfigError` for a method, world or override that does not exist."""
     settings = settings_of(cfg, method, world, seed, Path("run"))
     overrides = [*cfg.in_world[world], *cfg.of_method.get(method, []), *cfg.overrides]
-    return {"steps": settings.total_steps, "stop_at": settings.log.stop_at, "overrides": overrides}
+    return {
+        "steps": settings.total_steps, "stop_at": settings.log.stop_at, "overrides": overrides,
+        "learning": {name: dataclasses.asdict(getattr(settings, name)) for name in LEARNING.get(method, ())},
+    }  # fmt: skip
 
 
 def settings_of(cfg: DictConfig, method: str, world: str, seed: int, folder: Path) -> TrainSettings:
@@ -49,6 +59,8 @@ def settings_of(cfg: DictConfig, method: str, world: str, seed: int, folder: Pat
         f"seed={seed}",
         *cfg.overrides,
     ]
+    if world in cfg.begins:
+        overrides.append(f"init={annotators.folder_of(cfg, cfg.begins[world], 1, seed)}")
     size = compose(overrides)
     interval = max(1, cfg.eval_every // (size.num_envs * size.rollout_steps))
     return compose([
@@ -64,6 +76,7 @@ def measure(cfg: DictConfig, folder: Path, method: str, world: str, seed: int) -
     from twosome.files import read_lines
 
     settings = settings_of(cfg, method, world, seed, folder / "run")
+    annotators.check_clone(settings, world)
     summary = trained(settings)
     records, optimum = list(read_lines(folder / "run" / "metrics.jsonl")), summary["optimum"]
     ends = {name: summary[f"eval_{name}"] for name in ("before", "after")}
@@ -76,10 +89,10 @@ def measure(cfg: DictConfig, folder: Path, method: str, world: str, seed: int) -
 
 
 def table(found: dict[Job, Any]) -> str:
-    """Medians over the seeds that came there; the others count as never. The control: the same model untrained."""
+    """Medians over the seeds that came there; the others count as never. The control: the model before."""
     lines = [
         "| world | method | optimum | seeds at 95 % | decisions, median (least to most) | steps simulated | "
-        "seconds of a processor | greedy at the end, every seed | sampled | untrained, sampled |",
+        "seconds of a processor | greedy at the end, every seed | sampled | before, sampled |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (method, world), results in sorted(grouped(found).items(), key=lambda row: row[0][1]):

@@ -11,7 +11,6 @@ from twosome.bench import annotators
 from twosome.bench.annotators import QUIET, grouped, mean, share
 from twosome.bench.questions import exact, played, shown
 from twosome.bench.runs import Job, run_dir
-from twosome.errors import ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -54,13 +53,13 @@ def measure(cfg: DictConfig, folder: Path, row: str, level: float, seed: int) ->
     from twosome.systems.load import load, load_with_settings
 
     settings = settings_of(cfg, row, level, seed, folder / "run")
-    if settings.init is None or not Path(settings.init).is_dir():
-        raise ConfigError(f"{settings.init} is missing, which the row {row} begins with: add annotators to parts.")
+    annotators.check_clone(settings, row)
     summary = trained(settings)
     policy, _ = load_with_settings(folder / "run")
     env = settings.env
     found = {how: played(policy, env, cfg.sessions, seed, greedy=how == "greedy") for how in ("greedy", "sampled")}
-    found["clone"] = played(load(settings.init), env, cfg.sessions, seed, greedy=False)
+    clone = load(annotators.folder_of(cfg, cfg.how[row].demonstrates, level, seed))
+    found["clone"] = played(clone, env, cfg.sessions, seed, greedy=False)
     found |= {name: shown(env, cfg.sessions, seed, of) for name, of in (("best", "clean"), ("always", "always"))}
     other = dataclasses.replace(env, kwargs={**env.kwargs, "split": "test"})
     found["unseen"] = played(policy, other, cfg.sessions, seed, greedy=True)

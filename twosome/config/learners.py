@@ -42,10 +42,10 @@ class QHeadSettings:
     replay: int = setting(above(0), at_most(2**20))
     n: int = setting(above(0), at_most(2**20))
     double: bool
+    count_bonus: float = setting(at_least(0), at_most(1e6))
     learning_rate_end: float = setting(at_least(0))
     target_rate: float = setting(above(0), fraction())
     target_interval: int = setting(above(0))
-    acting: str = setting(one_of("softmax", "epsilon"))
     tau: float = setting(at_least(1e-6), at_most(1e6))
     tau_end: float = setting(at_least(1e-6), at_most(1e6))
     epsilon: float = setting(fraction())

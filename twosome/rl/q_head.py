@@ -4,8 +4,9 @@
     expected  y = R + D sum_a pi(a | s') Q'(s', a)       expected Sarsa, the critic of an actor pi
     loss      half (Q(s, a) - y)^2
 
-R, D: reward and discount of n steps (`rl.replay`); Q: the policy's value head; Q': its target network, a copy that
-follows it slowly. Knows nothing of how the policy acts.
+R, D: reward and discount of n steps (`rl.replay`), R with what another visit of s' would pay now (`rl.count_bonus`), D
+later; Q: the policy's value head; Q': its target network, a copy that follows it slowly. Knows nothing of how the
+policy acts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from twosome.errors import NumericsError, counter
 from twosome.protocols import ActionCritic, StateDict
-from twosome.rl import losses
+from twosome.rl import count_bonus, losses
+from twosome.rl.count_bonus import CountBonus
 from twosome.rl.optimizers import GuardedSteps, load_optimizer_state, make_optimizer, optimizer_state
 from twosome.rl.replay import Replay, Transition, transitions
 from twosome.types import Rollout
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
     from twosome.config.learners import QHeadSettings
 
 METRICS = {
+    **count_bonus.METRICS,
     "q/value": "Q of the replayed decisions and actions, mean over the minibatches of an update",
     "q/replay": "transitions kept for replay",
-    "q/exploration": "how much the next rollout explores: tau, in units of return, or epsilon, as q_head.acting says",
+    "q/temperature": "tau of the next rollout, in units of return",
 }
 
 
@@ -90,6 +93,7 @@ class QCritic:
         self.target = copy.deepcopy(policy.value_head).requires_grad_(False)
         self.optimizer = make_optimizer(policy.value_head.parameters(), settings.critic, settings.adam_eps)
         self.replay = Replay(settings.replay)
+        self.count_bonus = CountBonus(settings.count_bonus)
         self.updates = self.steps = 0
         self.has_begun = False
 
@@ -102,7 +106,7 @@ class QCritic:
                 self._begin(rollout)
         except NumericsError:
             self.take_step.skip()
-        found = transitions(rollout, self.settings.n)
+        found, bonus = transitions(rollout, self.settings.n), self.count_bonus.bonuses(rollout)
         if torch.isfinite(rollout.rewards).all():
             self.replay.add(found)
         else:
@@ -110,7 +114,7 @@ class QCritic:
         s = self.settings.critic
         for group in self.optimizer.param_groups:
             group["lr"] = s.learning_rate * ((1 - progress) + progress * self.settings.learning_rate_end)
-        metrics = {"q/replay": float(len(self.replay))}
+        metrics = {"q/replay": float(len(self.replay))} | ({} if bonus is None else self.count_bonus.metrics(bonus))
         if not found or not len(self.replay) or self.updates <= s.warmup_updates:
             return metrics
         count = -(-s.epochs * len(found) // s.minibatch) * s.minibatch
@@ -135,6 +139,7 @@ class QCritic:
             "optimizer": optimizer_state(self.optimizer),
             "target": self.target.state_dict(),
             "replay": self.replay.state_dict(),
+            "count_bonus": self.count_bonus.state_dict(),
         }
 
     def load_state_dict(self, state: StateDict) -> None:
@@ -149,6 +154,7 @@ class QCritic:
             raise ValueError("the target network holds numbers that are not finite")
         self.target.load_state_dict(state["target"])
         self.replay.load_state_dict(state["replay"])
+        self.count_bonus.load_state_dict(state["count_bonus"])
 
     def targets(self, drawn: Drawn, index: Tensor) -> Tensor:
         """The value targets of some of the drawn transitions: [n], without gradient."""
@@ -192,7 +198,8 @@ class QCritic:
         ahead = [[rows.setdefault((t.next_state, a), len(rows)) for a in t.next_menu] for t in found]
         ahead = [row or [k] for row, k in zip(ahead, chosen, strict=True)]  # where nothing follows any will do: D is 0
         padded = pad_sequence([torch.tensor(row) for row in ahead], batch_first=True, padding_value=-1)
-        numbers = {"rewards": [t.reward for t in found], "discounts": [t.discount for t in found]}
+        rewards = [t.reward + t.discount * self.count_bonus.of(t.next_state) for t in found]
+        numbers = {"rewards": rewards, "discounts": [t.discount for t in found]}
         features = self.policy.action_features(list(rows))
         found_log_probs = self._log_probs(found).to(features) if self.expects else None
         return Drawn(
@@ -229,8 +236,7 @@ class QHead:
         s, policy = self.settings, self.policy
         policy.tau = s.tau * (1 - progress) + s.tau_end * progress
         policy.epsilon = s.epsilon * (1 - progress) + s.epsilon_end * progress
-        exploration = policy.tau if s.acting == "softmax" else policy.epsilon
-        return self.critic.learn(rollout, progress) | {"q/exploration": exploration}
+        return self.critic.learn(rollout, progress) | {"q/temperature": policy.tau}
 
     def state_dict(self) -> StateDict:
         """The critic's."""
