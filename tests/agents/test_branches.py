@@ -73,6 +73,22 @@ def test_chance_after_two_actions_that_lead_to_the_same_tells_nothing(worlds):
     assert any(abs(d - round(d)) > 1e-9 or abs(d) > 1 for d in differences(made, worlds, (0, 1), (seeds, other)))
 
 
+def test_a_question_credited_alone_ends_its_branch(worlds):
+    seeds, other = ({k: first + k for k in range(N)} for first in (0, 100))
+    alone = branches(credit="question")
+    answers = differences(alone, worlds, (0, 1), (seeds, other))
+    assert all(abs(d - round(d)) < 1e-9 and abs(d) <= 1 for d in answers), "nothing of the other questions"
+    whole = branches()
+    assert any(abs(d) > 1 for d in differences(whole, worlds, (0, 1), (seeds, other)))  # the wrong variant
+    tools = [next(k for k, p in enumerate(w.menu.phrases) if not p.startswith("say ")) for w in worlds]
+    simulators = {k: Simulator(world) for k, world in enumerate(worlds)}
+    returned = alone._returns(simulators, dict(enumerate(tools)), seeds)
+    assert all(s.world.decision != s.start.payload.decision and not s.world.is_over for s in simulators.values())
+    assert all(r < 1 for r in returned.values()), "one answer at most, and the tool's price"
+    for simulator in simulators.values():
+        simulator.close()
+
+
 def test_pairs_are_those_told_apart_and_the_worlds_are_left_as_they_were(worlds):
     made = branches()
     before = [(w.snapshot(), w.decision) for w in worlds]

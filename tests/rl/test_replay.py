@@ -50,6 +50,16 @@ def slow(rollout, n, t, b):
     return (reward, discount, t) if rest is None else (reward + discount * rest[0], discount * rest[1], rest[2])
 
 
+def test_to_a_question_credited_alone_its_end_is_the_end():
+    rollout = random_rollout(0)
+    closes = torch.rand(rollout.rewards.shape, generator=torch.Generator().manual_seed(1)) < 0.4
+    ended = dataclasses.replace(rollout, terminated=rollout.terminated | closes)
+    session = dataclasses.replace(rollout, closes=closes)
+    assert transitions(session, 3, by_question=True) == transitions(ended, 3)
+    assert transitions(session, 3) == transitions(rollout, 3) != transitions(ended, 3)
+    assert transitions(rollout, 3, by_question=True) == transitions(rollout, 3), "a world that has no questions"
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 20])
 def test_returns_of_n_steps_are_the_slow_sum(n):
     lengths = set()

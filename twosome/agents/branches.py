@@ -1,4 +1,4 @@
-"""Plays two actions of a decision, each to the end of the episode and from one snapshot: which returns more?
+"""Plays two actions of a decision from one snapshot, each to the end of the episode or question: which returns more?
 
 It is a `rollout.driver.Deliberation` that leaves the choice to the policy, and tells on the side what it found.
 """
@@ -39,8 +39,8 @@ class Branches:
 
     The two actions are drawn by the policy, without replacement. After them both branches draw by the same random
     numbers, one for every visit of a decision: where they come to the same decisions they go on alike, and what is left
-    of the difference of their returns is due to the two actions. A branch ends with its episode, or after
-    `settings.horizon` steps.
+    of the difference of their returns is due to the two actions. A branch ends with its episode, after
+    `settings.horizon` steps, or by `settings.credit` where it closes a question.
     """
 
     def __init__(self, policy: Policy, settings: PreferenceSettings, seed: int):
@@ -130,12 +130,15 @@ class Branches:
         self, simulators: dict[int, Simulator], actions: dict[int, int], seeds: dict[int, int]
     ) -> dict[int, float]:
         """The discounted return of every world after its action, with the policy from there on; all side by side."""
-        returned, discounts, visits = {}, {}, Counter[tuple[int, Decision]]()
+        returned, discounts, visits, closed = {}, {}, Counter[tuple[int, Decision]](), set[int]()
+        ends_with_question = self.settings.credit == "question"
         for k, simulator in simulators.items():
             outcome = simulator(simulator.start, actions[k])
             returned[k], discounts[k] = outcome.reward, outcome.discount
+            if ends_with_question and outcome.closes:
+                closed.add(k)
         for _ in range(1, self.settings.horizon or 2**31):
-            going = [k for k, s in simulators.items() if s.fault is None and not s.world.is_over]
+            going = [k for k, s in simulators.items() if s.fault is None and not s.world.is_over and k not in closed]
             if not going:
                 break
             decisions = [simulators[k].world.decision for k in going]
@@ -151,6 +154,8 @@ class Branches:
                 simulator.steps += 1
                 returned[k] += discounts[k] * step.reward
                 discounts[k] *= simulator.world.settings.gamma**step.duration
+                if ends_with_question and step.closes:
+                    closed.add(k)
         return returned
 
 

@@ -51,7 +51,8 @@ class Simulator:
         self.steps += 1
         discount = 0.0 if step.terminated else self.world.settings.gamma**step.duration
         has_failed = step.terminated and step.episode is not None and not step.episode.success
-        return Outcome(self._position(is_truncated=step.truncated), step.reward, discount, has_failed)
+        there = self._position(is_truncated=step.truncated)
+        return Outcome(there, step.reward, discount, has_failed, bool(step.closes))
 
     def must_repeat(self) -> list[Position]:
         """Raise `ConfigError` for a world that answers otherwise the second time: no search can trust it.

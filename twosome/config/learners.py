@@ -21,6 +21,7 @@ class PreferenceSettings:
     actor: OptimizerSettings
     share: float = setting(above(0), fraction())
     horizon: int | None = setting(above(0), at_most(2**31))
+    credit: str = setting(one_of("session", "question"), default="session")
     delta: float = setting(at_least(0))
     beta: float = setting(above(0), at_most(1e6))
     rollouts: int = setting(above(0), at_most(2**20))
@@ -41,6 +42,7 @@ class QHeadSettings:
     critic: OptimizerSettings
     replay: int = setting(above(0), at_most(2**20))
     n: int = setting(above(0), at_most(2**20))
+    credit: str = setting(one_of("session", "question"), default="session")
     double: bool
     count_bonus: float = setting(at_least(0), at_most(1e6))
     learning_rate_end: float = setting(at_least(0))

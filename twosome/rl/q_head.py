@@ -106,7 +106,8 @@ class QCritic:
                 self._begin(rollout)
         except NumericsError:
             self.take_step.skip()
-        found, bonus = transitions(rollout, self.settings.n), self.count_bonus.bonuses(rollout)
+        found = transitions(rollout, self.settings.n, by_question=self.settings.credit == "question")
+        bonus = self.count_bonus.bonuses(rollout)
         if torch.isfinite(rollout.rewards).all():
             self.replay.add(found)
         else:

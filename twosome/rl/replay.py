@@ -20,8 +20,8 @@ class Transition(NamedTuple):
 
         reward = sum_{i<n} D_i r_{t+i}, discount = D_n         D_i: product of the first i discounts gamma^duration
 
-    `action`: its position in the menu. `discount` is 0 and `next_menu` empty where the episode has terminated: nothing
-    follows. One that was cut off is followed by its last state.
+    `action`: its position in the menu. `discount` is 0 and `next_menu` empty where the episode has terminated, or a
+    question was closed that is credited alone: nothing follows. One that was cut off is followed by its last state.
     """
 
     state: str
@@ -41,8 +41,8 @@ class Transition(NamedTuple):
         return Decision.plain(self.next_state, self.next_menu)
 
 
-def transitions(rollout: Rollout, n: int) -> list[Transition]:
-    """Those of every real step, in the order of time.
+def transitions(rollout: Rollout, n: int, *, by_question: bool = False) -> list[Transition]:
+    """Those of every real step, in the order of time. `by_question`: to a step the end of its question is the end.
 
     A return ends before its n-th step at the end of the episode or of the rollout, and before a step that a fault
     spoilt. A step after which nothing is known, neither an end nor a menu, is left out.
@@ -50,7 +50,10 @@ def transitions(rollout: Rollout, n: int) -> list[Transition]:
     assert rollout.next_menus is not None
     length, worlds = rollout.rewards.shape
     rewards, discounts = rollout.rewards.tolist(), rollout.discounts.tolist()
-    ends = (rollout.terminated | rollout.truncated).tolist()
+    is_final = rollout.terminated
+    if by_question and rollout.closes is not None:
+        is_final = is_final | rollout.closes
+    ends = (is_final | rollout.truncated).tolist()
     found = []
     for t in range(length):
         for b in range(worlds):
@@ -63,7 +66,7 @@ def transitions(rollout: Rollout, n: int) -> list[Transition]:
                     break
             if last < 0:
                 continue
-            menu, is_over = rollout.next_menus[last][b], bool(rollout.terminated[last, b])
+            menu, is_over = rollout.next_menus[last][b], bool(is_final[last, b])
             if menu or is_over:
                 decision, action = rollout.decisions[t][b], int(rollout.actions[t, b])
                 after = (0.0, "", ()) if is_over else (product, rollout.next_states[last][b], menu)

@@ -34,13 +34,14 @@ class Position(NamedTuple):
 class Outcome(NamedTuple):
     """What an action does: where it leads, its reward, its discount (0 where the episode terminates).
 
-    `is_failure`: the episode terminates and the goal is not reached.
+    `is_failure`: the episode terminates and the goal is not reached; `closes`: a question of a session is closed.
     """
 
     position: Position
     reward: float
     discount: float
     is_failure: bool = False
+    closes: bool = False
 
 
 class Evaluation(NamedTuple):
