@@ -102,7 +102,8 @@ def test_pairs_are_those_told_apart_and_the_worlds_are_left_as_they_were(worlds)
     assert metrics["branches/told_apart"] == pytest.approx(len(found) / N)
     assert 0 < len(found) < N  # two wrong answers tell nothing
     assert metrics["branches/simulated_steps"] >= 2 * 3 * N
-    for pair in found:
+    for pair, gap in found:
+        assert gap > CFG.preference.delta
         [world] = [w for w in worlds if w.decision.prompt == pair.prompt]
         question = world.env.unwrapped.view.question
         said = [phrase.removeprefix("say ") == question.answers[question.right] for phrase in pair.menu]

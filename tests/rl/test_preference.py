@@ -21,11 +21,11 @@ EMPTY = Rollout([], [], [], *(torch.zeros(1, 1) for _ in range(7)), [])
 
 
 def learner(policy, *updates, seed=0, **changes):
-    """A learner whose updates find these decisions, one list each."""
+    """A learner whose updates find these decisions, one list each; returns differ by 1 or as `(decision, gap)` says."""
     settings = copy.deepcopy(SETTINGS)
     for name, value in changes.items():
         setattr(settings, name, value)
-    waiting = list(updates)
+    waiting = [[d if isinstance(d[0], Decision) else (d, 1.0) for d in update] for update in updates]
     generator = torch.Generator().manual_seed(seed)
     return Preference(policy, settings, generator, lambda: waiting.pop(0), lambda ds: frozen_log_probs(policy, ds))
 
@@ -86,6 +86,22 @@ def test_an_update_prefers_what_returned_more_and_nothing_found_moves_nothing():
     assert all_equal(head, policy.value_head.parameters())  # no critic is learnt
 
 
+def test_pairs_count_alike_or_by_the_difference_of_their_returns():
+    """Two pairs that contradict each other in three of four cases: what returned far more loses, or wins."""
+    [decision] = pairs(1)
+    often, seldom = (decision, 0.1), (between(decision, 1, 0), 0.9)
+    found = [often, often, often, seldom]
+    moved = {}
+    for weighted in (False, True):
+        policy = zoo.policy()
+        before = margins(policy, [decision])
+        made = learner(policy, found, weighted=weighted, beta=1.0)
+        made.settings.actor.minibatch = 4
+        made.update(EMPTY, 0.0)
+        moved[weighted] = (margins(policy, [decision]) - before).item()
+    assert moved[False] > 0 > moved[True]
+
+
 def test_the_frozen_model_is_what_a_margin_is_measured_from():
     policy, found = zoo.policy(), pairs()
     made = learner(policy, found, found)
@@ -143,19 +159,22 @@ def test_going_on_from_a_saved_state_is_going_on_bit_for_bit():
 @pytest.mark.parametrize(
     "forged",
     [
-        [list(MENU), 3, "p", [], 0.5],
-        ["ab", "s", "p", [], 0.5],
-        [["a", "a"], "s", "p", [], 0.5],
-        [["a"], "s", "p", [], 0.5],
-        [list(MENU), "s", "p", [1.0], 0.5],
-        [list(MENU), "s", "p", [], math.nan],
+        [list(MENU), 3, "p", [], 0.5, 1.0],
+        ["ab", "s", "p", [], 0.5, 1.0],
+        [["a", "a"], "s", "p", [], 0.5, 1.0],
+        [["a"], "s", "p", [], 0.5, 1.0],
+        [list(MENU), "s", "p", [1.0], 0.5, 1.0],
+        [list(MENU), "s", "p", [], math.nan, 1.0],
+        [list(MENU), "s", "p", [], 0.5, math.inf],
+        [list(MENU), "s", "p", [], 0.5, -1.0],
+        [list(MENU), "s", "p", [], 0.5],
     ],
 )
 def test_a_forged_pair_is_refused(forged):
     made = learner(zoo.policy())
     state = made.state_dict()
-    made.load_state_dict({**state, "rollouts": [[[list(MENU), "s", "p s", [0.5, -0.5], 0.25]]]})
-    assert made.rollouts[0] == [Pair(Decision("s", "p s", MENU, (0.5, -0.5)), 0.25)]
+    made.load_state_dict({**state, "rollouts": [[[list(MENU), "s", "p s", [0.5, -0.5], 0.25, 1.5]]]})
+    assert made.rollouts[0] == [Pair(Decision("s", "p s", MENU, (0.5, -0.5)), 0.25, 1.5)]
     with pytest.raises(INVALID_CONTENT):
         made.load_state_dict({**state, "rollouts": [[forged]]})
     with pytest.raises(INVALID_CONTENT):

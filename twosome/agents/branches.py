@@ -47,7 +47,7 @@ class Branches:
         self.policy, self.settings = policy, settings
         self.rng = np.random.default_rng(seed)
         self.counts: Counter[str] = Counter()
-        self._found: list[Decision] = []
+        self._found: list[tuple[Decision, float]] = []
         self._checked: weakref.WeakSet[World] = weakref.WeakSet()
 
     def __call__(
@@ -71,8 +71,8 @@ class Branches:
         faults |= {k: simulator.fault for k, simulator in simulators.items() if simulator.fault is not None}
         return [faults[k] if k in faults else Choice(row) for k, row in enumerate(log_probs)]
 
-    def take(self) -> list[Decision]:
-        """Decisions between two actions, the better one first, found since this was last called."""
+    def take(self) -> list[tuple[Decision, float]]:
+        """Found since last called: decisions between two actions, the better first, and by how much it is better."""
         found, self._found = self._found, []
         return found
 
@@ -124,7 +124,8 @@ class Branches:
             if abs(one[k] - other[k]) > self.settings.delta:
                 self.counts["told_apart"] += 1
                 first, second = pairs[k] if one[k] > other[k] else pairs[k][::-1]
-                self._found.append(between(simulator.start.payload.decision, first, second))
+                found = between(simulator.start.payload.decision, first, second)
+                self._found.append((found, abs(one[k] - other[k])))
 
     def _returns(
         self, simulators: dict[int, Simulator], actions: dict[int, int], seeds: dict[int, int]

@@ -23,6 +23,7 @@ class PreferenceSettings:
     horizon: int | None = setting(above(0), at_most(2**31))
     credit: str = setting(one_of("session", "question"), default="session")
     delta: float = setting(at_least(0))
+    weighted: bool
     beta: float = setting(above(0), at_most(1e6))
     rollouts: int = setting(above(0), at_most(2**20))
     max_gradient_norm: float = setting(above(0))

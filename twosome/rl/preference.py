@@ -7,8 +7,9 @@ Over a menu nothing is left out: log pi(a+) - log pi(a-) is the difference of th
 else is on the menu, so a pair is a decision between two actions, and the loss that of a logistic regression. Whoever
 stays close to the frozen model pays nothing; `beta` is how strongly it holds.
 
-Departs from the paper: who prefers is no person but the return of two branches that were played from one snapshot. No
-critic is learnt, and none is asked.
+Departs from the paper: who prefers is no person but the return of two branches that were played from one snapshot; with
+`weighted` a pair counts by how far their returns are apart, so that it is the mean return that decides and not which of
+two more often returns more. No critic is learnt, and none is asked.
 """
 
 from __future__ import annotations
@@ -44,16 +45,21 @@ def preference_loss(margins: Float[Tensor, "N"], frozen: Float[Tensor, "N"], bet
 
 
 class Pair(NamedTuple):
-    """A decision between two actions, the better one first, and the frozen model's margin between them in nats."""
+    """A decision between two actions, the better one first, the frozen model's margin between them in nats, its gap.
+
+    `gap`: how much more the better one returned.
+    """
 
     decision: Decision
     frozen: float
+    gap: float
 
 
 class Preference:
     """One optimiser and one `update`.
 
-    `take`: gives the decisions between two actions, the better one first, that were found since it was last called;
+    `take`: gives the decisions between two actions, the better one first, that were found since it was last called, and
+    by how much it is better;
     `reference`: their log-probabilities by the frozen model; `generator` orders the minibatches.
     """
 
@@ -64,7 +70,7 @@ class Preference:
         policy: ActorCritic,
         settings: PreferenceSettings,
         generator: torch.Generator,
-        take: Callable[[], list[Decision]],
+        take: Callable[[], list[tuple[Decision, float]]],
         reference: Callable[[list[Decision]], list[Tensor]],
     ):
         self.policy, self.settings, self.generator, self.take, self.reference = (
@@ -84,18 +90,21 @@ class Preference:
         self.take_step.rewards = rollout.rewards
         found = self.take()
         try:
-            rows = self.reference(found)
+            rows = self.reference([decision for decision, _ in found])
         except NumericsError:
             self.take_step.skip()
             return {}
-        self.rollouts.append([Pair(d, float(row[0] - row[1])) for d, row in zip(found, rows, strict=True)])
+        kept = [Pair(d, float(row[0] - row[1]), gap) for (d, gap), row in zip(found, rows, strict=True)]
+        self.rollouts.append(kept)
         pairs = [pair for kept in self.rollouts for pair in kept]
         if not pairs:
             return {"preference/pairs": 0.0}
+        mean = sum(pair.gap for pair in pairs) / len(pairs)
+        weights = [pair.gap / mean if self.settings.weighted else 1.0 for pair in pairs]
         total: dict[str, list[float]] = defaultdict(list)
         for epoch in range(self.settings.actor.epochs):
             for index in torch.randperm(len(pairs), generator=self.generator).split(self.settings.actor.minibatch):
-                for name, value in self._learn([pairs[i] for i in index.tolist()]).items():
+                for name, value in self._learn([(pairs[i], weights[i]) for i in index.tolist()]).items():
                     if epoch == 0 or name.partition("/")[0] != "preference":
                         total[name].append(value)
         self.actor.zero_grad(set_to_none=True)
@@ -103,7 +112,7 @@ class Preference:
 
     def state_dict(self) -> StateDict:
         """Optimiser, counter and pairs."""
-        rows = [[[list(p.decision.menu), *p.decision[:2], list(p.decision.bias), p.frozen] for p in kept]
+        rows = [[[list(p.decision.menu), *p.decision[:2], list(p.decision.bias), p.frozen, p.gap] for p in kept]
                 for kept in self.rollouts]  # fmt: skip
         return {"bad_updates": self.bad_updates, "actor": optimizer_state(self.actor), "rollouts": rows}
 
@@ -114,18 +123,19 @@ class Preference:
         self.rollouts.clear()
         self.rollouts.extend([_pair(row) for row in kept] for kept in state["rollouts"])
 
-    def _learn(self, group: list[Pair]) -> dict[str, float]:
+    def _learn(self, group: list[tuple[Pair, float]]) -> dict[str, float]:
         """One step on some pairs, repeated in smaller passes where memory runs out."""
         found = in_smaller_passes(self.actor, lambda: self._accumulate(group), self.policy.halve_budget)
         return found | {"gradient_norm/actor": self.take_step(self.actor, found["loss/preference"])}
 
-    def _accumulate(self, group: list[Pair]) -> dict[str, float]:
+    def _accumulate(self, group: list[tuple[Pair, float]]) -> dict[str, float]:
         """Forward and backward pass by pass; a function of its own, so that a failed pass leaves no tensor behind."""
         sums: dict[str, float] = defaultdict(float)
-        for places, log_probs in self.policy.evaluate_actions([pair.decision for pair in group]):
+        for places, log_probs in self.policy.evaluate_actions([pair.decision for pair, _ in group]):
             margins = log_probs[:, 0] - log_probs[:, 1]
-            frozen = torch.tensor([group[place].frozen for place in places], device=margins.device)
-            loss = preference_loss(margins, frozen, self.settings.beta).sum() / len(group)
+            pairs, weights = zip(*(group[place] for place in places), strict=True)
+            frozen, shares = (torch.tensor(row, device=margins.device) for row in ([p.frozen for p in pairs], weights))
+            loss = (shares * preference_loss(margins, frozen, self.settings.beta)).sum() / len(group)
             loss.backward()
             sums["loss/preference"] += loss.item()
             sums["preference/accuracy"] += (margins > 0).sum().item() / len(group)
@@ -134,9 +144,11 @@ class Preference:
 
 
 def _pair(row: list[Any]) -> Pair:
-    menu, state, prompt, bias, frozen = row
+    menu, state, prompt, bias, frozen, gap = row
     is_text = isinstance(menu, list) and all(isinstance(text, str) and text for text in (state, prompt, *menu))
     if not is_text or len(set(menu)) != 2 or len(menu) != 2 or len(bias) not in (0, 2):
         raise ValueError(f"a pair of preferences is {row!r:.200}")
     weights = tuple(number(weight, "its log-weight") for weight in bias)
-    return Pair(Decision(state, prompt, tuple(menu), weights), number(frozen, "its frozen margin"))
+    if number(gap, "its difference of returns") < 0:
+        raise ValueError(f"a pair's better action returned {-gap} less")
+    return Pair(Decision(state, prompt, tuple(menu), weights), number(frozen, "its frozen margin"), gap)
