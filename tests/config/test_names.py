@@ -185,3 +185,9 @@ def test_a_key_is_compared_whole_then_by_its_last_part(wrong: str, hint: str):
 def test_an_old_name_with_a_mistake_in_it_is_told_by_todays_name():
     with pytest.raises(ConfigError, match=r"ppo\.self_imitation\.wieght'\. Did you mean 'ppo\.self_imitation\.weight'"):
         compose(["ppo.imitation.wieght=2"])
+
+
+def test_a_saved_setting_that_is_no_more_is_left_out_and_not_asked_for(warned):
+    data = renamed_settings({"q_head": {"acting": "softmax", "n": 3}, "ppo": {}}, "here")
+    assert data == {"q_head": {"n": 3}, "ppo": {}}
+    assert not warned()

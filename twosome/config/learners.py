@@ -23,7 +23,7 @@ class PreferenceSettings:
     horizon: int | None = setting(above(0), at_most(2**31))
     credit: str = setting(one_of("session", "question"), default="session")
     delta: float = setting(at_least(0))
-    weighted: bool
+    weighted: bool = False
     beta: float = setting(above(0), at_most(1e6))
     rollouts: int = setting(above(0), at_most(2**20))
     max_gradient_norm: float = setting(above(0))
@@ -45,7 +45,7 @@ class QHeadSettings:
     n: int = setting(above(0), at_most(2**20))
     credit: str = setting(one_of("session", "question"), default="session")
     double: bool
-    count_bonus: float = setting(at_least(0), at_most(1e6))
+    count_bonus: float = setting(at_least(0), at_most(1e6), default=0.0)
     learning_rate_end: float = setting(at_least(0))
     target_rate: float = setting(above(0), fraction())
     target_interval: int = setting(above(0))

@@ -16,6 +16,7 @@ RENAMED_KEYS = {  # read for one version, with a warning
     "log.probe_interval": "log.tracked_interval",
     "env.step_seconds": "env.step_timeout",
 }
+REMOVED_KEYS = ("q_head.acting",)  # of saved settings: q_head.tau and q_head.epsilon say it all
 RENAMED_VALUES = {("policy.scorer", "forest"): "trie"}
 
 
@@ -62,8 +63,15 @@ def renamed_overrides(overrides: Iterable[str]) -> list[str]:
 
 
 def renamed_settings(data: dict[str, Any], where: str) -> dict[str, Any]:
-    """Saved settings with old names replaced by today's in place, and one warning where there were any."""
+    """Saved settings with old names replaced by today's in place, and one warning where there were any.
+
+    What there is no more is left out in silence.
+    """
     changes = []
+    for old in REMOVED_KEYS:
+        group, _, name = old.rpartition(".")
+        if isinstance(data.get(group), dict):
+            data[group].pop(name, None)
     for old, new in RENAMED_KEYS.items():
         group, _, name = old.rpartition(".")
         node = data.get(group)
