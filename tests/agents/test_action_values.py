@@ -15,12 +15,13 @@ from twosome.rollout.situation import AFTER_THE_END
 from twosome.types import Menu
 
 
-def made(kind=QPolicy, tau=0.5, epsilon=0.0, **options):
+def made(kind=QPolicy, tau=0.5, epsilon=0.0, tau_end=0.005, epsilon_end=0.01, **options):
     plain = zoo.policy(**options)
     torch.manual_seed(3)
     head = ActionValueHead(32, compose([]).model.value_head)
     torch.nn.init.normal_(head.layers[-1].weight)
-    settings = compose([f"q_head.tau={tau}", f"q_head.epsilon={epsilon}"]).q_head
+    schedule = {"tau": tau, "epsilon": epsilon, "tau_end": tau_end, "epsilon_end": epsilon_end}
+    settings = compose([f"q_head.{name}={value}" for name, value in schedule.items()]).q_head
     extra = {"q_head": settings} if kind is QPolicy else {}
     return kind(plain.lm, plain.tokenizer, head, plain.settings, **extra)
 
@@ -180,10 +181,20 @@ def test_weights_come_back_with_how_much_is_explored(tmp_path, policy):
     again.load_weights(tmp_path)
     assert (again.tau, again.epsilon) == (0.1 / 3, 0.7), "in the same bits"
     assert zoo.worst(again.action_values(DECISIONS), policy.action_values(DECISIONS)) < 1e-5
-    for forged in ([0.0, 0.1], [0.1, 1.5], [0.1, float("nan")], [0.1]):
-        save_file({"explores": torch.tensor(forged, dtype=torch.float64)}, tmp_path / "acting.safetensors")
-        with pytest.raises(CheckpointError, match=r"acting\.safetensors"):
+    for forged in ([0.0, 0.1], [1e-320, 0.1], [0.1, 1.0], [0.1, float("nan")], [0.1]):
+        save_file({"explores": torch.tensor(forged, dtype=torch.float64)}, tmp_path / "exploration.safetensors")
+        with pytest.raises(CheckpointError, match=r"exploration\.safetensors"):
             again.load_weights(tmp_path)
+
+
+def test_of_a_former_run_what_it_did_not_act_by_is_left_out(tmp_path, policy):
+    policy.save_weights(tmp_path)
+    (tmp_path / "exploration.safetensors").unlink()
+    save_file({"explores": torch.tensor([0.3, 0.2], dtype=torch.float64)}, tmp_path / "acting.safetensors")
+    softmax, greedy = made(tau=0.5, epsilon=0.0, tau_end=0.1, epsilon_end=0.0), made(QPolicy, 1e-6, 0.3, tau_end=1e-6)
+    for again, expected in ((softmax, (0.3, 0.0)), (greedy, (1e-6, 0.2))):
+        again.load_weights(tmp_path)
+        assert (again.tau, again.epsilon) == expected
 
 
 def test_of_a_run_that_values_states_the_adapter_alone_is_taken(tmp_path, caplog):

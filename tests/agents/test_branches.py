@@ -109,6 +109,16 @@ def test_pairs_are_those_told_apart_and_the_worlds_are_left_as_they_were(worlds)
         said = [phrase.removeprefix("say ") == question.answers[question.right] for phrase in pair.menu]
         if all(phrase.startswith("say ") for phrase in pair.menu):
             assert said == [True, False]  # the better first
+    gaps = {pair.prompt: gap for pair, gap in found}
+    slow = branches()
+    simulators = {k: Simulator(world) for k, world in enumerate(worlds)}
+    slow.rng.random(N)  # whether to play: always
+    two = {k: slow._two(rows[k]) for k in simulators}
+    seeds = {k: int(slow.rng.integers(2**63)) for k in simulators}
+    one, other = (slow._returns(simulators, {k: pair[i] for k, pair in two.items()}, seeds) for i in (0, 1))
+    for k, simulator in simulators.items():
+        simulator.close()
+        assert gaps.get(worlds[k].decision.prompt, 0.0) == abs(one[k] - other[k])
     made = branches(delta=1e6)
     made(worlds, [w.decision for w in worlds], rows)
     assert made.take() == []

@@ -187,7 +187,10 @@ def test_an_old_name_with_a_mistake_in_it_is_told_by_todays_name():
         compose(["ppo.imitation.wieght=2"])
 
 
-def test_a_saved_setting_that_is_no_more_is_left_out_and_not_asked_for(warned):
-    data = renamed_settings({"q_head": {"acting": "softmax", "n": 3}, "ppo": {}}, "here")
-    assert data == {"q_head": {"n": 3}, "ppo": {}}
-    assert not warned()
+def test_how_a_q_head_acted_is_read_as_temperature_and_share_of_chance():
+    old = {"tau": 0.1, "tau_end": 0.005, "epsilon": 0.2, "epsilon_end": 0.02}
+    softmax = renamed_settings({"q_head": {**old, "acting": "softmax"}}, "here")["q_head"]
+    assert softmax == {"tau": 0.1, "tau_end": 0.005, "epsilon": 0.0, "epsilon_end": 0.0}
+    greedy = renamed_settings({"q_head": {**old, "acting": "epsilon"}}, "here")["q_head"]
+    assert greedy == {"tau": 1e-6, "tau_end": 1e-6, "epsilon": 0.2, "epsilon_end": 0.02}
+    assert renamed_settings({"q_head": {**old}}, "here") == {"q_head": old}

@@ -102,6 +102,17 @@ def test_pairs_count_alike_or_by_the_difference_of_their_returns():
     assert moved[False] > 0 > moved[True]
 
 
+def test_equal_differences_of_any_size_count_as_if_all_were_alike():
+    found, weights = pairs(5), {}
+    for gap, weighted in ((1.0, False), (0.03, True), (7.0, True)):
+        policy = zoo.policy()
+        learner(policy, [(d, gap) for d in found], weighted=weighted).update(EMPTY, 0.0)
+        weights[gap] = copied(policy.actor_parameters())
+    for gap in (0.03, 7.0):
+        pairs_of = zip(weights[1.0], weights[gap], strict=True)
+        assert all(torch.allclose(one, other, atol=1e-6) for one, other in pairs_of)
+
+
 def test_the_frozen_model_is_what_a_margin_is_measured_from():
     policy, found = zoo.policy(), pairs()
     made = learner(policy, found, found)
@@ -132,7 +143,8 @@ def test_a_number_that_is_none_touches_no_weight_and_is_counted():
 def test_going_on_from_a_saved_state_is_going_on_bit_for_bit():
     first, second = pairs(5)[:3], pairs(5)[2:]
     policy = zoo.policy()
-    straight = learner(policy, first, second)
+    first, second = ([(d, 0.1 + k) for k, d in enumerate(row)] for row in (first, second))
+    straight = learner(policy, first, second, weighted=True)
     straight.update(EMPTY, 0.0)
     between_, state = copied(policy.actor_parameters()), copy.deepcopy(straight.state_dict())
     state["rollouts"] = json.loads(json.dumps(state["rollouts"]))
@@ -144,7 +156,7 @@ def test_going_on_from_a_saved_state_is_going_on_bit_for_bit():
         with torch.no_grad():
             for p, q in zip(policy.actor_parameters(), between_, strict=True):
                 p.copy_(q)
-        again = learner(policy, second, seed=5)
+        again = learner(policy, second, seed=5, weighted=True)
         again.load_state_dict({**copy.deepcopy(state), **lost})
         again.generator.set_state(position)
         return again.update(EMPTY, 0.0), copied(policy.actor_parameters())
@@ -152,7 +164,8 @@ def test_going_on_from_a_saved_state_is_going_on_bit_for_bit():
     found, weights = resumed()
     assert all_equal(weights, never)
     assert found == metrics
-    for lost in ({"rollouts": []}, {"actor": {}}):  # the wrong variants
+    without_gaps = [[[*row[:5], 1.0] for row in kept] for kept in state["rollouts"]]
+    for lost in ({"rollouts": []}, {"actor": {}}, {"rollouts": without_gaps}):  # the wrong variants
         assert not all_equal(resumed(**lost)[1], never), lost
 
 
@@ -167,7 +180,8 @@ def test_going_on_from_a_saved_state_is_going_on_bit_for_bit():
         [list(MENU), "s", "p", [], math.nan, 1.0],
         [list(MENU), "s", "p", [], 0.5, math.inf],
         [list(MENU), "s", "p", [], 0.5, -1.0],
-        [list(MENU), "s", "p", [], 0.5],
+        [list(MENU), "s", "p", [], 0.5, 0.0],
+        [list(MENU), "s", "p", [], 0.5, 1e308],
     ],
 )
 def test_a_forged_pair_is_refused(forged):
@@ -175,6 +189,8 @@ def test_a_forged_pair_is_refused(forged):
     state = made.state_dict()
     made.load_state_dict({**state, "rollouts": [[[list(MENU), "s", "p s", [0.5, -0.5], 0.25, 1.5]]]})
     assert made.rollouts[0] == [Pair(Decision("s", "p s", MENU, (0.5, -0.5)), 0.25, 1.5)]
+    made.load_state_dict({**state, "rollouts": [[[list(MENU), "s", "p s", [], 0.25]]]})  # from before they were kept
+    assert made.rollouts[0] == [Pair(Decision("s", "p s", MENU, ()), 0.25, 1.0)]
     with pytest.raises(INVALID_CONTENT):
         made.load_state_dict({**state, "rollouts": [[forged]]})
     with pytest.raises(INVALID_CONTENT):

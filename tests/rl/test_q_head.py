@@ -14,7 +14,7 @@ from twosome.config.compose import compose
 from twosome.errors import INVALID_CONTENT, NumericsError
 from twosome.lm.value_head import ValueHead
 from twosome.rl.q_head import QCritic, QHead, best_ahead
-from twosome.rl.replay import Transition
+from twosome.rl.replay import Transition, transitions
 from twosome.types import Decision, Rollout
 
 STATES, MENU, GAMMA = 5, ("a", "b"), 0.9
@@ -130,6 +130,28 @@ def test_what_a_next_visit_pays_is_learnt_with_the_reward_and_fades():
     assert (curious._as_numbers(found).rewards - plain._as_numbers(found).rewards < more / 8).view(-1)[more > 0].all()
 
 
+def test_only_the_state_at_which_a_return_ends_pays():
+    rollout = random_walk(0)
+    made = critic(count_bonus=0.2, n=3)
+    made.learn(rollout)
+    kept = made.replay.newest(64)
+    more = made._as_numbers(kept).rewards - torch.tensor([t.reward for t in kept])
+    assert torch.allclose(more, torch.tensor([t.discount * made.count_bonus.of(t.next_state) for t in kept]), atol=1e-6)
+    assert any(t.discount == 0 for t in kept)  # ends pay nothing
+
+
+def test_a_question_credited_alone_is_kept_alone():
+    rollout = random_walk(0)
+    closes = torch.zeros_like(rollout.terminated)
+    closes[::3] = True
+    session = dataclasses.replace(rollout, closes=closes)
+    for credit, by_question in (("question", True), ("session", False)):
+        made = critic(n=2, credit=credit)
+        made.learn(session)
+        assert made.replay.newest(64) == transitions(session, 2, by_question=by_question)
+    assert transitions(session, 2, by_question=True) != transitions(session, 2)
+
+
 def test_targets_are_the_definitions():
     made = critic()
     policy = made.policy
@@ -189,7 +211,7 @@ def test_exploration_follows_its_schedule():
     for progress, tau, epsilon in ((0.0, 0.5, 0.3), (0.5, 0.3, 0.2), (1.0, 0.1, 0.1)):
         metrics = made.update(random_walk(0, length=4), progress)
         assert (policy.tau, policy.epsilon) == pytest.approx((tau, epsilon))
-        assert metrics["q/temperature"] == pytest.approx(tau)
+        assert (metrics["q/temperature"], metrics["q/epsilon"]) == pytest.approx((tau, epsilon))
 
 
 def test_steps_that_meet_an_infinity_are_skipped_and_end_the_run_with_the_remedy():
@@ -264,6 +286,17 @@ def test_a_learner_brought_back_continues_exactly(method):
     assert again() == expected
     for lost in ("target", "replay", "optimizer", "steps", "count_bonus"):  # the wrong variants
         assert again(lost) != expected, lost
+
+
+def test_a_state_from_before_visits_were_counted_is_read():
+    made = critic()
+    made.learn(random_walk(0))
+    state = made.state_dict()
+    del state["count_bonus"]
+    again = critic()
+    again.load_state_dict(state)
+    assert again.replay.newest(64) == made.replay.newest(64)
+    assert not again.count_bonus.counts
 
 
 def test_a_forged_state_is_refused():

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ACTING = "acting.safetensors"  # how much it explores, when it was saved
+EXPLORES = "exploration.safetensors"  # how much, when it was saved
+FORMER = "acting.safetensors"  # of the first runs, with a number that they did not act by
 
 
 class ActionValuePolicy(LLMPolicy):
@@ -122,7 +123,7 @@ class QPolicy(ActionValuePolicy):
 
     def __init__(self, *arguments: Any, q_head: QHeadSettings, **named: Any):
         super().__init__(*arguments, **named)
-        self.tau, self.epsilon = q_head.tau, q_head.epsilon
+        self.tau, self.epsilon, self.schedule = q_head.tau, q_head.epsilon, q_head
 
     def log_probs(self, decisions: list[Decision]) -> list[Tensor]:
         self.counts["decisions"] += len(decisions)
@@ -132,19 +133,23 @@ class QPolicy(ActionValuePolicy):
     def save_weights(self, folder: Path) -> None:
         super().save_weights(folder)
         explores = torch.tensor([self.tau, self.epsilon], dtype=torch.float64)
-        tensor_files.write_tensors(folder / ACTING, {"explores": explores})
+        tensor_files.write_tensors(folder / EXPLORES, {"explores": explores})
 
     def load_weights(self, folder: Path) -> None:
         super().load_weights(folder)
-        if not (folder / ACTING).is_file():  # of a run that explores in another way
+        file = next((folder / name for name in (EXPLORES, FORMER) if (folder / name).is_file()), None)
+        if file is None:  # of a run that explores in another way
             return
-        tau, epsilon = tensor_files.read_finite_tensors(folder / ACTING, {"explores": (2,)})["explores"].tolist()
-        if tau <= 0 or not 0 <= epsilon <= 1:
+        tau, epsilon = tensor_files.read_finite_tensors(file, {"explores": (2,)})["explores"].tolist()
+        if not 1e-6 <= tau <= 1e6 or not 0 <= epsilon < 1:
             raise CheckpointError(
-                f"{folder / ACTING} holds the temperature {tau} and the share of random actions {epsilon}, expected "
-                "one above 0 and one from 0 to 1; refused."
+                f"{file} holds the temperature {tau} and the share of random actions {epsilon}, expected "
+                "one from 1e-6 to 1e6 and one from 0 to below 1; refused."
             )
         self.tau, self.epsilon = tau, epsilon
+        if file.name == FORMER:
+            s = self.schedule
+            self.tau, self.epsilon = within(tau, s.tau, s.tau_end), within(epsilon, s.epsilon, s.epsilon_end)
 
     def _of(self, values: Tensor, bias: Sequence[float]) -> Tensor:
         """The log-probabilities of a menu [A]."""
@@ -155,3 +160,12 @@ class QPolicy(ActionValuePolicy):
     def _taken_apart(self, decision: Decision, normalization: str | None, adapter: bool) -> ActionDistribution:
         found = super()._taken_apart(decision, normalization, adapter)
         return replace(found, given=tuple(self.log_probs([decision])[0].tolist())) if adapter else found
+
+
+def within(value: float, one: float, other: float) -> float:
+    """The value between two ends that is nearest.
+
+    >>> within(0.2, 0.0, 0.0), within(0.2, 0.1, 0.3), within(0.02, 0.3, 0.1)
+    (0.0, 0.2, 0.1)
+    """
+    return min(max(value, min(one, other)), max(one, other))

@@ -21,8 +21,10 @@ QUIET = ("log.tensorboard=false", "log.decisions_per_update=0", "log.tracked_sta
 
 
 def jobs(cfg: DictConfig) -> list[Job]:
-    """A clone for each annotator and level that a row begins with."""
+    """A clone for each annotator and level that a row begins with, or a world of the learners."""
     pairs = dict.fromkeys((cfg.how[row].demonstrates, level) for row in cfg.rows for level in cfg.how[row].levels)
+    if "learners" in cfg.parts:
+        pairs |= dict.fromkeys((cfg.begins[world], 1) for world in cfg.worlds if world in cfg.begins)
     return [(demonstrates, level, seed) for demonstrates, level in pairs for seed in range(cfg.seeds)]
 
 
@@ -50,10 +52,11 @@ def folder_of(cfg: DictConfig, demonstrates: str, level: float, seed: int) -> Pa
     return Path(cfg.out).expanduser() / "annotators" / demonstrates / str(level) / f"seed{seed}" / "run"
 
 
-def check_clone(settings: TrainSettings, row: str) -> None:
-    """Raises `ConfigError` where a run is to begin with a clone that is not there."""
-    if settings.init is not None and not Path(settings.init).is_dir():
+def clone_of(settings: TrainSettings, row: str) -> str:
+    """Where the clone lies that a run begins with. Raises `ConfigError` where it is not there."""
+    if settings.init is None or not Path(settings.init).is_dir():
         raise ConfigError(f"{settings.init} is missing, which the row {row} begins with: add annotators to parts.")
+    return settings.init
 
 
 def measure(cfg: DictConfig, folder: Path, demonstrates: str, level: float, seed: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from twosome.bench import annotators
 from twosome.bench.annotators import QUIET, grouped
 from twosome.bench.iteration import median, reached, spread
-from twosome.bench.runs import Job, run_dir
+from twosome.bench.runs import Job, quoted, run_dir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -34,8 +34,11 @@ def jobs(cfg: DictConfig) -> list[Job]:
     for method in cfg.methods:
         if method not in there:
             print(f"learners: method={method} is none of this version; its rows are left out.")
+    left_out = [world for world in cfg.worlds if world in cfg.begins and "qhead" in there]
+    if left_out:
+        print(f"learners: method=qhead reads no adapter, so it cannot begin with a clone: left out in {left_out}.")
     return [(m, world, s) for world in cfg.worlds for s in range(cfg.seeds) for m in there
-            if m != "qhead" or world not in cfg.begins]  # which has no use for a clone's adapter  # fmt: skip
+            if m != "qhead" or world not in left_out]  # fmt: skip
 
 
 def asked(cfg: DictConfig, method: str, world: str, seed: int) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def asked(cfg: DictConfig, method: str, world: str, seed: int) -> dict[str, Any]
     overrides = [*cfg.in_world[world], *cfg.of_method.get(method, []), *cfg.overrides]
     return {
         "steps": settings.total_steps, "stop_at": settings.log.stop_at, "overrides": overrides,
+        **({"from": cfg.begins[world]} if world in cfg.begins else {}),
         "learning": {name: dataclasses.asdict(getattr(settings, name)) for name in LEARNING.get(method, ())},
     }  # fmt: skip
 
@@ -60,7 +64,7 @@ def settings_of(cfg: DictConfig, method: str, world: str, seed: int, folder: Pat
         *cfg.overrides,
     ]
     if world in cfg.begins:
-        overrides.append(f"init={annotators.folder_of(cfg, cfg.begins[world], 1, seed)}")
+        overrides.append(f"init={quoted(annotators.folder_of(cfg, cfg.begins[world], 1, seed))}")
     size = compose(overrides)
     interval = max(1, cfg.eval_every // (size.num_envs * size.rollout_steps))
     return compose([
@@ -76,7 +80,8 @@ def measure(cfg: DictConfig, folder: Path, method: str, world: str, seed: int) -
     from twosome.files import read_lines
 
     settings = settings_of(cfg, method, world, seed, folder / "run")
-    annotators.check_clone(settings, world)
+    if world in cfg.begins:
+        annotators.clone_of(settings, world)
     summary = trained(settings)
     records, optimum = list(read_lines(folder / "run" / "metrics.jsonl")), summary["optimum"]
     ends = {name: summary[f"eval_{name}"] for name in ("before", "after")}

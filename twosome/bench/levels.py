@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from twosome.bench import annotators
 from twosome.bench.annotators import QUIET, grouped, mean, share
 from twosome.bench.questions import exact, played, shown
-from twosome.bench.runs import Job, run_dir
+from twosome.bench.runs import Job, quoted, run_dir
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -38,9 +38,10 @@ def settings_of(cfg: DictConfig, row: str, level: float, seed: int, folder: Path
     from twosome.config.compose import compose
 
     how = cfg.how[row]
+    clone = annotators.folder_of(cfg, how.demonstrates, level, seed)
     return compose([
         f"experiment={cfg.experiments.ppo}", f"env.kwargs.level={level}", f"seed={seed}", run_dir(folder),
-        f"init={annotators.folder_of(cfg, how.demonstrates, level, seed)}", *QUIET, *how.overrides, *cfg.overrides,
+        f"init={quoted(clone)}", *QUIET, *how.overrides, *cfg.overrides,
     ])  # fmt: skip
 
 
@@ -53,13 +54,12 @@ def measure(cfg: DictConfig, folder: Path, row: str, level: float, seed: int) ->
     from twosome.systems.load import load, load_with_settings
 
     settings = settings_of(cfg, row, level, seed, folder / "run")
-    annotators.check_clone(settings, row)
+    clone = annotators.clone_of(settings, row)
     summary = trained(settings)
     policy, _ = load_with_settings(folder / "run")
     env = settings.env
     found = {how: played(policy, env, cfg.sessions, seed, greedy=how == "greedy") for how in ("greedy", "sampled")}
-    clone = load(annotators.folder_of(cfg, cfg.how[row].demonstrates, level, seed))
-    found["clone"] = played(clone, env, cfg.sessions, seed, greedy=False)
+    found["clone"] = played(load(clone), env, cfg.sessions, seed, greedy=False)
     found |= {name: shown(env, cfg.sessions, seed, of) for name, of in (("best", "clean"), ("always", "always"))}
     other = dataclasses.replace(env, kwargs={**env.kwargs, "split": "test"})
     found["unseen"] = played(policy, other, cfg.sessions, seed, greedy=True)

@@ -4,8 +4,8 @@
 
     annotators   clones of annotators: of the best play at every level of prices, of those who err or use every tool
     levels       PPO from a clone at a level of prices: return and calls beside the exact ones, kind by kind
-    learners     PPO, the Q head, the expected gradient and preferences from nothing: steps and seconds to 95 %, in the
-                 toolbox and on the benchmark tasks
+    learners     PPO, the Q head, the expected gradient and preferences: steps and seconds to 95 %, in the toolbox, from
+                 nothing and from a clone, and on the benchmark tasks
     surprise     whether the frozen models' surprise orders the tools as exact rewards do
 
 The controls: the annotator and the play of all tools, exact and on the same sessions; the policy before training.
@@ -39,7 +39,8 @@ def bench(cfg: DictConfig) -> dict[str, Any]:
     check_numbers(cfg, seeds=1, workers=1, sessions=8, eval_every=1, questions=1)
     check_listed(cfg, "parts", "rows", "methods", "worlds", "models")
     check_parts(cfg, PARTS)
-    for name, known in (("rows", cfg.how), ("worlds", cfg.in_world)):
+    known_to = {"rows": cfg.how, "worlds": cfg.in_world, "begins": cfg.in_world}
+    for name, known in known_to.items():
         for row in cfg[name]:
             if row not in known:
                 raise ConfigError(f"{name}: unknown {row!r}.{near(row, list(known))} Known: {', '.join(known)}.")

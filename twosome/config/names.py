@@ -16,7 +16,7 @@ RENAMED_KEYS = {  # read for one version, with a warning
     "log.probe_interval": "log.tracked_interval",
     "env.step_seconds": "env.step_timeout",
 }
-REMOVED_KEYS = ("q_head.acting",)  # of saved settings: q_head.tau and q_head.epsilon say it all
+ACTED_BY = {"softmax": {"epsilon": 0.0, "epsilon_end": 0.0}, "epsilon": {"tau": 1e-6, "tau_end": 1e-6}}
 RENAMED_VALUES = {("policy.scorer", "forest"): "trie"}
 
 
@@ -65,13 +65,11 @@ def renamed_overrides(overrides: Iterable[str]) -> list[str]:
 def renamed_settings(data: dict[str, Any], where: str) -> dict[str, Any]:
     """Saved settings with old names replaced by today's in place, and one warning where there were any.
 
-    What there is no more is left out in silence.
+    `q_head.acting`, which chose between a temperature and random actions, becomes what says the same of both.
     """
     changes = []
-    for old in REMOVED_KEYS:
-        group, _, name = old.rpartition(".")
-        if isinstance(data.get(group), dict):
-            data[group].pop(name, None)
+    if isinstance(q_head := data.get("q_head"), dict) and "acting" in q_head:
+        q_head |= ACTED_BY.get(str(q_head.pop("acting")), {})
     for old, new in RENAMED_KEYS.items():
         group, _, name = old.rpartition(".")
         node = data.get(group)

@@ -5,7 +5,8 @@
     rollout
 
 It depends on the run's own visits alone and soon fades. Only the advantages contain it: what the critic learns, what
-self-imitation keeps, and every return that is logged or evaluated are of the environment's reward. Where that is paid
+self-imitation keeps, and every return that is logged or evaluated are of the environment's reward. (A critic of actions
+is another matter: who acts by its values explores by what they contain, `rl.q_head`.) Where that is paid
 only at the end, the bonus is what leads there; uniform play may take tens of thousands of steps to see that end once.
 """
 

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from twosome.config.learners import PreferenceSettings
 
 METRICS = {
-    "loss/preference": "-log sigma of the margins that the actor learns from, mean over the pairs of an update",
+    "loss/preference": "-log sigma of the margins, mean over the pairs of an update, as far as each counts",
     "preference/accuracy": "share of an update's pairs on which the policy prefers the better action",
     "preference/margin": "how much more than the frozen model it prefers the better action, in nats, mean",
     "preference/pairs": "pairs that an update learns from",
 }
+LARGEST_GAP = 1e12  # of two returns that a checkpoint may claim
 
 
 def preference_loss(margins: Float[Tensor, "N"], frozen: Float[Tensor, "N"], beta: float) -> Float[Tensor, " N"]:
@@ -144,11 +145,11 @@ class Preference:
 
 
 def _pair(row: list[Any]) -> Pair:
-    menu, state, prompt, bias, frozen, gap = row
+    menu, state, prompt, bias, frozen, gap = row if len(row) > 5 else [*row, 1.0]  # which the first of them lack
     is_text = isinstance(menu, list) and all(isinstance(text, str) and text for text in (state, prompt, *menu))
     if not is_text or len(set(menu)) != 2 or len(menu) != 2 or len(bias) not in (0, 2):
         raise ValueError(f"a pair of preferences is {row!r:.200}")
     weights = tuple(number(weight, "its log-weight") for weight in bias)
-    if number(gap, "its difference of returns") < 0:
-        raise ValueError(f"a pair's better action returned {-gap} less")
+    if not 0 < number(gap, "its difference of returns") < LARGEST_GAP:
+        raise ValueError(f"a pair's returns differ by {gap}")
     return Pair(Decision(state, prompt, tuple(menu), weights), number(frozen, "its frozen margin"), gap)

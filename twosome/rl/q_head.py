@@ -4,9 +4,9 @@
     expected  y = R + D sum_a pi(a | s') Q'(s', a)       expected Sarsa, the critic of an actor pi
     loss      half (Q(s, a) - y)^2
 
-R, D: reward and discount of n steps (`rl.replay`), R with what another visit of s' would pay now (`rl.count_bonus`), D
-later; Q: the policy's value head; Q': its target network, a copy that follows it slowly. Knows nothing of how the
-policy acts.
+R, D: reward and discount of n steps (`rl.replay`), R with what another visit of s', D later, would pay by now
+(`rl.count_bonus`; the states passed on the way pay in returns that end there); Q: the policy's value head; Q': its
+target network, a copy that follows it slowly. Knows nothing of how the policy acts.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ METRICS = {
     "q/value": "Q of the replayed decisions and actions, mean over the minibatches of an update",
     "q/replay": "transitions kept for replay",
     "q/temperature": "tau of the next rollout, in units of return",
+    "q/epsilon": "share of the next rollout's actions that are drawn from the whole menu",
 }
 
 
@@ -72,7 +73,7 @@ def best_ahead(online: Tensor, target: Tensor, *, double: bool = True) -> Tensor
 
 
 class QCritic:
-    """Head, target network, optimiser and replay.
+    """Head, target network, optimiser, replay and visit counts.
 
     `expects`: targets are expected under the policy, else those of the best action. `take_step`: takes optimiser steps,
     the actor's too if there is one; `rates`: the settings of their learning rates, for its message.
@@ -131,7 +132,7 @@ class QCritic:
         return metrics | {name: sum(values) / len(values) for name, values in total.items()}
 
     def state_dict(self) -> StateDict:
-        """Optimiser, target network, replay and counters; the head itself is the policy's."""
+        """Optimiser, target network, replay, visit counts and counters; the head itself is the policy's."""
         return {
             "updates": self.updates,
             "steps": self.steps,
@@ -155,7 +156,7 @@ class QCritic:
             raise ValueError("the target network holds numbers that are not finite")
         self.target.load_state_dict(state["target"])
         self.replay.load_state_dict(state["replay"])
-        self.count_bonus.load_state_dict(state["count_bonus"])
+        self.count_bonus.load_state_dict(state.get("count_bonus", {"counts": {}}))  # which the first of them lack
 
     def targets(self, drawn: Drawn, index: Tensor) -> Tensor:
         """The value targets of some of the drawn transitions: [n], without gradient."""
@@ -237,7 +238,7 @@ class QHead:
         s, policy = self.settings, self.policy
         policy.tau = s.tau * (1 - progress) + s.tau_end * progress
         policy.epsilon = s.epsilon * (1 - progress) + s.epsilon_end * progress
-        return self.critic.learn(rollout, progress) | {"q/temperature": policy.tau}
+        return self.critic.learn(rollout, progress) | {"q/temperature": policy.tau, "q/epsilon": policy.epsilon}
 
     def state_dict(self) -> StateDict:
         """The critic's."""
